@@ -1,0 +1,103 @@
+"""The intervention of the causal metric: masses, noise, and which channels respond to it.
+
+Source: Causal IQA, section 4.2 (Eq. 4-7), as the published implementation reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "noise_field"]
+
+STRENGTHS: tuple[float, ...] = tuple(round(0.01 * k, 2) for k in range(1, 10))
+"""Strengths of the published procedure: 0.1 in ten steps, without the void zero step."""
+
+RULES = ("every", "any")
+"""``every``: a causal channel responds at every strength; ``any``: at one of them or more."""
+
+
+def mass(features: Tensor, how: str) -> Tensor:
+    """Turn windowed features into unnormalised histograms.
+
+    Args:
+        features: ``(C, P, n)`` of one image.
+        how: ``"share"``: every value times its share of the image's total, ``x * x / (sum(x) + 1e-6)``, for
+            features that are never negative; ``"softmax"``: softmax over the P windows, per channel and bin.
+
+    Returns:
+        Masses ``(C, P, n)``, never negative.
+
+    Raises:
+        ValueError: ``how`` is unknown.
+
+    Example:
+        >>> mass(torch.tensor([[[1.0, 3.0]]]), "share")
+        tensor([[[0.2500, 2.2500]]])
+    """
+    if how == "share":
+        return features * features / (features.sum() + 1e-6)
+    if how == "softmax":
+        return features.softmax(dim=1)
+    raise ValueError(f"mass: got {how!r}, expected 'share' or 'softmax'")
+
+
+def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
+    """Return the standard normal noise ``(windows, bins)`` of one level, float32 on the CPU.
+
+    It depends on the arguments alone, so a score never depends on batch, order, device or process. All channels
+    and all strengths share it (common random numbers).
+
+    Example:
+        >>> bool((noise_field(0, 1, 4, 16) == noise_field(0, 1, 4, 16)).all())
+        True
+    """
+    generator = np.random.default_rng([seed, level])
+    return torch.from_numpy(generator.standard_normal((windows, bins), dtype=np.float32))
+
+
+def keeps_channel(
+    cost: Tensor, disturbed: Tensor, tolerance: Tensor, rule: str = "every"
+) -> Tensor:
+    """Decide which channels are causal: those whose distance responds to the intervention.
+
+    Args:
+        cost: distance of every channel before the intervention, ``(C,)``.
+        disturbed: distance of every channel at T strengths, ``(T, C)``.
+        tolerance: a change below it is indifference; ``threshold * |sum((X - Y) / 2)|``, a scalar.
+        rule: one of :data:`RULES`.
+
+    Returns:
+        Booleans ``(C,)``.
+
+    Example:
+        >>> keeps_channel(torch.tensor([1.0, 1.0]), torch.tensor([[2.0, 1.0], [3.0, 2.0]]), torch.tensor(0.5))
+        tensor([ True, False])
+    """
+    responds = (cost - disturbed).abs() >= tolerance
+    if rule == "every":
+        return responds.all(dim=0)
+    if rule == "any":
+        return responds.any(dim=0)
+    raise ValueError(f"rule: got {rule!r}, expected one of {RULES}")
+
+
+def channel_strength(
+    cost: Tensor, disturbed: Tensor, tolerance: Tensor, strengths: Sequence[float]
+) -> Tensor:
+    """Return how strong each channel's causal relation is, ``(C,)``; what Figure 3 of the paper draws.
+
+    It is the top of the scale (one step above the largest strength) for a channel that responds everywhere, and
+    otherwise that top minus the largest strength at which the channel was indifferent. Higher is more causal.
+
+    Example:
+        >>> channel_strength(torch.zeros(2), torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor(0.5), (0.1, 0.2))
+        tensor([0.3000, 0.2000])
+    """
+    steps = cost.new_tensor(strengths)
+    top = steps[-1] + (steps[-1] - steps[-2] if len(strengths) > 1 else steps[-1])
+    indifferent = (cost - disturbed).abs() < tolerance
+    return top - torch.where(indifferent, steps[:, None], torch.zeros_like(disturbed)).amax(dim=0)

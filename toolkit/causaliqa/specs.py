@@ -1,0 +1,201 @@
+"""The records that plugins return: frozen facts about a thing, and a factory that builds it.
+
+A record is cheap: creating one imports neither torch nor pyiqa. Only its factory does.
+Records grow only by keyword fields with defaults, so that old plugins keep loading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+__all__ = [
+    "BackboneSpec",
+    "DatasetSpec",
+    "DegradationSpec",
+    "FeatureBackbone",
+    "FeatureInfo",
+    "Metric",
+    "MetricSpec",
+    "Pair",
+    "PairDataset",
+    "Restorer",
+    "RestorerSpec",
+    "Sampler",
+    "SamplerSpec",
+    "Spec",
+]
+
+
+class FeatureInfo(Protocol):
+    """What timm's ``features_only`` models say of their maps."""
+
+    def channels(self) -> list[int]:
+        """Number of channels of every map."""
+
+    def reduction(self) -> list[int]:
+        """Stride of every map against the input."""
+
+
+@runtime_checkable
+class FeatureBackbone(Protocol):
+    """timm's ``features_only`` contract: an image goes in, a list of feature maps comes out."""
+
+    feature_info: FeatureInfo
+
+    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Map ``(N, 3, H, W)`` to maps ``(N, C_k, H_k, W_k)``."""
+
+
+class Metric(Protocol):
+    """A quality metric: ``(img, ref) -> (N,)``, both ``(N, 3, H, W)``, RGB in [0, 1]."""
+
+    lower_better: bool
+    metric_mode: str
+
+    def __call__(self, img: torch.Tensor, ref: torch.Tensor) -> torch.Tensor:
+        """Score every image of the batch on its own."""
+
+
+class Restorer(Protocol):
+    """A restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``; N > 1 works."""
+
+    def __call__(self, img: torch.Tensor) -> torch.Tensor:
+        """Restore every image of the batch on its own."""
+
+
+class Sampler(Protocol):
+    """A source of clean patches for interventions."""
+
+    def __call__(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; the generator decides which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every record says."""
+
+    kind: ClassVar[str] = ""
+    """Plural word that the command line uses for this kind of record."""
+
+    name: str
+    """Unique name: letters, digits, ``_ . + -``."""
+    factory: Callable[..., Any]
+    """Builds the thing; the only place for heavy imports. Its keyword arguments are the options."""
+    summary: str
+    """One line for listings."""
+    licence: str
+    """Licence of code and weights, as an SPDX expression where one exists."""
+    reference: str = ""
+    """Paper or project, with DOI or address where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A quality metric. ``factory(**options)`` returns a module ``(img, ref) -> (N,)``."""
+
+    kind: ClassVar[str] = "metrics"
+
+    lower_better: bool
+    """True if a lower score means better quality."""
+    metric_mode: Literal["FR", "NR"] = "FR"
+    """Full reference or no reference, as in pyiqa."""
+    version: str = "1"
+    """Raised whenever a score changes; part of the key of stored scores."""
+    seeded: bool = False
+    """True if the factory takes ``seed`` (scores depend on it, but never on batch or order)."""
+    backbone: str | None = None
+    """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
+    ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A feature network. ``factory(weights=path_or_None)`` returns a :class:`FeatureBackbone`."""
+
+    kind: ClassVar[str] = "backbones"
+
+    weights: str | None = None
+    """Key under ``weights:`` in registry.yaml; None if the factory needs no file."""
+    window: int = 4
+    """Side of the windows of the causal metric, in feature pixels."""
+    mass: Literal["share", "softmax"] = "softmax"
+    """How features become mass: ``share`` needs features that are never negative."""
+    normalise: str = "none"
+    """Input normalisation by default: ``none``, ``imagenet`` or ``half`` (see ``functional.image``)."""
+    min_size: int = 32
+    """Smallest side of an image, in pixels, that the network takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorerSpec(Spec):
+    """A restoration network. ``factory(checkpoint=path_or_None, **options)`` returns a :class:`Restorer`."""
+
+    kind: ClassVar[str] = "restorers"
+
+    scale: int = 1
+    """Output side divided by input side."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSpec(Spec):
+    """An intervention sampler. ``factory(**options)`` returns a :class:`Sampler`."""
+
+    kind: ClassVar[str] = "samplers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradationSpec(Spec):
+    """A degradation. ``factory(**options)`` returns it."""
+
+    kind: ClassVar[str] = "degradations"
+
+    scale: int = 1
+    """Side of the clean image divided by the side of the degraded one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A data set. ``factory(root)`` returns a :class:`PairDataset`."""
+
+    kind: ClassVar[str] = "datasets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One distorted image beside its reference."""
+
+    ref: Path
+    """Reference image."""
+    dist: Path
+    """Distorted image."""
+    label: float
+    """Opinion score, on the scale of the data set."""
+    type: str = ""
+    """Distortion type."""
+    level: str = ""
+    """Distortion level."""
+    split: str = ""
+    """Train, validation or test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairDataset:
+    """Labelled pairs that share one scale."""
+
+    name: str
+    """Short name for tables."""
+    pairs: tuple[Pair, ...]
+    """All pairs, in the order of the manifest."""
+    label: str
+    """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
+    label_lower_better: bool
+    """True if a low label means good quality, as with DMOS."""

@@ -1,0 +1,208 @@
+"""Weights files: where they are looked for, how they are fetched, checked and loaded.
+
+A file is looked for in this order: the path that was given, the folder ``CAUSALIQA_WEIGHTS``, the package that ships it
+(where one does), the cache, and then its address, unless ``CAUSALIQA_OFFLINE`` is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.errors import InputError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["WeightsEntry", "cache_folder", "fetch", "find", "load_into", "load_state", "resolve", "sha256"]
+
+_TIMEOUT = 20.0
+"""Seconds without an answer after which a download is given up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsEntry:
+    """What registry.yaml says of one weights file."""
+
+    file: str
+    """File name; also the key of the entry."""
+    licence: str
+    """Licence of the weights."""
+    url: str = ""
+    """Where to download it."""
+    sha256: str = ""
+    """Full hash, or the prefix that torchvision puts into file names; lower-case hexadecimal."""
+    package: str = ""
+    """Installed package that ships the file, as ``package:path/inside/it``."""
+    source: str = ""
+    """Where it comes from, for people."""
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloaded weights: ``$XDG_CACHE_HOME/causaliqa/weights`` or below ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "causaliqa" / "weights"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check(path: Path, entry: WeightsEntry) -> Path:
+    if entry.sha256 and not (got := sha256(path)).startswith(entry.sha256):
+        raise WeightsError(
+            f"weights {path} are damaged or another file: got sha256 {got[:16]}..., expected "
+            f"{entry.sha256[:16]}...; delete the file, or pass the one you mean with weights=PATH"
+        )
+    return path
+
+
+def _shipped(entry: WeightsEntry) -> Path | None:
+    """Find a file inside an installed package without importing that package."""
+    from importlib.util import find_spec
+
+    package, _, inside = entry.package.partition(":")
+    if not package or (spec := find_spec(package)) is None:
+        return None
+    for folder in spec.submodule_search_locations or ():
+        if (path := Path(folder) / inside).is_file():
+            return path
+    return None
+
+
+def find(entry: WeightsEntry) -> Path | None:
+    """Return the local copy of a file, its hash checked, or None.
+
+    Raises:
+        WeightsError: a copy exists but is damaged.
+    """
+    folder = os.environ.get("CAUSALIQA_WEIGHTS")
+    if folder and (path := Path(folder) / entry.file).is_file():
+        return _check(path, entry)
+    if path_in_package := _shipped(entry):
+        return _check(path_in_package, entry)
+    if (path := cache_folder() / entry.file).is_file():
+        return _check(path, entry)
+    return None
+
+
+def _wanted(entry: WeightsEntry, cause: str) -> WeightsError:
+    source = entry.url or (f"package {entry.package.partition(':')[0]}" if entry.package else "nowhere known")
+    return WeightsError(
+        f"weights file {entry.file} is not here ({cause}). It comes from {source}. "
+        f"Put it into {cache_folder()} or a folder named by CAUSALIQA_WEIGHTS, or pass weights=PATH"
+    )
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary file in the folder of ``path`` that is gone afterwards unless it was moved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def fetch(entry: WeightsEntry) -> Path:
+    """Download a file into the cache: to a temporary file, hash checked, then renamed.
+
+    Raises:
+        WeightsError: there is no address, no network, or the file is not the expected one.
+    """
+    if not entry.url:
+        raise _wanted(entry, "it has no address")
+    if os.environ.get("CAUSALIQA_OFFLINE", "") not in ("", "0"):
+        raise _wanted(entry, "CAUSALIQA_OFFLINE is set")
+    path = cache_folder() / entry.file
+    try:
+        with _beside(path) as part:
+            with urllib.request.urlopen(entry.url, timeout=_TIMEOUT) as answer, part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+                expected = answer.headers.get("Content-Length")
+            if expected is not None and part.stat().st_size != int(expected):
+                raise _wanted(entry, f"the download broke off after {part.stat().st_size} of {expected} bytes")
+            _check(part, entry)
+            part.replace(path)
+    except (urllib.error.URLError, OSError) as error:
+        raise _wanted(entry, f"download failed: {error}") from error
+    return path
+
+
+def resolve(entry: WeightsEntry | None, given: str | os.PathLike[str] | None) -> Path | None:
+    """Return the file to load: the one given, a local copy, or a download; None if none is needed.
+
+    Raises:
+        InputError: the given path is no file.
+        WeightsError: the file cannot be had.
+    """
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise InputError(f"weights: got {str(given)!r}, which is no file; expected a .pth or .safetensors file")
+        return path
+    if entry is None:
+        return None
+    return find(entry) or fetch(entry)
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
+
+    Raises:
+        WeightsError: the file is no state dict; nothing in it was executed.
+    """
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"weights {path} cannot be loaded: {reason}; expected a state dict of tensors") from error
+    for key in ("params_ema", "params", "state_dict"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+            break
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise WeightsError(f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
+    return {str(k).removeprefix("module."): v for k, v in state.items()}
+
+
+def load_into(module: nn.Module, path: Path, *, prefix: str = "") -> None:
+    """Load the part of a state dict below ``prefix`` into a module; every tensor of the module must be there.
+
+    Raises:
+        WeightsError: keys are missing or shapes differ.
+    """
+    state = {k.removeprefix(prefix): v for k, v in load_state(path).items() if k.startswith(prefix)}
+    own = module.state_dict()
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in own if k in state and state[k].shape != own[k].shape]
+    if missing or wrong:
+        parts = [
+            f"{what}: {', '.join(keys[:4])}{f' and {len(keys) - 4} more' if len(keys) > 4 else ''}"
+            for what, keys in (("missing", missing), ("of another shape", wrong))
+            if keys
+        ]
+        raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
+    module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)
