@@ -97,6 +97,6 @@ def _cost_map(explanation: Explanation, img: Tensor, ref: Tensor, path: Path, ti
         axis.set_xticks([])
         axis.set_yticks([])
     bar = ScalarMappable(norm=Normalize(0, top), cmap="inferno")
-    figure.colorbar(bar, ax=axes[2], label="share of the score per pixel", shrink=0.8)
+    figure.colorbar(bar, ax=axes[2], label="cost per pixel; the sum is the score", shrink=0.8)
     figure.suptitle(f"{title}   score {explanation.score:.6g}, lower is better", fontsize=10)
     return save(figure, path)
