@@ -14,8 +14,11 @@ from causaliqa.functional.transport import _potential
 
 __all__ = ["transport_response"]
 
+_FAST = {"nsz", "arcp", "contract", "reassoc"}
+"""Liberties with rounding, but not with infinities: they end the cumulative sums."""
 
-@numba.njit(fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
+
+@numba.njit(fastmath=_FAST, cache=True, nogil=True)
 def _merge(cdf_x: Any, cdf_y: Any, n: int) -> float:
     """Cost between two cumulative sums whose last entries are +inf: 2 (n - 1) steps without a branch."""
     i = 0
@@ -35,7 +38,7 @@ def _merge(cdf_x: Any, cdf_y: Any, n: int) -> float:
     return cost
 
 
-@numba.njit(fastmath={"nsz", "arcp", "contract", "reassoc"}, cache=True, nogil=True, parallel=True)  # type: ignore[untyped-decorator]
+@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
 def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> None:
     channels, windows, n = x.shape
     big = np.inf
@@ -66,14 +69,12 @@ def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) ->
 
 class _Response(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, y: Tensor, noise: Tensor, scales: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, y: Tensor, noise: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, y)
         cost = np.empty(x.shape[:2], dtype=np.float32)
         shift = np.zeros((len(scales), x.shape[0]))
-        arrays = (v.detach().contiguous().numpy() for v in (x, y, noise, scales))
-        _response(*arrays, cost, shift)
+        a, b, z, s = (v.detach().contiguous().numpy() for v in (x, y, noise, scales))
+        _response(a, b, z, s, cost, shift)
         out = torch.from_numpy(cost), torch.from_numpy(shift.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out
@@ -89,11 +90,9 @@ class _Response(torch.autograd.Function):
         return out[0], out[1], None, None
 
 
-def transport_response(
-    x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float]
-) -> tuple[Tensor, Tensor]:
+def transport_response(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Compiled version of :func:`causaliqa.functional.transport.transport_response`."""
-    out: tuple[Tensor, Tensor] = _Response.apply(  # type: ignore[no-untyped-call]
+    out: tuple[Tensor, Tensor] = _Response.apply(
         x, y, noise, torch.tensor(list(scales), dtype=torch.float32)
     )
     return out

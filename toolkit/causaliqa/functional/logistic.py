@@ -155,6 +155,7 @@ def _fit(raw_x: Array, raw_y: Array, kind: str) -> Fit:
     )
     centre, width = float(best.x[0]), float(np.exp(best.x[1]))
     (step, *line, offset), _ = _project(x, y, kind, *best.x)
+    params: tuple[float, ...]
     if kind == "4":
         params = (
             shift + height * (offset + step / 2),
