@@ -129,13 +129,24 @@ def test_leaderboard_on_a_manifest(run, manifest, tmp_path):
     )
     assert code == 0
     document = json.loads(out)
-    assert document["settings"]["metrics"] == ["psnr", "causal_effnet_lite0"]
+    assert document["settings"]["metrics"] == {"psnr": "psnr", "causal_effnet_lite0": "causal_effnet_lite0"}
     assert {r["metric"] for r in document["rows"]} == {"psnr", "causal_effnet_lite0"}
     for row in document["rows"]:
         assert (row["dataset"], row["n"], row["n_failed"], row["direction_ok"]) == ("noisy", 8, 0, True)
         assert row["srcc"] > 0.9
     with rows.open() as file:
         assert len(list(csv.DictReader(file))) == 16
+
+
+def test_tables_do_not_show_the_path_of_weights():
+    from causaliqa.cli.leaderboard import _labels
+
+    assert list(_labels(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"]).values()) == [
+        "a",
+        "a:terms=md",
+        "psnr",
+    ]
+    assert list(_labels(["a:weights=/x.pth", "a:weights=/y.pth"]).values()) == ["a:weights=/x.pth", "a:weights=/y.pth"]
 
 
 def test_leaderboard_writes_files_and_breaks_down(run, manifest, tmp_path):

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 
-import causaliqa
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+import causaliqa
 
 
 @pytest.fixture
@@ -53,8 +54,7 @@ def test_leaderboard(files):
 
 def test_pyiqa_knows_it(files):
     code = (
-        "import sys, pyiqa\n"
-        "print(pyiqa.create_metric('example_edges', device='cpu')(sys.argv[1], sys.argv[2]).item())"
+        "import sys, pyiqa\nprint(pyiqa.create_metric('example_edges', device='cpu')(sys.argv[1], sys.argv[2]).item())"
     )
     line = [sys.executable, "-c", code, str(files / "3.png"), str(files / "ref.png")]
     score = float(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()[-1])
