@@ -96,7 +96,7 @@ def _requests(args: argparse.Namespace, names: Catalog) -> list[str]:
 
 
 def _labels(requests: list[str]) -> dict[str, str]:
-    """Return what a table calls each metric: as it was asked for, without the path of its weights where that is clear."""
+    """Return what a table calls each metric: what was asked for, less the path of weights where that is clear."""
     from causaliqa.catalog import parse_request
 
     short = {}
