@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ __all__ = [
     "DegradationSpec",
     "FeatureBackbone",
     "FeatureInfo",
+    "Lazy",
     "Metric",
     "MetricSpec",
     "Pair",
@@ -29,7 +32,9 @@ __all__ = [
     "RestorerSpec",
     "Sampler",
     "SamplerSpec",
+    "ScoreRow",
     "Spec",
+    "lazy",
 ]
 
 
@@ -41,6 +46,35 @@ class FeatureInfo(Protocol):
 
     def reduction(self) -> list[int]:
         """Stride of every map against the input."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A factory that imports its module when it is called; made by :func:`lazy`."""
+
+    path: str
+    """``package.module:function``."""
+    fixed: tuple[tuple[str, Any], ...] = ()
+    """Arguments that are always passed."""
+
+    def resolve(self) -> Callable[..., Any]:
+        """Import and return the function."""
+        module, _, function = self.path.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), function)
+        return partial(found, **dict(self.fixed)) if self.fixed else found
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.resolve()(*args, **options)
+
+
+def lazy(path: str, **fixed: Any) -> Lazy:
+    """Return a factory for a record without importing what it builds.
+
+    Example:
+        >>> lazy("collections:Counter", a=2)()
+        Counter({'a': 2})
+    """
+    return Lazy(path, tuple(fixed.items()))
 
 
 @runtime_checkable
@@ -199,3 +233,31 @@ class PairDataset:
     """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
     label_lower_better: bool
     """True if a low label means good quality, as with DMOS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """What one metric says of one pair; a failure is a row too."""
+
+    dataset: str
+    """Name of the data set."""
+    metric: str
+    """Name of the metric, with its options where it has any."""
+    ref: str
+    """Reference image."""
+    dist: str
+    """Distorted image."""
+    label: float
+    """Opinion score, on the scale of the data set."""
+    type: str = ""
+    """Distortion type."""
+    level: str = ""
+    """Distortion level."""
+    split: str = ""
+    """Train, validation or test."""
+    score: float | None = None
+    """Score of the metric; None where it failed."""
+    error: str = ""
+    """Why it failed."""
+    seconds: float = 0.0
+    """Time that the metric took."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "noise_field"]
+__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "noise_field", "top_strength"]
 
 STRENGTHS: tuple[float, ...] = tuple(round(0.01 * k, 2) for k in range(1, 10))
 """Strengths of the published procedure: 0.1 in ten steps, without the void zero step."""
@@ -85,6 +85,16 @@ def keeps_channel(
     raise ValueError(f"rule: got {rule!r}, expected one of {RULES}")
 
 
+def top_strength(steps: Tensor) -> Tensor:
+    """Return the top of the scale of causal strength: one step above the largest of the strengths ``(T,)``.
+
+    Example:
+        >>> top_strength(torch.tensor([0.1, 0.2]))
+        tensor(0.3000)
+    """
+    return steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else steps[-1])
+
+
 def channel_strength(
     cost: Tensor, disturbed: Tensor, tolerance: Tensor, strengths: Sequence[float]
 ) -> Tensor:
@@ -98,6 +108,5 @@ def channel_strength(
         tensor([0.3000, 0.2000])
     """
     steps = cost.new_tensor(strengths)
-    top = steps[-1] + (steps[-1] - steps[-2] if len(strengths) > 1 else steps[-1])
     indifferent = (cost - disturbed).abs() < tolerance
-    return top - torch.where(indifferent, steps[:, None], torch.zeros_like(disturbed)).amax(dim=0)
+    return top_strength(steps) - torch.where(indifferent, steps[:, None], torch.zeros_like(disturbed)).amax(dim=0)
