@@ -6,9 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import optimize
+
 from causaliqa.errors import InputError
 from causaliqa.functional.logistic import Fit, fit_logistic, logistic4, logistic5
-from scipy import optimize
 
 
 def _error(fit: Fit, x: np.ndarray, y: np.ndarray) -> float:

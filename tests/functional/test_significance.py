@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from causaliqa.errors import InputError
 from causaliqa.functional._ranks import Sorted, srcc_of_draws
 from causaliqa.functional.logistic import fit_logistic
@@ -22,7 +24,6 @@ from causaliqa.functional.significance import (
     tied_with_best,
 )
 from causaliqa.functional.statistics import plcc, srcc
-from scipy import stats
 
 
 def _clustered(references: int = 20, images: int = 12, seed: int = 0, decimals: int = 9):  # type: ignore[no-untyped-def]

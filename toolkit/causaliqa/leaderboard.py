@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,7 @@ def wrong_directions(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def render(
-    table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versions: Mapping[str, str]
-) -> str:
+def render(table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     """Write a table as text.
 
     Args:
@@ -109,9 +108,7 @@ def render(
         InputError: the format is unknown.
     """
     if how == "json":
-        rows = [
-            {k: _json(v) for k, v in row.items()} for row in table.to_dict(orient="records")
-        ]
+        rows = [{k: _json(v) for k, v in row.items()} for row in table.to_dict(orient="records")]
         document = {"schema": 1, "versions": dict(versions), "settings": dict(settings), "rows": rows}
         return json.dumps(document, indent=2, allow_nan=False)
     if how == "csv":
@@ -148,4 +145,4 @@ def _json(value: Any) -> Any:
         return {k: _json(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_json(v) for v in value]
-    return None if isinstance(value, float) and (value != value or abs(value) == float("inf")) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

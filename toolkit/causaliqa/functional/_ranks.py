@@ -99,6 +99,8 @@ def _draw(  # noqa: PLR0917 - the compiler takes positions only
     total = 0.0
     for k in range(n):
         total += counts[label_cluster[k]]
+    if total == 0:
+        return np.nan, np.nan
     _rank(label_cluster, label_tie, counts, total, v)
     _rank(score_cluster, score_tie, counts, total, u)
     uu = 0.0

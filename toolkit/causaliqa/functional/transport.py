@@ -32,9 +32,7 @@ def _plain_cost(x: Tensor, y: Tensor) -> Tensor:
     n = x.shape[-1]
     cdf_x, cdf_y = (v.to(_accumulator(v)).cumsum(-1) for v in (x, y))
     levels = torch.cat([cdf_x, cdf_y], -1).sort(-1).values
-    bin_x, bin_y = (
-        torch.searchsorted(cdf.contiguous(), levels).clamp_(max=n - 1) for cdf in (cdf_x, cdf_y)
-    )
+    bin_x, bin_y = (torch.searchsorted(cdf.contiguous(), levels).clamp_(max=n - 1) for cdf in (cdf_x, cdf_y))
     step = levels.diff(dim=-1, prepend=levels.new_zeros(levels.shape[0], 1))
     return (step * (bin_x - bin_y).square()).sum(-1).to(x.dtype)
 
@@ -42,8 +40,8 @@ def _plain_cost(x: Tensor, y: Tensor) -> Tensor:
 def _potential(cdf: Tensor, other: Tensor) -> Tensor:
     """Derivative of the cost by the masses behind ``cdf``, ``(M, n)``.
 
-    The cost is ``sum_i cdf_i * (2 (j_i - i) - 1)`` over i < n-1 (and the same with both sides swapped), where j_i bins of
-    the other side end below cdf_i; the mean of both one-sided limits makes the gradient 0 where both sides agree.
+    The cost is ``sum_i cdf_i * (2 (j_i - i) - 1)`` over i < n-1 (and the same with both sides swapped), where j_i bins
+    of the other side end below cdf_i; the mean of both one-sided limits makes the gradient 0 where both sides agree.
     """
     n = cdf.shape[-1]
     inner, outer = cdf[:, :-1].contiguous(), other[:, :-1].contiguous()
@@ -60,7 +58,8 @@ class _WindowCost(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
         rows = max(1, _CHUNK // x.shape[-1])
-        return torch.cat([_plain_cost(a, b) for a, b in zip(x.split(rows), y.split(rows), strict=True)])
+        pairs = zip(torch.split(x, rows), torch.split(y, rows), strict=True)
+        return torch.cat([_plain_cost(a, b) for a, b in pairs])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -70,9 +69,8 @@ class _WindowCost(torch.autograd.Function):
         for side, (a, b) in enumerate(((x, y), (y, x))):
             if ctx.needs_input_grad[side]:
                 pieces = [
-                    g[:, None]
-                    * _potential(*(v.to(_accumulator(v)).cumsum(-1) for v in pair)).to(g.dtype)
-                    for *pair, g in zip(a.split(rows), b.split(rows), grads[0].split(rows), strict=True)
+                    g[:, None] * _potential(*(v.to(_accumulator(v)).cumsum(-1) for v in pair)).to(g.dtype)
+                    for *pair, g in zip(*(torch.split(v, rows) for v in (a, b, grads[0])), strict=True)
                 ]
                 out[side] = torch.cat(pieces)
         return tuple(out)
@@ -95,26 +93,24 @@ def window_cost(x: Tensor, y: Tensor) -> Tensor:
         tensor(4.)
     """
     n = x.shape[-1]
-    flat: Tensor = _WindowCost.apply(x.reshape(-1, n), y.reshape(-1, n))  # type: ignore[no-untyped-call]
+    flat: Tensor = _WindowCost.apply(x.reshape(-1, n), y.reshape(-1, n))
     return flat.reshape(x.shape[:-1])
 
 
-def _plain_response(
-    x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float], clamp: bool
-) -> Tensor:
-    """Channel costs ``(T, C)`` after adding ``noise * scale`` to both sides, a few channels at a time."""
+def _plain_shift(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float], clamp: bool) -> Tensor:
+    """Change of channel costs ``(T, C)`` after adding ``noise * scale`` to both sides, a few channels at a time."""
     rows = max(1, _CHUNK // noise.numel())
     out = x.new_empty(len(scales), x.shape[0])
-    for start in range(0, x.shape[0], rows):
-        part = slice(start, start + rows)
+    wide = _accumulator(x)
+    for start in range(0, x.shape[0] if scales else 0, rows):
+        a, b = (v[start : start + rows] for v in (x, y))
+        base = _plain_cost(*(v.reshape(-1, v.shape[-1]).to(wide) for v in (a, b))).view(a.shape[:-1])
         for t, scale in enumerate(scales):
-            moved = noise * scale
-            a, b = x[part] + moved, y[part] + moved
+            moved = [v + noise * scale for v in (a, b)]
             if clamp:
-                a, b = a.clamp_(min=0), b.clamp_(min=0)
-            n = a.shape[-1]
-            cost = _WindowCost.apply(a.reshape(-1, n), b.reshape(-1, n))  # type: ignore[no-untyped-call]
-            out[t, part] = cost.reshape(a.shape[:-1]).sum(-1)
+                moved = [v.clamp_(min=0) for v in moved]
+            cost = _plain_cost(*(v.reshape(-1, v.shape[-1]).to(wide) for v in moved)).view(a.shape[:-1])
+            out[t, start : start + rows] = (cost - base).sum(-1).to(x.dtype)
     return out
 
 
@@ -138,12 +134,13 @@ def transport_response(
         kernel: ``"compiled"`` (CPU), ``"torch"`` (anywhere), or ``"auto"`` to choose the faster one that applies.
 
     Returns:
-        Costs per window ``(C, P)``, differentiable, and costs per channel after the noise ``(T, C)``, constants.
+        Costs per window ``(C, P)``, differentiable, and how much the noise changes the cost of every channel,
+        ``(T, C)``, constants.
 
     Example:
         >>> x = torch.rand(2, 3, 16)
-        >>> cost, disturbed = transport_response(x, x, torch.zeros(3, 16), [0.1, 0.2])
-        >>> cost.shape, disturbed.shape, float(disturbed.sum())
+        >>> cost, shift = transport_response(x, x, torch.zeros(3, 16), [0.1, 0.2])
+        >>> cost.shape, shift.shape, float(shift.sum())
         (torch.Size([2, 3]), torch.Size([2, 2]), 0.0)
     """
     plain = x.device.type != "cpu" or not clamp or x.dtype != torch.float32
@@ -151,8 +148,8 @@ def transport_response(
         raise ValueError("kernel 'compiled' takes float32 on the CPU and clamps; use kernel='torch'")
     if kernel == "torch" or plain:
         with torch.no_grad():
-            disturbed = _plain_response(x, y, noise, scales, clamp)
-        return window_cost(x, y), disturbed
+            shift = _plain_shift(x.detach(), y.detach(), noise, scales, clamp)
+        return window_cost(x, y), shift
     from causaliqa.functional import _kernels
 
     return _kernels.transport_response(x, y, noise, scales)

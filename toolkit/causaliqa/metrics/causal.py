@@ -20,6 +20,7 @@ from causaliqa.functional.intervention import (
     channel_strength,
     keeps_channel,
     mass,
+    mass_gap,
     noise_field,
     top_strength,
 )
@@ -47,7 +48,7 @@ class LevelCost:
     l2: Tensor
     """Squared difference of the raw features, ``(C, P)``."""
     keep: Tensor
-    """True for causal channels, ``(C,)``; all True where the response was not asked for."""
+    """True for causal channels, ``(C,)``; all True where nothing was asked or no change can be too small."""
     strength: Tensor
     """Causal strength of every channel, ``(C,)``; see :func:`~causaliqa.functional.intervention.channel_strength`."""
     grid: tuple[int, int]
@@ -246,17 +247,20 @@ class CausalMetric(nn.Module):
         raw_x, raw_y = windows(x, self.window), windows(y, self.window)
         mass_x, mass_y = mass(raw_x, self.features.mass), mass(raw_y, self.features.mass)
         count, bins = mass_x.shape[1:]
-        mean = float((mass_x.detach().mean() + mass_y.detach().mean()) / 2) if respond else 0.0
-        scales = [strength * mean for strength in self.strengths] if respond else []
         noise = noise_field(self.seed, k, count, bins).to(mass_x)
-        ot, disturbed = transport_response(mass_x, mass_y, noise, scales, clamp=self.clamp)
-        keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        strength = ot.new_full((len(x),), torch.inf)
+        with torch.no_grad():
+            tolerance = self.threshold * mass_gap(mass_x, mass_y, self.features.mass)
+            # Nothing is below a tolerance of 0, so the response need not be known.
+            respond = respond and bool(tolerance > 0)
+            mean = float(mass_x.mean() + mass_y.mean()) / 2
+        scales = [strength * mean for strength in self.strengths] if respond else []
+        ot, shift = transport_response(mass_x, mass_y, noise, scales, clamp=self.clamp)
         if respond:
-            cost = ot.detach().sum(dim=1)
-            tolerance = self.threshold * ((mass_x.detach() - mass_y.detach()).sum() / 2).abs()
-            keep = keeps_channel(cost, disturbed, tolerance, self.rule)
-            strength = channel_strength(cost, disturbed, tolerance, self.strengths)
+            keep = keeps_channel(shift, tolerance, self.rule)
+            strength = channel_strength(shift, tolerance, self.strengths)
+        else:
+            keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
+            strength = top_strength(ot.new_tensor(self.strengths)).expand(len(x))
         return LevelCost(
             ot=ot,
             md=torch.linalg.vector_norm(mass_x - mass_y, dim=2),
