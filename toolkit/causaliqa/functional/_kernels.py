@@ -1,4 +1,4 @@
-"""Compiled CPU kernel behind :func:`causaliqa.functional.transport.transport_response`."""
+"""Compiled CPU kernels behind :mod:`causaliqa.functional.transport`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from causaliqa.functional.transport import _potential
 
-__all__ = ["transport_response"]
+__all__ = ["level", "transport_response"]
 
 _FAST = {"nsz", "arcp", "contract", "reassoc"}
 """Liberties with rounding, but not with infinities: they end the cumulative sums."""
@@ -73,23 +73,130 @@ def _merge(x: Any, y: Any, noise: Any, scales: Any, cdf_x: Any, cdf_y: Any, job:
     return c0, c1, c2, c3, c4
 
 
+@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+def _channel(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> None:
+    """Fill ``cost (P,)`` and add to ``shift (T,)`` for one channel; ``scales (T + 1,)`` begins with 0."""
+    windows, n = x.shape
+    strengths = len(scales)
+    cdf_x = np.full((_LANES, n), np.inf)
+    cdf_y = np.full((_LANES, n), np.inf)
+    last = windows * strengths - 1
+    for job in range(0, last + 1, _LANES):
+        values = _merge(x, y, noise, scales, cdf_x, cdf_y, job, last)
+        for lane in range(min(_LANES, last + 1 - job)):
+            p, t = divmod(job + lane, strengths)
+            if t == 0:
+                cost[p] = values[lane]
+            else:
+                shift[t - 1] += values[lane] - cost[p]
+
+
 @numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
 def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> None:
-    """Fill ``cost (C, P)`` and ``shift (T, C)``; ``scales (T + 1,)`` begins with 0."""
-    channels, windows, n = x.shape
-    strengths = len(scales)
+    for c in numba.prange(len(x)):
+        _channel(x[c], y[c], noise, scales, cost[c], shift[c])
+
+
+@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+def _cut(features: Any, window: int, out: Any) -> None:
+    """Cut one channel ``(H, W)`` into ``out (P, window * window)``; what is missing on the right and bottom is 0."""
+    height, width = features.shape
+    cols = -(-width // window)
+    for p in range(len(out)):
+        top, left = p // cols * window, p % cols * window
+        for row in range(window):
+            for col in range(window):
+                inside = top + row < height and left + col < width
+                out[p, row * window + col] = features[top + row, left + col] if inside else np.float32(0)
+
+
+@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+def _to_mass(values: Any, share: float) -> None:
+    """Turn features ``(P, n)`` of one channel into mass: ``x * x * share``, or softmax over windows if share is 0."""
+    windows, n = values.shape
+    if share != 0:
+        for p in range(windows):
+            for k in range(n):
+                values[p, k] *= values[p, k] * np.float32(share)
+        return
+    top = np.full(n, -np.inf, dtype=np.float32)
+    total = np.zeros(n)
+    for p in range(windows):
+        for k in range(n):
+            top[k] = max(top[k], values[p, k])
+    for p in range(windows):
+        for k in range(n):
+            values[p, k] = np.exp(values[p, k] - top[k])
+            total[k] += values[p, k]
+    for p in range(windows):
+        for k in range(n):
+            values[p, k] /= total[k]
+
+
+@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
+def _level(
+    x: Any, y: Any, window: int, shares: Any, noise: Any, scales: Any, ot: Any, md: Any, l2: Any, shift: Any
+) -> None:
+    """Fill ``ot``, ``md``, ``l2 (C, P)`` and ``shift (C, T)`` of one level, one channel after the other."""
+    channels, windows = ot.shape
+    n = window * window
     for c in numba.prange(channels):
-        cdf_x = np.full((_LANES, n), np.inf)
-        cdf_y = np.full((_LANES, n), np.inf)
-        last = windows * strengths - 1
-        for job in range(0, last + 1, _LANES):
-            values = _merge(x[c], y[c], noise, scales, cdf_x, cdf_y, job, last)
-            for lane in range(min(_LANES, last + 1 - job)):
-                p, t = divmod(job + lane, strengths)
-                if t == 0:
-                    cost[c, p] = values[lane]
-                else:
-                    shift[t - 1, c] += values[lane] - cost[c, p]
+        a = np.empty((windows, n), dtype=np.float32)
+        b = np.empty((windows, n), dtype=np.float32)
+        _cut(x[c], window, a)
+        _cut(y[c], window, b)
+        for p in range(windows):
+            total = 0.0
+            for k in range(n):
+                total += (a[p, k] - b[p, k]) ** 2
+            l2[c, p] = total
+        _to_mass(a, shares[0])
+        _to_mass(b, shares[1])
+        for p in range(windows):
+            total = 0.0
+            for k in range(n):
+                total += (a[p, k] - b[p, k]) ** 2
+            md[c, p] = np.sqrt(total)
+        _channel(a, b, noise, scales, ot[c], shift[c])
+
+
+@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
+def _moments(x: Any, sums: Any) -> None:
+    """Fill ``sums (C, 2)`` with the sum and the sum of squares of every channel of ``(C, H, W)``."""
+    for c in numba.prange(len(x)):
+        first = 0.0
+        second = 0.0
+        for row in range(x.shape[1]):
+            for col in range(x.shape[2]):
+                value = np.float64(x[c, row, col])
+                first += value
+                second += value * value
+        sums[c, 0] = first
+        sums[c, 1] = second
+
+
+def level(
+    x: Tensor, y: Tensor, *, window: int, share: bool, noise: Tensor, strengths: Sequence[float], threshold: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+    """Compiled version of :func:`causaliqa.functional.transport.level_response`; takes float32 maps on the CPU."""
+    a, b = (v.detach().contiguous().numpy() for v in (x, y))
+    shares, mean, tolerance = (0.0, 0.0), 0.0, 0.0
+    if share:
+        sums = np.empty((2, len(a), 2))
+        _moments(a, sums[0])
+        _moments(b, sums[1])
+        (first_x, second_x), (first_y, second_y) = sums.sum(axis=1)
+        shares = (1 / (first_x + 1e-6), 1 / (first_y + 1e-6))
+        mass_x, mass_y = second_x * shares[0], second_y * shares[1]
+        mean = (mass_x + mass_y) / 2 / (len(a) * noise.numel())
+        tolerance = threshold * abs(mass_x - mass_y) / 2
+    # Nothing is below a tolerance of 0, so the response need not be known.
+    scales = np.array([0.0, *(s * mean for s in strengths if tolerance > 0)], dtype=np.float32)
+    ot, md, l2 = np.empty((3, len(a), len(noise)))
+    shift = np.zeros((len(a), len(scales) - 1))
+    _level(a, b, window, np.array(shares), noise.numpy(), scales, ot, md, l2, shift)
+    done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
+    return done[0], done[1], done[2], done[3], tolerance
 
 
 class _Response(torch.autograd.Function):
@@ -97,10 +204,10 @@ class _Response(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, noise: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, y)
         cost = np.empty(x.shape[:2])
-        shift = np.zeros((len(scales) - 1, x.shape[0]))
+        shift = np.zeros((x.shape[0], len(scales) - 1))
         a, b, z, s = (v.detach().contiguous().numpy() for v in (x, y, noise, scales))
         _response(a, b, z, s, cost, shift)
-        out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.astype(np.float32))
+        out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.T.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out
 
