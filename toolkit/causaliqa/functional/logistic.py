@@ -78,7 +78,9 @@ def _linear(x: Array, y: Array) -> Fit:
         return Fit(kind="linear", params=(0.0, float("nan")), converged=False)
     centred = x - x.mean()
     spread = float(centred @ centred)
-    slope = float(centred @ y) / spread if np.isfinite(spread) and spread > 0 else 0.0
+    if not 0 < spread < np.inf:
+        return Fit(kind="linear", params=(0.0, float(y.mean())), converged=False)
+    slope = float(centred @ y) / spread
     return Fit(kind="linear", params=(slope, float(y.mean() - slope * x.mean())), converged=False)
 
 
@@ -138,9 +140,9 @@ def _fit(raw_x: Array, raw_y: Array, kind: str) -> Fit:
         return _linear(raw_x, raw_y)
     middle, spread = float(np.median(raw_x)), float(raw_x.std())
     shift, height = float(raw_y.mean()), float(raw_y.std())
-    x, y = (raw_x - middle) / spread, (raw_y - shift) / height
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if not (0 < spread < np.inf and 0 < height < np.inf):
         return _linear(raw_x, raw_y)
+    x, y = (raw_x - middle) / spread, (raw_y - shift) / height
 
     # A heavy tail inflates the deviation: the smallest widths follow the bulk of the scores instead.
     bulk = float(np.subtract(*np.quantile(x, [0.75, 0.25]))) or 1.0
