@@ -62,7 +62,7 @@ def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _shifts(  # noqa: PLR0917 - the compiler takes positions only
+def _shifts(
     cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any
 ) -> None:
     """Add to ``out[c]`` how images of cluster c move ``scale * sum(values)`` by shifting the ranks above them."""
@@ -82,7 +82,7 @@ def _shifts(  # noqa: PLR0917 - the compiler takes positions only
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _draw(  # noqa: PLR0917 - the compiler takes positions only
+def _draw(
     label_cluster: Any,
     label_tie: Any,
     score_cluster: Any,
@@ -140,7 +140,7 @@ def _draw(  # noqa: PLR0917 - the compiler takes positions only
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _draws(  # noqa: PLR0917 - the compiler takes positions only
+def _draws(
     label_cluster: Any,
     label_tie: Any,
     score_cluster: Any,
