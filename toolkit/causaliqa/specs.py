@@ -201,9 +201,16 @@ class DegradationSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A data set. ``factory(root)`` returns a :class:`PairDataset`."""
+    """A data set. ``factory(root)`` returns a :class:`PairDataset` from the folder as its authors distribute it."""
 
     kind: ClassVar[str] = "datasets"
+
+    verify: Callable[..., list[str]] | None = None
+    """``verify(root)`` lists what is missing, extra or changed, one line each; None if nobody can tell."""
+    references: int = 0
+    """Reference images of the whole archive; 0 if unknown."""
+    images: int = 0
+    """Distorted images with a label; 0 if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +229,8 @@ class Pair:
     """Distortion level."""
     split: str = ""
     """Train, validation or test."""
+    label_std: float | None = None
+    """Deviation of the label as the data set publishes it: between subjects, or of the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +245,8 @@ class PairDataset:
     """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
     label_lower_better: bool
     """True if a low label means good quality, as with DMOS."""
+    label_range: tuple[float, float] | None = None
+    """Ends of the label's scale, for its normalisation before a fit; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
