@@ -380,7 +380,10 @@ def test_records_are_lazy() -> None:
     import subprocess
     import sys
 
-    code = "import causaliqa.datasets as d, sys; list(d.causaliqa_datasets()); print({'torch','scipy','openpyxl','PIL'} & set(sys.modules))"
+    code = (
+        "import causaliqa.datasets as d, sys; list(d.causaliqa_datasets()); "
+        "print({'torch', 'scipy', 'openpyxl', 'PIL'} & set(sys.modules))"
+    )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
