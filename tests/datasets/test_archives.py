@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import itertools
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,11 +156,7 @@ def _load(name: str, root: Path, **options) -> PairDataset:
 
 def _verify(name: str, root: Path) -> list[str]:
     assert SPECS[name].verify is not None
-    return [
-        line
-        for line in SPECS[name].verify(root, **SIZE[name])
-        if "differ in case" not in line and "differs" not in line
-    ]
+    return [line for line in SPECS[name].verify(root, **SIZE[name]) if " in case: " not in line]
 
 
 def _first(name: str, root: Path) -> Path:
@@ -219,9 +219,8 @@ def test_live_without_realigned_labels(tmp_path: Path) -> None:
 def test_live_notices_shuffled_references(tmp_path: Path) -> None:
     _live(tmp_path)
     info = tmp_path / "wn" / "info.txt"
-    info.write_text(
-        info.read_text().replace("bikes", "x").replace("Sailing1", "bikes").replace("x.bmp", "Sailing1.bmp")
-    )
+    swap = {"bikes": "Sailing1", "Sailing1": "bikes"}
+    info.write_text(re.sub("bikes|Sailing1", lambda match: swap[match[0]], info.read_text()))
     with pytest.raises(ManifestError, match=r"wn/img1.bmp comes from bikes.bmp, but wn/info.txt says Sailing1.bmp"):
         _load("live", tmp_path)
 
@@ -236,11 +235,8 @@ def test_missing_image(archive) -> None:
     name, root = archive
     path = _first(name, root)
     path.unlink()
-    with pytest.raises(
-        ManifestError, match="1 image is missing: .*" + re.escape(path.stem.split("_")[0])[:3]
-    ) as caught:
+    with pytest.raises(ManifestError, match=f"(?i)1 image is missing: .*{re.escape(path.name)}"):
         _load(name, root)
-    assert path.name.lower() in str(caught.value).lower()
     assert any("1 image is missing" in line for line in _verify(name, root))
 
 
@@ -264,9 +260,8 @@ def test_extra_image(archive) -> None:
 
 def test_wrong_counts(archive) -> None:
     name, root = archive
-    with pytest.raises(
-        ManifestError, match=rf"name {SIZE[name]['images']} distorted images, expected {SPECS[name].images}"
-    ):
+    got, expected = SIZE[name]["images"], SPECS[name].images
+    with pytest.raises(ManifestError, match=f"name {got} distorted images, expected {expected}"):
         SPECS[name].factory(root)
     with pytest.raises(ManifestError, match="name 2 references, expected 3"):
         _load(name, root, references=3)
@@ -279,9 +274,7 @@ def test_a_damaged_image_and_one_of_another_size(archive) -> None:
     _image(pairs[1].dist, side=9)
     problems = _verify(name, root)
     assert any("1 image cannot be read" in line and pairs[0].dist.name in line for line in problems)
-    assert any(
-        "1 image has another size than its reference" in line and pairs[1].dist.name in line for line in problems
-    )
+    assert any("1 image has another size than" in line and pairs[1].dist.name in line for line in problems)
     assert len(problems) == 2
 
 
@@ -377,17 +370,10 @@ def test_an_image_with_two_labels(tmp_path: Path) -> None:
 
 
 def test_records_are_lazy() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import causaliqa.datasets as d, sys; list(d.causaliqa_datasets()); "
-        "print({'torch', 'scipy', 'openpyxl', 'PIL'} & set(sys.modules))"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
-    )
-    assert out.stdout.strip() == "set()"
+    code = "import sys; from causaliqa.datasets import causaliqa_datasets as hook; list(hook()); print(*sys.modules)"
+    env = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert not {"torch", "scipy", "openpyxl", "PIL", "numpy"} & set(out.stdout.split())
 
 
 def _published(data: Path, name: str) -> dict[str, tuple[str, float]]:
@@ -423,8 +409,6 @@ def _write_pipal(root: Path, labels: dict[str, tuple[str, float]]) -> None:
 )
 def test_the_authors_label_files(data: Path, tmp_path: Path, name: str, file: str, tolerance: float) -> None:
     """Whole label files, without images: counts, names and labels are those of an independent list."""
-    import importlib
-
     labels = _published(data, file)
     lab = data / "labels" / "iqa_lab_scores" / "IQA" / "Full_Reference" / "train_free" / "datasets"
     if name.startswith("tid"):

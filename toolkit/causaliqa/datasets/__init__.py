@@ -21,7 +21,7 @@ _SETS = (
         "kadid10k",
         81,
         10125,
-        "a DMOS where high is good",
+        "DMOS where high is good",
         "Lin et al., 2019, doi:10.1109/QoMEX.2019.8743252",
     ),
     ("pipal", "pipal", 200, 23200, "Elo scores, training split", "Gu et al., 2020, arXiv:2007.12142"),
