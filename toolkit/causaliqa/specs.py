@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -18,18 +20,22 @@ if TYPE_CHECKING:
 __all__ = [
     "BackboneSpec",
     "DatasetSpec",
+    "Degradation",
     "DegradationSpec",
     "FeatureBackbone",
     "FeatureInfo",
+    "Lazy",
     "Metric",
     "MetricSpec",
     "Pair",
     "PairDataset",
+    "PlacedSampler",
     "Restorer",
     "RestorerSpec",
     "Sampler",
     "SamplerSpec",
     "Spec",
+    "lazy",
 ]
 
 
@@ -41,6 +47,35 @@ class FeatureInfo(Protocol):
 
     def reduction(self) -> list[int]:
         """Stride of every map against the input."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A factory that imports its module when it is called; made by :func:`lazy`."""
+
+    path: str
+    """``package.module:function``."""
+    fixed: tuple[tuple[str, Any], ...] = ()
+    """Arguments that are always passed."""
+
+    def resolve(self) -> Callable[..., Any]:
+        """Import and return the function."""
+        module, _, function = self.path.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), function)
+        return partial(found, **dict(self.fixed)) if self.fixed else found
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.resolve()(*args, **options)
+
+
+def lazy(path: str, **fixed: Any) -> Lazy:
+    """Return a factory for a record without importing what it builds.
+
+    Example:
+        >>> lazy("collections:Counter", a=2)()
+        Counter({'a': 2})
+    """
+    return Lazy(path, tuple(fixed.items()))
 
 
 @runtime_checkable
@@ -71,10 +106,54 @@ class Restorer(Protocol):
 
 
 class Sampler(Protocol):
-    """A source of clean patches for interventions."""
+    """A source of clean patches for interventions.
+
+    One that has an attribute ``screening``, a sampler too, is asked for that one's patches in the coarse stage.
+    """
 
     def __call__(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
         """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; the generator decides which."""
+
+
+@runtime_checkable
+class PlacedSampler(Protocol):
+    """A sampler whose patches depend on the image, or on the patch that they replace."""
+
+    def in_place(
+        self, img: torch.Tensor, y: int, x: int, height: int, width: int, *, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Draw one ``(3, height, width)`` patch for the place ``(y, x)`` of the clean image ``(3, H, W)``."""
+
+
+class Degradation(Protocol):
+    """What spoils a clean image, and a patch in its place in the same way; both 8-bit where files would be.
+
+    An image and a patch that goes into it must come from the same degraded distribution, or the effect of the patch
+    is that of the seam (CEM, Definition IV.1).
+    """
+
+    scale: int
+    """Side of the clean image divided by the side of the degraded one."""
+
+    def degrade(self, img: torch.Tensor, seed: int) -> torch.Tensor:
+        """Degrade a clean image ``(3, H, W)``; returns ``(3, H // scale, W // scale)``."""
+
+    def patch_in_place(
+        self, img: torch.Tensor, y: int, x: int, patch: torch.Tensor, *, seed: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Degrade clean patches as they would be at ``(y, x)`` of the clean image.
+
+        Args:
+            img: clean image ``(3, H, W)``.
+            y: first row of the place, in clean pixels, a multiple of ``scale``.
+            x: first column of the place.
+            patch: clean patches ``(n, 3, h, w)``, sides multiples of ``scale``.
+            seed: seed of the whole image, as passed to :meth:`degrade`: what the image and the patch share.
+            generator: decides what is fresh for every patch.
+
+        Returns:
+            Degraded patches ``(n, 3, h // scale, w // scale)``.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +222,9 @@ class RestorerSpec(Spec):
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+    part: str = ""
+    """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
+    factory as the argument of this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +236,7 @@ class SamplerSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DegradationSpec(Spec):
-    """A degradation. ``factory(**options)`` returns it."""
+    """A degradation. ``factory(**options)`` returns a :class:`Degradation`."""
 
     kind: ClassVar[str] = "degradations"
 

@@ -188,20 +188,27 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
-def load_into(module: nn.Module, path: Path, *, prefix: str = "") -> None:
+def load_into(module: nn.Module, path: Path, *, prefix: str = "", strict: bool = False) -> None:
     """Load the part of a state dict below ``prefix`` into a module; every tensor of the module must be there.
 
+    Args:
+        module: what the weights go into.
+        path: a ``.pth`` or ``.safetensors`` file.
+        prefix: part of the keys that is cut off; keys without it are left out.
+        strict: refuse keys that the module does not have.
+
     Raises:
-        WeightsError: keys are missing or shapes differ.
+        WeightsError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
     """
     state = {k.removeprefix(prefix): v for k, v in load_state(path).items() if k.startswith(prefix)}
     own = module.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     wrong = [k for k in own if k in state and state[k].shape != own[k].shape]
-    if missing or wrong:
+    unexpected = [k for k in state if k not in own] if strict else []
+    if missing or wrong or unexpected:
         parts = [
             f"{what}: {', '.join(keys[:4])}{f' and {len(keys) - 4} more' if len(keys) > 4 else ''}"
-            for what, keys in (("missing", missing), ("of another shape", wrong))
+            for what, keys in (("missing", missing), ("of another shape", wrong), ("unexpected", unexpected))
             if keys
         ]
         raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")

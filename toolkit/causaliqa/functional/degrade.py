@@ -103,7 +103,8 @@ def _filter(x: Tensor, kernel: Tensor) -> Tensor:
     size = list(x.shape)
     product = torch.fft.rfft2(x) * torch.fft.rfft2(kernel.flip(0, 1), s=size)
     side = len(kernel) - 1
-    return torch.fft.irfft2(product, s=size)[side:, side:]
+    out: Tensor = torch.fft.irfft2(product, s=size)[side:, side:]
+    return out
 
 
 def rain_layer(height: int, width: int, generator: torch.Generator) -> Tensor:

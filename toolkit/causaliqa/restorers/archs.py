@@ -81,9 +81,7 @@ class EDSR(_MeanShifted):
         torch.Size([2, 3, 24, 20])
     """
 
-    def __init__(
-        self, *, num_feat: int = 64, num_block: int = 16, upscale: int = 4, img_range: float = 255.0
-    ) -> None:
+    def __init__(self, *, num_feat: int = 64, num_block: int = 16, upscale: int = 4, img_range: float = 255.0) -> None:
         super().__init__([_ResidualBlock(num_feat) for _ in range(num_block)], num_feat, upscale, img_range)
 
 

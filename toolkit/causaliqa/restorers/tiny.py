@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.restorers import archs
-from causaliqa.weights import load_into
+from causaliqa.restorers.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +40,7 @@ def build(*, name: str, checkpoint: str | os.PathLike[str] | None = None) -> nn.
     """Build one of the small networks with its trained weights, or with those of ``checkpoint``.
 
     Raises:
-        WeightsError: the checkpoint does not fit.
+        InputError: the checkpoint does not fit.
 
     Example:
         >>> import torch
@@ -48,5 +48,5 @@ def build(*, name: str, checkpoint: str | os.PathLike[str] | None = None) -> nn.
         torch.Size([1, 3, 32, 32])
     """
     module = network(name)
-    load_into(module, Path(checkpoint) if checkpoint is not None else WEIGHTS / f"{name}.safetensors")
+    load_checkpoint(module, checkpoint or WEIGHTS / f"{name}.safetensors")
     return module.eval().requires_grad_(False)
