@@ -91,7 +91,7 @@ def initialise(model):
     layers[-1].weight.data.mul_(0.1)
 
 
-def train(name, steps, work, seed=0, peak=1e-3, save_every=500):
+def train(name, steps, work, *, seed=0, peak=1e-3, save_every=500):
     recipe = RECIPES[name]
     torch.manual_seed(seed)
     model = network(name)
@@ -173,19 +173,8 @@ def measure(name, data):
 
 def record(name, steps, seconds, data):
     """Write the result of one network into the csv, replacing its old line."""
-    fields = [
-        "name",
-        "task",
-        "patch",
-        "batch",
-        "steps",
-        "minutes",
-        "set",
-        "measure",
-        "psnr_before",
-        "psnr_after",
-        "gain",
-    ]
+    fields = ["name", "task", "patch", "batch", "steps", "minutes"]
+    fields += ["set", "measure", "psnr_before", "psnr_after", "gain"]
     rows = []
     if RESULTS.is_file():
         with RESULTS.open(newline="") as file:
@@ -193,17 +182,8 @@ def record(name, steps, seconds, data):
     where, how, before, after = measure(name, data)
     figures = [f"{before:.2f}", f"{after:.2f}", f"{after - before:.2f}"]
     recipe = RECIPES[name]
-    values = [
-        name,
-        recipe["task"],
-        recipe["patch"],
-        recipe["batch"],
-        steps,
-        f"{seconds / 60:.1f}",
-        where,
-        how,
-        *figures,
-    ]
+    facts = [recipe["task"], recipe["patch"], recipe["batch"], steps, f"{seconds / 60:.1f}", where, how]
+    values = [name, *facts, *figures]
     rows.append(dict(zip(fields, values, strict=True)))
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("w", newline="") as file:

@@ -12,6 +12,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from causaliqa.errors import InputError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,6 +32,7 @@ __all__ = [
     "Pair",
     "PairDataset",
     "PlacedSampler",
+    "ROI",
     "Restorer",
     "RestorerSpec",
     "Sampler",
@@ -96,6 +99,41 @@ class Metric(Protocol):
 
     def __call__(self, img: torch.Tensor, ref: torch.Tensor) -> torch.Tensor:
         """Score every image of the batch on its own."""
+
+
+@dataclass(frozen=True)
+class ROI:
+    """A rectangle in output pixels: the region of interest.
+
+    Example:
+        >>> ROI.parse("96,152,32,32")
+        ROI(x=96, y=152, width=32, height=32)
+    """
+
+    x: int
+    """First column."""
+    y: int
+    """First row."""
+    width: int
+    """Columns."""
+    height: int
+    """Rows."""
+
+    @classmethod
+    def parse(cls, text: str) -> ROI:
+        """Read ``X,Y,W,H``.
+
+        Raises:
+            InputError: it is not four whole numbers.
+        """
+        try:
+            x, y, width, height = (int(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"roi: got {text!r}, expected four whole numbers X,Y,W,H") from error
+        return cls(x, y, width, height)
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
 
 
 class Restorer(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["StageInfo", "StagedBackbone", "freeze"]
+__all__ = ["StagedBackbone", "StageInfo", "freeze"]
 
 
 class StageInfo:

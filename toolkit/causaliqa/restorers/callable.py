@@ -51,16 +51,11 @@ def find_factory(where: str) -> Callable[..., Any]:
     place, _, name = where.rpartition(":")
     if not place or not name:
         raise InputError(f"restorer: got {where!r}, expected path/to/file.py:factory or module:factory")
+    path = Path(place).expanduser() if place.endswith(".py") else None
+    if path is not None and not path.is_file():
+        raise InputError(f"restorer: {place!r} is no file; expected path/to/file.py:factory")
     try:
-        if place.endswith(".py"):
-            path = Path(place).expanduser()
-            if not path.is_file():
-                raise InputError(f"restorer: {place!r} is no file; expected path/to/file.py:factory")
-            module = _module_from(path)
-        else:
-            module = importlib.import_module(place)
-    except InputError:
-        raise
+        module = importlib.import_module(place) if path is None else _module_from(path)
     except Exception as error:
         raise InputError(f"restorer: importing {place!r} failed: {type(error).__name__}: {error}") from error
     factory = getattr(module, name, None)

@@ -172,9 +172,9 @@ class NaturalPatches:
             if value not in DRAWS and not (name == "screening" and value is None):
                 raise InputError(f"sampler natural: got {name} {value!r}, expected {' or '.join(DRAWS)}")
         self.library, self.draws = library, draws
-        self.screening = (
-            self if screening in (None, draws) else NaturalPatches(library, draws=str(screening), screening=None)
-        )
+        self.screening = self
+        if screening is not None and screening != draws:
+            self.screening = NaturalPatches(library, draws=screening, screening=None)
         self._ranked: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, n: int, size: int, generator: Generator) -> Tensor:
