@@ -37,6 +37,7 @@ __all__ = [
     "RestorerSpec",
     "Sampler",
     "SamplerSpec",
+    "ScoreRow",
     "Spec",
     "lazy",
 ]
@@ -319,3 +320,31 @@ class PairDataset:
     """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
     label_lower_better: bool
     """True if a low label means good quality, as with DMOS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """What one metric says of one pair; a failure is a row too."""
+
+    dataset: str
+    """Name of the data set."""
+    metric: str
+    """Name of the metric, with its options where it has any."""
+    ref: str
+    """Reference image."""
+    dist: str
+    """Distorted image."""
+    label: float
+    """Opinion score, on the scale of the data set."""
+    type: str = ""
+    """Distortion type."""
+    level: str = ""
+    """Distortion level."""
+    split: str = ""
+    """Train, validation or test."""
+    score: float | None = None
+    """Score of the metric; None where it failed."""
+    error: str = ""
+    """Why it failed."""
+    seconds: float = 0.0
+    """Time that the metric took."""

@@ -36,13 +36,14 @@ def _merge(cdf_x: Any, cdf_y: Any, n: int) -> float:
 
 
 @numba.njit(fastmath={"nsz", "arcp", "contract", "reassoc"}, cache=True, nogil=True, parallel=True)  # type: ignore[untyped-decorator]
-def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, disturbed: Any) -> None:
+def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> None:
     channels, windows, n = x.shape
     big = np.inf
     for c in numba.prange(channels):
         cdf_x = np.empty(n)
         cdf_y = np.empty(n)
         for p in range(windows):
+            base = 0.0
             for t in range(-1, len(scales)):
                 scale = scales[t] if t >= 0 else np.float32(0)
                 a = 0.0
@@ -57,9 +58,10 @@ def _response(x: Any, y: Any, noise: Any, scales: Any, cost: Any, disturbed: Any
                 cdf_y[n - 1] = big
                 value = _merge(cdf_x, cdf_y, n)
                 if t < 0:
+                    base = value
                     cost[c, p] = value
                 else:
-                    disturbed[t, c] += value
+                    shift[t, c] += value - base
 
 
 class _Response(torch.autograd.Function):
@@ -69,10 +71,10 @@ class _Response(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, y)
         cost = np.empty(x.shape[:2], dtype=np.float32)
-        disturbed = np.zeros((len(scales), x.shape[0]))
+        shift = np.zeros((len(scales), x.shape[0]))
         arrays = (v.detach().contiguous().numpy() for v in (x, y, noise, scales))
-        _response(*arrays, cost, disturbed)
-        out = torch.from_numpy(cost), torch.from_numpy(disturbed.astype(np.float32))
+        _response(*arrays, cost, shift)
+        out = torch.from_numpy(cost), torch.from_numpy(shift.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out
 

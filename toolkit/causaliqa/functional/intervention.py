@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "noise_field"]
+__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "mass_gap", "noise_field", "top_strength"]
 
 STRENGTHS: tuple[float, ...] = tuple(round(0.01 * k, 2) for k in range(1, 10))
 """Strengths of the published procedure: 0.1 in ten steps, without the void zero step."""
@@ -59,14 +59,26 @@ def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal((windows, bins), dtype=np.float32))
 
 
-def keeps_channel(
-    cost: Tensor, disturbed: Tensor, tolerance: Tensor, rule: str = "every"
-) -> Tensor:
+def mass_gap(x: Tensor, y: Tensor, how: str) -> Tensor:
+    """Return ``|sum((X - Y) / 2)|`` of the masses of one level, a scalar: the unit of indifference.
+
+    Softmax masses sum to the same on both sides, so it is exactly 0 there (and rounding must not say otherwise): with
+    them every channel is causal, whatever the threshold.
+
+    Example:
+        >>> mass_gap(torch.ones(1, 1, 4), torch.zeros(1, 1, 4), "share")
+        tensor(2.)
+    """
+    if how == "softmax":
+        return x.new_zeros(())
+    return (x.double().sum() - y.double().sum()).div(2).abs().to(x.dtype)
+
+
+def keeps_channel(shift: Tensor, tolerance: Tensor, rule: str = "every") -> Tensor:
     """Decide which channels are causal: those whose distance responds to the intervention.
 
     Args:
-        cost: distance of every channel before the intervention, ``(C,)``.
-        disturbed: distance of every channel at T strengths, ``(T, C)``.
+        shift: change of every channel's distance at T strengths, ``(T, C)``.
         tolerance: a change below it is indifference; ``threshold * |sum((X - Y) / 2)|``, a scalar.
         rule: one of :data:`RULES`.
 
@@ -74,10 +86,10 @@ def keeps_channel(
         Booleans ``(C,)``.
 
     Example:
-        >>> keeps_channel(torch.tensor([1.0, 1.0]), torch.tensor([[2.0, 1.0], [3.0, 2.0]]), torch.tensor(0.5))
+        >>> keeps_channel(torch.tensor([[1.0, 0.0], [-2.0, 1.0]]), torch.tensor(0.5))
         tensor([ True, False])
     """
-    responds = (cost - disturbed).abs() >= tolerance
+    responds = shift.abs() >= tolerance
     if rule == "every":
         return responds.all(dim=0)
     if rule == "any":
@@ -85,19 +97,25 @@ def keeps_channel(
     raise ValueError(f"rule: got {rule!r}, expected one of {RULES}")
 
 
-def channel_strength(
-    cost: Tensor, disturbed: Tensor, tolerance: Tensor, strengths: Sequence[float]
-) -> Tensor:
+def top_strength(steps: Tensor) -> Tensor:
+    """Return the top of the scale of causal strength: one step above the largest of the strengths ``(T,)``.
+
+    Example:
+        >>> top_strength(torch.tensor([0.1, 0.2]))
+        tensor(0.3000)
+    """
+    return steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else steps[-1])
+
+
+def channel_strength(shift: Tensor, tolerance: Tensor, strengths: Sequence[float]) -> Tensor:
     """Return how strong each channel's causal relation is, ``(C,)``; what Figure 3 of the paper draws.
 
     It is the top of the scale (one step above the largest strength) for a channel that responds everywhere, and
     otherwise that top minus the largest strength at which the channel was indifferent. Higher is more causal.
 
     Example:
-        >>> channel_strength(torch.zeros(2), torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor(0.5), (0.1, 0.2))
+        >>> channel_strength(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor(0.5), (0.1, 0.2))
         tensor([0.3000, 0.2000])
     """
-    steps = cost.new_tensor(strengths)
-    top = steps[-1] + (steps[-1] - steps[-2] if len(strengths) > 1 else steps[-1])
-    indifferent = (cost - disturbed).abs() < tolerance
-    return top - torch.where(indifferent, steps[:, None], torch.zeros_like(disturbed)).amax(dim=0)
+    steps = shift.new_tensor(strengths)
+    return top_strength(steps) - torch.where(shift.abs() < tolerance, steps[:, None], 0).amax(dim=0)

@@ -99,22 +99,20 @@ def window_cost(x: Tensor, y: Tensor) -> Tensor:
     return flat.reshape(x.shape[:-1])
 
 
-def _plain_response(
-    x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float], clamp: bool
-) -> Tensor:
-    """Channel costs ``(T, C)`` after adding ``noise * scale`` to both sides, a few channels at a time."""
+def _plain_shift(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float], clamp: bool) -> Tensor:
+    """Change of channel costs ``(T, C)`` after adding ``noise * scale`` to both sides, a few channels at a time."""
     rows = max(1, _CHUNK // noise.numel())
     out = x.new_empty(len(scales), x.shape[0])
-    for start in range(0, x.shape[0], rows):
-        part = slice(start, start + rows)
+    wide = _accumulator(x)
+    for start in range(0, x.shape[0] if scales else 0, rows):
+        a, b = (v[start : start + rows] for v in (x, y))
+        base = _plain_cost(*(v.reshape(-1, v.shape[-1]).to(wide) for v in (a, b))).view(a.shape[:-1])
         for t, scale in enumerate(scales):
-            moved = noise * scale
-            a, b = x[part] + moved, y[part] + moved
+            moved = [v + noise * scale for v in (a, b)]
             if clamp:
-                a, b = a.clamp_(min=0), b.clamp_(min=0)
-            n = a.shape[-1]
-            cost = _WindowCost.apply(a.reshape(-1, n), b.reshape(-1, n))  # type: ignore[no-untyped-call]
-            out[t, part] = cost.reshape(a.shape[:-1]).sum(-1)
+                moved = [v.clamp_(min=0) for v in moved]
+            cost = _plain_cost(*(v.reshape(-1, v.shape[-1]).to(wide) for v in moved)).view(a.shape[:-1])
+            out[t, start : start + rows] = (cost - base).sum(-1).to(x.dtype)
     return out
 
 
@@ -138,12 +136,13 @@ def transport_response(
         kernel: ``"compiled"`` (CPU), ``"torch"`` (anywhere), or ``"auto"`` to choose the faster one that applies.
 
     Returns:
-        Costs per window ``(C, P)``, differentiable, and costs per channel after the noise ``(T, C)``, constants.
+        Costs per window ``(C, P)``, differentiable, and how much the noise changes the cost of every channel, ``(T, C)``,
+        constants.
 
     Example:
         >>> x = torch.rand(2, 3, 16)
-        >>> cost, disturbed = transport_response(x, x, torch.zeros(3, 16), [0.1, 0.2])
-        >>> cost.shape, disturbed.shape, float(disturbed.sum())
+        >>> cost, shift = transport_response(x, x, torch.zeros(3, 16), [0.1, 0.2])
+        >>> cost.shape, shift.shape, float(shift.sum())
         (torch.Size([2, 3]), torch.Size([2, 2]), 0.0)
     """
     plain = x.device.type != "cpu" or not clamp or x.dtype != torch.float32
@@ -151,8 +150,8 @@ def transport_response(
         raise ValueError("kernel 'compiled' takes float32 on the CPU and clamps; use kernel='torch'")
     if kernel == "torch" or plain:
         with torch.no_grad():
-            disturbed = _plain_response(x, y, noise, scales, clamp)
-        return window_cost(x, y), disturbed
+            shift = _plain_shift(x.detach(), y.detach(), noise, scales, clamp)
+        return window_cost(x, y), shift
     from causaliqa.functional import _kernels
 
     return _kernels.transport_response(x, y, noise, scales)

@@ -13,24 +13,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from causaliqa.functional.image import (
-    NORMALISATIONS,
-    check_pair,
-    downsample,
-    normalise,
-    pad_to_windows,
-    size_factor,
-    windows,
-)
+from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows, windows
 from causaliqa.functional.intervention import (
     RULES,
     STRENGTHS,
     channel_strength,
     keeps_channel,
     mass,
+    mass_gap,
     noise_field,
+    top_strength,
 )
 from causaliqa.functional.transport import transport_response
+from causaliqa.metrics._features import FeatureLevels
 
 if TYPE_CHECKING:
     from causaliqa.specs import BackboneSpec, FeatureBackbone
@@ -53,7 +48,7 @@ class LevelCost:
     l2: Tensor
     """Squared difference of the raw features, ``(C, P)``."""
     keep: Tensor
-    """True for causal channels, ``(C,)``; all True where the response was not asked for."""
+    """True for causal channels, ``(C,)``; all True where nothing was asked or no change can be too small."""
     strength: Tensor
     """Causal strength of every channel, ``(C,)``; see :func:`~causaliqa.functional.intervention.channel_strength`."""
     grid: tuple[int, int]
@@ -147,26 +142,25 @@ class CausalMetric(nn.Module):
         resize: bool = True,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
         self.features = features
         self.terms = tuple(term.strip() for term in terms.split("+"))
         self.channels = channels
         self.window = features.window if window is None else window
         self.strengths = tuple(float(s) for s in strengths)
         self.seed = seed
-        self.normalise = features.normalise if normalise is None else normalise
+        how = features.normalise if normalise is None else normalise
         self.threshold = threshold
         self.rule = rule
         self.clamp = clamp
         self.protocol = protocol
-        self.resize = resize
+        self.feature_levels = FeatureLevels(backbone, how, resize=resize)
         self._check_options()
 
     def _check_options(self) -> None:
         for name, values, allowed in (
             ("terms", self.terms, TERMS),
             ("channels", (self.channels,), CHANNELS),
-            ("normalise", (self.normalise,), tuple(NORMALISATIONS)),
+            ("normalise", (self.feature_levels.how,), tuple(NORMALISATIONS)),
             ("rule", (self.rule,), RULES),
             ("protocol", (self.protocol,), PROTOCOLS),
         ):
@@ -208,20 +202,44 @@ class CausalMetric(nn.Module):
         Everything else follows from it: :func:`combine` makes a score for any choice of terms and channels.
         """
         check_pair(img, ref, self.features.min_size)
-        if self.resize:
-            factor = size_factor(*img.shape[-2:])
-            img, ref = downsample(img, factor), downsample(ref, factor)
-        # One image at a time: convolutions round differently at other batch sizes.
         return [
-            [
-                self._level(k, x[0], y[0], respond=respond)
-                for k, (x, y) in enumerate(zip(self._maps(a), self._maps(b), strict=True))
-            ]
-            for a, b in zip(img.split(1), ref.split(1), strict=True)
+            [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
+            for xs, ys in zip(self.feature_levels(img), self.feature_levels.of_reference(ref), strict=True)
         ]
 
-    def _maps(self, img: Tensor) -> list[Tensor]:
-        return [img, *self.backbone(normalise(img, self.normalise))]
+    def explain(self, img: Tensor, ref: Tensor) -> Explanation:
+        """Say where the score of one pair comes from.
+
+        Args:
+            img: distorted image ``(1, 3, H, W)``, RGB in [0, 1].
+            ref: its reference.
+
+        Raises:
+            ValueError: more than one pair, or shapes that differ.
+        """
+        if len(img) != 1:
+            raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
+        with torch.no_grad():
+            levels = self.levels(img, ref)[0]
+            score = float(combine(levels, self.terms, self.channels))
+            costs = [self._chosen(level) for level in levels]
+            scale = len(levels) * score if score > 0 else 1.0
+            side = self.feature_levels.small_size(img)
+            cost_map = sum(
+                _spread(cost.sum(dim=0).view(level.grid), side) for cost, level in zip(costs, levels, strict=True)
+            )
+        return Explanation(
+            score=score,
+            strengths=tuple(level.strength for level in levels),
+            shares=tuple(cost.sum(dim=1) / scale for cost in costs),
+            cost_map=torch.as_tensor(cost_map) / len(levels),
+            top=float(top_strength(torch.tensor(self.strengths))),
+        )
+
+    def _chosen(self, level: LevelCost) -> Tensor:
+        """Cost ``(C, P)`` of the chosen terms in the chosen channels."""
+        total = torch.stack([getattr(level, term) for term in self.terms]).sum(dim=0)
+        return total * level.channels(self.channels)[:, None]
 
     def _level(self, k: int, x: Tensor, y: Tensor, *, respond: bool) -> LevelCost:
         x, y = (pad_to_windows(v, self.window, self.protocol) for v in (x, y))
@@ -229,17 +247,20 @@ class CausalMetric(nn.Module):
         raw_x, raw_y = windows(x, self.window), windows(y, self.window)
         mass_x, mass_y = mass(raw_x, self.features.mass), mass(raw_y, self.features.mass)
         count, bins = mass_x.shape[1:]
-        mean = float((mass_x.detach().mean() + mass_y.detach().mean()) / 2) if respond else 0.0
-        scales = [strength * mean for strength in self.strengths] if respond else []
         noise = noise_field(self.seed, k, count, bins).to(mass_x)
-        ot, disturbed = transport_response(mass_x, mass_y, noise, scales, clamp=self.clamp)
-        keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        strength = ot.new_full((len(x),), torch.inf)
+        with torch.no_grad():
+            tolerance = self.threshold * mass_gap(mass_x, mass_y, self.features.mass)
+            # Nothing is below a tolerance of 0, so the response need not be known.
+            respond = respond and bool(tolerance > 0)
+            mean = float(mass_x.mean() + mass_y.mean()) / 2
+        scales = [strength * mean for strength in self.strengths] if respond else []
+        ot, shift = transport_response(mass_x, mass_y, noise, scales, clamp=self.clamp)
         if respond:
-            cost = ot.detach().sum(dim=1)
-            tolerance = self.threshold * ((mass_x.detach() - mass_y.detach()).sum() / 2).abs()
-            keep = keeps_channel(cost, disturbed, tolerance, self.rule)
-            strength = channel_strength(cost, disturbed, tolerance, self.strengths)
+            keep = keeps_channel(shift, tolerance, self.rule)
+            strength = channel_strength(shift, tolerance, self.strengths)
+        else:
+            keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
+            strength = top_strength(ot.new_tensor(self.strengths)).expand(len(x))
         return LevelCost(
             ot=ot,
             md=torch.linalg.vector_norm(mass_x - mass_y, dim=2),
@@ -248,3 +269,10 @@ class CausalMetric(nn.Module):
             strength=strength,
             grid=grid,
         )
+
+
+def _spread(grid: Tensor, side: tuple[int, int]) -> Tensor:
+    """Spread the cost of windows ``(rows, cols)`` over the pixels ``(H, W)`` below them; the sum stays."""
+    fine = torch.nn.functional.interpolate(grid[None, None], size=side, mode="nearest")[0, 0]
+    total = fine.sum()
+    return fine * (grid.sum() / total) if float(total) > 0 else fine

@@ -1,0 +1,98 @@
+"""Fixtures shared by all tests: small images, tiny backbones, the research data where it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch, tmp_path):
+    """No test sees the user's cache, registry or switches."""
+    for name in [n for n in os.environ if n.startswith("CAUSALIQA_") and n != "CAUSALIQA_TEST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CAUSALIQA_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The shared research data; tests that need it carry the marker ``data``."""
+    folder = Path(os.environ.get("CAUSALIQA_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "INDEX.md").is_file():
+        pytest.skip(f"research data not found in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vgg_weights(data) -> Path:
+    """Trained VGG16 convolutions."""
+    return data / "weights" / "vgg16_features_rgb_imagenet_norm.pth"
+
+
+def photo(side: int = 64, name: str = "astronaut.png") -> np.ndarray:
+    """Return a crop of a photograph that scikit-image ships, uint8."""
+    import skimage
+
+    path = Path(skimage.__file__).parent / "data" / name
+    image = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.LANCZOS)
+    return np.asarray(image)[60 : 60 + side, 80 : 80 + side]
+
+
+@pytest.fixture
+def pair_files(tmp_path) -> tuple[Path, Path]:
+    """A distorted image and its reference as files, 64 x 64."""
+    ref = photo()
+    noise = np.random.default_rng(0).normal(0, 20, ref.shape)
+    paths = tmp_path / "img.png", tmp_path / "ref.png"
+    Image.fromarray(np.clip(ref + noise, 0, 255).astype(np.uint8)).save(paths[0])
+    Image.fromarray(ref).save(paths[1])
+    return paths
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Path:
+    """A manifest of eight pairs: noise of rising strength on two references; dmos rises with it."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    lines = ["ref,dist,dmos,type"]
+    rng = np.random.default_rng(1)
+    for number, name in enumerate(("astronaut.png", "coffee.png")):
+        ref = photo(name=name)
+        Image.fromarray(ref).save(folder / f"ref{number}.png")
+        for level in range(1, 5):
+            dist = np.clip(ref + rng.normal(0, 8 * level, ref.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(dist).save(folder / f"d{number}_{level}.png")
+            lines.append(f"ref{number}.png,d{number}_{level}.png,{level + 0.1 * number},noise{number}")
+    path = folder / "noisy.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def tiny():
+    """A backbone of two small random stages, and its record: a metric in milliseconds."""
+    import torch
+    from torch import nn
+
+    from causaliqa.backbones._stages import StagedBackbone, freeze
+    from causaliqa.specs import BackboneSpec
+
+    torch.manual_seed(0)
+    stages = [
+        nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU()),
+        nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU()),
+    ]
+    net = freeze(StagedBackbone(stages, channels=[6, 8], reduction=[1, 2]))
+
+    def spec(**changes):
+        facts = {"name": "tiny", "factory": lambda: net, "summary": "tiny", "licence": "Apache-2.0", "mass": "share"}
+        return BackboneSpec(**{**facts, **changes})
+
+    return net, spec

@@ -1,0 +1,97 @@
+"""The transport cost: hand-computed, against POT, both kernels, and its gradient."""
+
+import numpy as np
+import pytest
+import torch
+
+from causaliqa.functional.transport import transport_response, window_cost
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "cost"),
+    [
+        ([1, 0, 0, 0], [0, 0, 1, 0], 4.0),  # one unit moves two bins
+        ([2, 0, 0, 0], [0, 1, 1, 0], 1.0 + 4.0),  # half moves one bin, half two
+        ([0, 1, 0, 0], [0, 1, 0, 0], 0.0),
+        ([1, 0, 0, 0], [0, 0, 0, 0], 0.0 + 9.0),  # nothing to meet: the empty side is in the last bin
+        ([0, 0, 0, 0], [0, 0, 0, 0], 0.0),
+        ([1, 0, 0, 0], [2, 0, 0, 0], 9.0),  # the second unit meets the last bin
+    ],
+)
+def test_hand_computed(x, y, cost):
+    x, y = (torch.tensor(v, dtype=torch.float32) for v in (x, y))
+    assert window_cost(x, y).item() == cost
+    assert window_cost(y, x).item() == cost
+    compiled, _ = transport_response(x.view(1, 1, -1), y.view(1, 1, -1), torch.zeros(1, 4), [], kernel="compiled")
+    assert compiled.item() == cost
+
+
+def _inputs(kind: str, bins: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    x, y = (torch.rand(5, 7, bins, generator=generator) for _ in range(2))
+    if kind == "sparse":
+        x, y = x * (x > 0.9), y * (y > 0.9)
+    elif kind == "empty":
+        x, y = torch.zeros_like(x), y * (torch.arange(7)[:, None] % 2)
+    elif kind == "equal mass":
+        y = y * (x.sum(-1) / y.sum(-1))[..., None]
+    elif kind == "unequal mass":
+        y = y * 1e4
+    elif kind == "identical":
+        y = x.clone()
+    return x, y
+
+
+@pytest.mark.parametrize("bins", [1, 2, 16, 64, 256])
+@pytest.mark.parametrize("kind", ["random", "sparse", "empty", "equal mass", "unequal mass", "identical"])
+def test_kernels_agree(kind, bins):
+    x, y = _inputs(kind, bins)
+    noise = torch.randn(7, bins, generator=torch.Generator().manual_seed(4))
+    plain = transport_response(x, y, noise, [0.01, 0.5], kernel="torch")
+    compiled = transport_response(x, y, noise, [0.01, 0.5], kernel="compiled")
+    for a, b in zip(plain, compiled, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(a.abs().max()))
+    if kind == "identical":
+        assert not compiled[0].any()
+        assert not compiled[1].any()
+
+
+@pytest.mark.parametrize("kind", ["random", "sparse", "equal mass"])
+def test_agrees_with_pot(kind):
+    ot = pytest.importorskip("ot")
+    x, y = _inputs(kind)
+    grid = np.tile(np.arange(64.0)[:, None], (1, 35))
+    expected = ot.wasserstein_1d(
+        grid, grid, x.flatten(0, 1).T.double().numpy(), y.flatten(0, 1).T.double().numpy(), 2
+    )
+    np.testing.assert_allclose(window_cost(x, y).flatten().numpy(), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_gradcheck():
+    generator = torch.Generator().manual_seed(5)
+    x, y = (torch.rand(4, 6, dtype=torch.double, generator=generator).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradcheck(window_cost, (x, y))
+
+
+@pytest.mark.parametrize("kernel", ["torch", "compiled"])
+def test_gradient_of_both_kernels(kernel):
+    x, y = _inputs("sparse")
+    grads = []
+    for way in (kernel, "torch"):
+        a = x.clone().requires_grad_()
+        transport_response(a, y, torch.zeros(7, 64), [], kernel=way)[0].sum().backward()
+        grads.append(a.grad)
+    assert float(grads[0].abs().sum()) > 0
+    torch.testing.assert_close(*grads)
+
+
+def test_gradient_is_zero_where_both_agree():
+    x = torch.rand(3, 8).requires_grad_()
+    window_cost(x, x.detach().clone()).sum().backward()
+    assert not x.grad.any()
+
+
+def test_unclamped_noise_needs_the_plain_kernel():
+    x, y = _inputs("random")
+    with pytest.raises(ValueError, match="kernel='torch'"):
+        transport_response(x, y, torch.zeros(7, 64), [0.1], clamp=False, kernel="compiled")

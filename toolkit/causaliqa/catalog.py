@@ -1,0 +1,386 @@
+"""From names to objects: the only module that knows names.
+
+:func:`default_catalog` is what the public functions use; the command line builds its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.config import Registry, load_registry
+from causaliqa.errors import CausaliqaError, InputError, PluginError, UnknownNameError
+from causaliqa.plugins import PluginHost, Record
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, Spec
+from causaliqa.weights import resolve
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from causaliqa.specs import Metric, Restorer, Sampler
+
+__all__ = [
+    "KINDS",
+    "Catalog",
+    "create_backbone",
+    "create_metric",
+    "create_restorer",
+    "create_sampler",
+    "default_catalog",
+    "list_backbones",
+    "list_datasets",
+    "list_degradations",
+    "list_metrics",
+    "list_restorers",
+    "list_samplers",
+    "parse_request",
+]
+
+KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
+
+
+def parse_request(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``NAME[:key=value[,key=value]]`` into the name and its options; values are YAML scalars or lists.
+
+    A part after a colon that holds no ``=`` belongs to the name.
+
+    Raises:
+        InputError: an option is malformed or given twice.
+
+    Example:
+        >>> parse_request("causal_vgg:weights=vgg16.pth,seed=3")
+        ('causal_vgg', {'weights': 'vgg16.pth', 'seed': 3})
+        >>> parse_request("basicsr:EDSR:num_feat=64,strides=[1, 2]")
+        ('basicsr:EDSR', {'num_feat': 64, 'strides': [1, 2]})
+    """
+    import yaml
+
+    start = re.search(r":(?=[A-Za-z_]\w*=)", text)
+    name, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
+    options: dict[str, Any] = {}
+    for part in filter(None, re.split(r",(?=[A-Za-z_]\w*=)", tail)):
+        key, _, value = part.partition("=")
+        if key in options:
+            raise InputError(f"{text!r}: option {key!r} is given twice")
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"{text!r}: the value of {key!r} is not valid: got {value!r}") from error
+        if isinstance(options[key], dict):
+            raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
+    if not name.strip():
+        raise InputError(f"{text!r}: the name is empty, expected NAME[:key=value[,key=value]]")
+    return name, options
+
+
+class Catalog:
+    """Names of everything that built-ins, plugins and registry.yaml provide.
+
+    Args:
+        host: plugin host.
+        registry: what registry.yaml says.
+
+    Example:
+        >>> catalog = Catalog(PluginHost(entry_points=lambda: []), load_registry())
+        >>> catalog.names("metrics", "causal_*")
+        ['causal_effnet', 'causal_effnet_lite0', 'causal_resnet', 'causal_vgg']
+    """
+
+    def __init__(self, host: PluginHost, registry: Registry) -> None:
+        self.host = host
+        self.registry = registry
+        self._records: dict[str, Mapping[str, Record]] = {}
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def records(self, kind: str) -> Mapping[str, Record]:
+        """Return every usable record of a kind by name."""
+        if kind not in self._records:
+            found = dict(self.host.records(kind))
+            if kind == "backbones":
+                found.update(self._registry_backbones(found))
+            if kind == "metrics":
+                found.update(self._families(found))
+            self._records[kind] = found
+        return self._records[kind]
+
+    def _registry_backbones(self, taken: Mapping[str, Record]) -> dict[str, Record]:
+        if clash := sorted(set(self.registry.backbones) & set(taken)):
+            raise InputError(
+                f"{self.registry.files[-1]}: backbones.{clash[0]}: the name is taken by "
+                f"{taken[clash[0]].provider}; choose another"
+            )
+        return {
+            name: Record(spec=spec, provider="registry.yaml") for name, spec in self.registry.backbones.items()
+        }
+
+    def _families(self, metrics: Mapping[str, Record]) -> dict[str, Record]:
+        """Make ``<metric>_<backbone>`` of every metric that takes any backbone; a declared name is never replaced."""
+        made = {}
+        for name, record in metrics.items():
+            if not isinstance(record.spec, MetricSpec) or record.spec.backbone != "*":
+                continue
+            for backbone in self.records("backbones").values():
+                derived = f"{name}_{backbone.spec.name}"
+                if derived not in metrics and derived not in self.host.ambiguous("metrics"):
+                    spec = replace(
+                        record.spec,
+                        name=derived,
+                        backbone=backbone.spec.name,
+                        summary=f"{record.spec.summary}: {backbone.spec.summary}",
+                        licence=f"{record.spec.licence}; weights {backbone.spec.licence}",
+                    )
+                    provider = record if backbone.builtin else backbone
+                    made[derived] = Record(
+                        spec=spec, provider=provider.provider, builtin=record.builtin and backbone.builtin
+                    )
+        return made
+
+    def names(self, kind: str, pattern: str = "*") -> list[str]:
+        """Return the names of a kind that match a glob pattern, sorted."""
+        return sorted(fnmatch.filter(self.records(kind), pattern))
+
+    def get(self, kind: str, name: str) -> Record:
+        """Return the record of a name; ``pyiqa:NAME`` is pyiqa's own metric.
+
+        Raises:
+            UnknownNameError: nothing is called so; the message gives near names and failed plugins.
+            AmbiguousNameError: two plugins claim the name.
+        """
+        self.host.check_ambiguous(kind, name)
+        records = self.records(kind)
+        plain = name.removeprefix("pyiqa:")
+        record = records.get(plain)
+        if record is not None and (plain == name or record.provider == "pyiqa"):
+            return record
+        near = difflib.get_close_matches(name, records, n=3)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        failed = ", ".join(s.canonical for s in self.host.failed())
+        note = f" Note: plugins that failed to load: {failed}." if failed else ""
+        raise UnknownNameError(
+            f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them"
+        )
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> Metric:
+        """Build a metric; see :func:`create_metric`."""
+        record = self.get("metrics", name)
+        spec = record.spec
+        if not isinstance(spec, MetricSpec):
+            raise PluginError(f"metric {name!r} of {record.provider} is no MetricSpec")
+        if spec.backbone is not None:
+            wanted = options.pop("backbone", None) if spec.backbone == "*" else spec.backbone
+            if not isinstance(wanted, str):
+                raise InputError(f"metric {name!r} needs backbone=NAME; one of {', '.join(self.names('backbones'))}")
+            backbone = self._backbone_spec(wanted)
+            passed = {k: options.pop(k) for k in ("weights", "pretrained") if k in options}
+            if spec.backbone == "*":
+                name = f"{spec.name}_{wanted}"
+            options = {**options, "backbone": self.create_backbone(wanted, **passed), "features": backbone}
+        module = self._build(record, options, hidden=("backbone", "features"))
+        for fact in ("lower_better", "metric_mode"):
+            setattr(module, fact, getattr(spec, fact))
+        module.name = name
+        return _on_device(module, device)
+
+    def _backbone_spec(self, name: str) -> BackboneSpec:
+        spec = self.get("backbones", name).spec
+        if not isinstance(spec, BackboneSpec):
+            raise PluginError(f"backbone {name!r} is no BackboneSpec")
+        return spec
+
+    def create_backbone(
+        self, name: str, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None, **options: Any
+    ) -> nn.Module:
+        """Build a feature network; see :func:`create_backbone`."""
+        record = self.get("backbones", name)
+        spec = self._backbone_spec(name)
+        entry = None
+        if pretrained and spec.weights is not None and weights is None:
+            entry = self.registry.weights.get(spec.weights)
+            if entry is None:
+                raise InputError(f"backbone {name!r} wants weights {spec.weights!r}, which registry.yaml does not list")
+        file = resolve(entry, weights)
+        network: nn.Module = self._build(record, {**options, "weights": file}, hidden=("weights",))
+        return network
+
+    def create_restorer(
+        self,
+        name: str,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        **options: Any,
+    ) -> Restorer:
+        """Build a restoration network; see :func:`create_restorer`."""
+        record = self.get("restorers", name)
+        if checkpoint is not None:
+            options["checkpoint"] = checkpoint
+        return _on_device(self._build(record, options), device)
+
+    def create(self, kind: str, name: str, **options: Any) -> Any:
+        """Build a thing of any other kind."""
+        return self._build(self.get(kind, name), options)
+
+    def _build(self, record: Record, options: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
+        """Call a factory; bad options are the user's error, anything else that a plugin raises is the plugin's."""
+        what = f"{record.spec.kind[:-1]} {record.spec.name!r}"
+        try:
+            factory = record.spec.factory
+            factory = factory.resolve() if isinstance(factory, Lazy) else factory
+            _check_options(what, factory, options, hidden)
+            return factory(**options)
+        except CausaliqaError:
+            raise
+        except (TypeError, ValueError) as error:
+            if record.builtin and options:
+                raise InputError(f"{what}: {error}") from error
+            raise self._failure(what, record, error) from error
+        except Exception as error:
+            raise self._failure(what, record, error) from error
+
+    @staticmethod
+    def _failure(what: str, record: Record, error: Exception) -> PluginError:
+        reason = " ".join(str(error).split())[:400]
+        return PluginError(
+            f"{what} of {record.provider} could not be built: {type(error).__name__}: {reason}"
+        )
+
+
+def _check_options(
+    what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]
+) -> None:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for key in options:
+        if key not in known:
+            free = ", ".join(k for k in known if k not in hidden) or "none"
+            raise InputError(f"{what}: unknown option {key!r}; it takes: {free}")
+
+
+def _on_device(module: Any, device: str | None) -> Any:
+    import torch
+
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return module.to(device) if hasattr(module, "to") else module
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device!r} cannot be used: {' '.join(str(error).split())[:200]}") from error
+
+
+@lru_cache(maxsize=1)
+def default_catalog() -> Catalog:
+    """Return the catalogue that the environment asks for; built on first use."""
+    disabled = os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "").split(",")
+    strict = os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
+    return Catalog(PluginHost(disabled=disabled, strict=strict), load_registry())
+
+
+def create_metric(name: str, *, device: str | None = None, **options: Any) -> Metric:
+    """Build a quality metric by name.
+
+    Args:
+        name: any name that ``causaliqa list metrics`` shows.
+        device: torch device; by default CUDA where there is one, else the CPU.
+        options: options of the metric, for example ``terms``, ``channels``, ``seed``; ``weights`` is a local file.
+
+    Returns:
+        A module ``(img, ref) -> (N,)`` with ``lower_better`` and ``metric_mode``.
+
+    Raises:
+        InputError: unknown name or option.
+        WeightsError: its weights cannot be had.
+        PluginError: a plugin failed to build it.
+
+    Example:
+        >>> import torch
+        >>> metric = create_metric("causal_effnet_lite0", device="cpu")
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> float(metric(x, x)), metric.lower_better
+        (0.0, True)
+    """
+    return default_catalog().create_metric(name, device=device, **options)
+
+
+def create_backbone(
+    name: str, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None, **options: Any
+) -> nn.Module:
+    """Build a feature network: timm's ``features_only`` contract.
+
+    Args:
+        name: any name that ``causaliqa list backbones`` shows.
+        pretrained: load its trained weights; False leaves it random.
+        weights: a local file instead of the usual one.
+        options: options of the factory.
+
+    Example:
+        >>> create_backbone("effnet_lite0").feature_info.channels()
+        [16, 24, 40, 112, 320]
+    """
+    return default_catalog().create_backbone(name, pretrained=pretrained, weights=weights, **options)
+
+
+def create_restorer(
+    name: str,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    **options: Any,
+) -> Restorer:
+    """Build a restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
+    return default_catalog().create_restorer(name, checkpoint=checkpoint, device=device, **options)
+
+
+def create_sampler(name: str, **options: Any) -> Sampler:
+    """Build an intervention sampler."""
+    sampler: Sampler = default_catalog().create("samplers", name, **options)
+    return sampler
+
+
+def list_metrics(pattern: str = "*") -> list[str]:
+    """Return the names of all metrics that match a glob pattern.
+
+    Example:
+        >>> list_metrics("causal_v*")
+        ['causal_vgg']
+    """
+    return default_catalog().names("metrics", pattern)
+
+
+def list_backbones(pattern: str = "*") -> list[str]:
+    """Return the names of all feature networks that match a glob pattern."""
+    return default_catalog().names("backbones", pattern)
+
+
+def list_restorers(pattern: str = "*") -> list[str]:
+    """Return the names of all restoration networks that match a glob pattern."""
+    return default_catalog().names("restorers", pattern)
+
+
+def list_samplers(pattern: str = "*") -> list[str]:
+    """Return the names of all intervention samplers that match a glob pattern."""
+    return default_catalog().names("samplers", pattern)
+
+
+def list_degradations(pattern: str = "*") -> list[str]:
+    """Return the names of all degradations that match a glob pattern."""
+    return default_catalog().names("degradations", pattern)
+
+
+def list_datasets(pattern: str = "*") -> list[str]:
+    """Return the names of all data sets that match a glob pattern."""
+    return default_catalog().names("datasets", pattern)

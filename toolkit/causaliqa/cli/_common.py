@@ -1,0 +1,140 @@
+"""What several commands share: the catalogue they ask for, pairs of files, versions, progress."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.errors import ImageError, InputError
+
+if TYPE_CHECKING:
+    from causaliqa.catalog import Catalog
+    from causaliqa.plugins import PluginHost
+    from causaliqa.specs import Metric, MetricSpec
+
+__all__ = [
+    "build_metric",
+    "catalog",
+    "choose_device",
+    "file_pairs",
+    "host",
+    "progress_bar",
+    "versions",
+    "write_or_print",
+]
+
+
+def host(args: argparse.Namespace) -> PluginHost:
+    """Return the plugin host that flags and environment ask for."""
+    from causaliqa.plugins import PluginHost
+
+    disabled = ["*"] if args.no_plugins else os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "").split(",")
+    strict = args.strict_plugins or os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
+    return PluginHost(disabled=disabled, strict=strict)
+
+
+def catalog(args: argparse.Namespace) -> Catalog:
+    """Return the catalogue that flags and environment ask for."""
+    from causaliqa.catalog import Catalog
+    from causaliqa.config import load_registry
+
+    return Catalog(host(args), load_registry(args.registry))
+
+
+def choose_device(wanted: str | None) -> str:
+    """Return the device that was asked for, or the best there is.
+
+    Raises:
+        InputError: torch cannot use it.
+    """
+    import torch
+
+    if wanted is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {wanted!r} cannot be used: {' '.join(str(error).split())[:200]}") from error
+    return wanted
+
+
+def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[Metric, MetricSpec]:
+    """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none."""
+    from causaliqa.catalog import parse_request
+    from causaliqa.specs import MetricSpec
+
+    name, options = parse_request(request)
+    spec = names.get("metrics", name).spec
+    if not isinstance(spec, MetricSpec):
+        raise InputError(f"{name!r} is no metric")
+    if spec.seeded:
+        options.setdefault("seed", seed)
+    return names.create_metric(name, device=device, **options), spec
+
+
+def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Pair two files, or two folders by file stem; return the pairs and the images without a partner.
+
+    Raises:
+        ImageError: a path does not exist, a file meets a folder, a stem occurs twice, or no pair is found.
+    """
+    from causaliqa.images import SUFFIXES
+
+    for path in (img, ref):
+        if not path.exists():
+            raise ImageError(f"image {path} does not exist")
+    if img.is_dir() != ref.is_dir():
+        raise ImageError(f"got a file and a folder ({img}, {ref}), expected two files or two folders")
+    if not img.is_dir():
+        return [(img, ref)], []
+    sides: list[dict[str, Path]] = []
+    for folder in (img, ref):
+        stems: dict[str, Path] = {}
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+            if path.stem in stems:
+                raise ImageError(f"{folder}: {stems[path.stem].name} and {path.name} have the same stem; rename one")
+            stems[path.stem] = path
+        sides.append(stems)
+    left, right = sides
+    common = sorted(left.keys() & right.keys())
+    alone = [side[stem] for side in sides for stem in sorted(side.keys() - set(common))]
+    if not common:
+        raise ImageError(f"{img} and {ref} have no image with the same file stem")
+    return [(left[stem], right[stem]) for stem in common], alone
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a score depends on."""
+    found = {}
+    for package in ("causaliqa", "torch", "torchvision", "pyiqa", "timm", "numpy", "scipy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def progress_bar(total: int, what: str) -> Any:
+    """Return a progress bar on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit="score", dynamic_ncols=True)
+
+
+def write_or_print(text: str, out: Path | None) -> None:
+    """Print text, or write it to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    if out is None:
+        print(text)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,60 @@
+"""``causaliqa demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from causaliqa.cli import _common
+
+__all__ = ["add", "run"]
+
+_NOTE = "Labels are the known severity of each distortion, 1 to 5: an order that was made, not human opinion."
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("demo", help="rank metrics on a small graded set made on the spot; no download")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("causaliqa-demo"), help="folder (default: causaliqa-demo)"
+    )
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the set, score it with the preset ``demo``, print the table, write csv and pictures."""
+    names = _common.catalog(args)
+    print("Loading torch and pyiqa ...", file=sys.stderr)
+    from causaliqa.datasets.graded import write_graded_set
+    from causaliqa.datasets.manifest import read_manifest
+    from causaliqa.images import load_image
+    from causaliqa.leaderboard import rank, render
+    from causaliqa.report.explain import write_explanation
+    from causaliqa.report.scatter import scatter_panels
+    from causaliqa.scoring import evaluate
+
+    device = _common.choose_device(None)
+    dataset = read_manifest(write_graded_set(args.out / "images"))
+    requests = names.registry.presets["demo"].metrics
+    metrics = {request: _common.build_metric(names, request, device, 0)[0] for request in requests}
+    with _common.progress_bar(len(metrics) * len(dataset.pairs), "scoring") as bar:
+        frame = evaluate(metrics, dataset, device=device, progress=bar.update)
+    table = rank(frame)
+    print(render(table, "plain", settings={}, versions={}))
+    print(f"\n{_NOTE}")
+
+    _common.write_or_print(frame.to_csv(index=False).rstrip("\n"), args.out / "scores.csv")
+    _common.write_or_print(render(table, "csv", settings={}, versions={}), args.out / "leaderboard.csv")
+    written = [args.out / "leaderboard.csv", args.out / "scores.csv"]
+    heading = "Scores against severity (known order, not human opinion), with the fitted logistic curve"
+    written.append(scatter_panels(frame, args.out / "scatter.png", label="severity", title=heading))
+    pair = next(p for p in dataset.pairs if p.type == "jpeg" and p.level == "4")
+    img, ref = load_image(pair.dist), load_image(pair.ref)
+    metric: Any = metrics["causal_effnet_lite0"]
+    explanation = metric.explain(img.to(device), ref.to(device))
+    title = f"causal_effnet_lite0: {pair.dist.stem}"
+    written += write_explanation(explanation, img, ref, args.out / "explain", title=title)
+    print("\n".join(f"wrote {path}" for path in written))
+    return 1 if (frame["error"] != "").any() else 0

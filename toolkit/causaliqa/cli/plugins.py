@@ -1,0 +1,45 @@
+"""``causaliqa plugins``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from causaliqa.cli import _common
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("plugins", help="show installed plugins; nothing is imported without --check")
+    command.add_argument("--check", action="store_true", help="load them, show tracebacks, exit 1 on a failure")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state of every plugin."""
+    statuses = _common.host(args).statuses(check=args.check)
+    rows = [
+        {
+            "plugin": status.canonical,
+            "version": status.version,
+            "state": status.state,
+            "provides": ", ".join(status.names),
+            "error": status.error,
+        }
+        for status in statuses
+    ]
+    if args.json:
+        print(json.dumps({"schema": 1, "checked": args.check, "plugins": rows}, indent=2))
+    else:
+        from tabulate import tabulate
+
+        print(tabulate(rows, headers="keys") if rows else "no plugins installed")
+    for status in statuses:
+        if status.trace:
+            print(f"\n{status.canonical}:\n{status.trace}", file=sys.stderr)
+    return 1 if any(status.state in ("failed", "conflict") for status in statuses) else 0

@@ -1,0 +1,70 @@
+"""``causaliqa score METRIC IMG REF``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from causaliqa.cli import _common
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("score", help="score an image against its reference, or two folders of them")
+    command.add_argument("metric", metavar="METRIC", help="NAME[:key=value[,key=value]]")
+    command.add_argument("img", metavar="IMG", type=Path, help="distorted image, or a folder")
+    command.add_argument("ref", metavar="REF", type=Path, help="reference image, or a folder; paired by file stem")
+    command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
+    command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score; exit 1 if an image has no partner or a score is not a number."""
+    pairs, alone = _common.file_pairs(args.img, args.ref)
+    names = _common.catalog(args)
+    from causaliqa.catalog import parse_request
+
+    names.get("metrics", parse_request(args.metric)[0])  # a typing error should not wait for torch
+    from causaliqa.errors import ImageError
+    from causaliqa.images import load_image
+    from causaliqa.scoring import score_pair
+
+    device = _common.choose_device(args.device)
+    metric, spec = _common.build_metric(names, args.metric, device, args.seed)
+    scores = []
+    for img_path, ref_path in pairs:
+        img, ref = load_image(img_path), load_image(ref_path)
+        if img.shape != ref.shape:
+            raise ImageError(
+                f"sizes differ: {img_path} is {img.shape[-1]} x {img.shape[-2]}, {ref_path} is "
+                f"{ref.shape[-1]} x {ref.shape[-2]} (width x height); crop or resize one of them first"
+            )
+        try:
+            score = score_pair(metric, img.to(device), ref.to(device))
+        except ValueError as error:
+            raise ImageError(f"{img_path}: {error}") from error
+        scores.append({"img": str(img_path), "ref": str(ref_path), "score": score})
+    if args.json:
+        document = {
+            "schema": 1,
+            "metric": args.metric,
+            "lower_better": spec.lower_better,
+            "seed": args.seed,
+            "device": device,
+            "versions": _common.versions(),
+            "scores": scores,
+        }
+        print(json.dumps(document, indent=2))
+    else:
+        for line in scores:
+            print(f"{line['score']:.6g}" if len(scores) == 1 else f"{line['img']}\t{line['score']:.6g}")
+    for path in alone:
+        print(f"causaliqa: no partner for {path}", file=sys.stderr)
+    return 1 if alone else 0

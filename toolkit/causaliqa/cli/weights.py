@@ -1,0 +1,53 @@
+"""``causaliqa weights list|path|fetch|verify [NAME]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from causaliqa.cli import _common
+from causaliqa.errors import InputError, WeightsError
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("weights", help="show, fetch and check weights files")
+    command.add_argument("action", choices=("list", "path", "fetch", "verify"))
+    command.add_argument("name", nargs="?", metavar="NAME", help="file name as in registry.yaml; all by default")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Act on one file or all of them; exit 1 if one is missing or damaged."""
+    from causaliqa.config import load_registry
+    from causaliqa.weights import cache_folder, fetch, find
+
+    entries = load_registry(args.registry).weights
+    if args.name is None and args.action == "path":
+        print(cache_folder())
+        return 0
+    if args.name is not None and args.name not in entries:
+        raise InputError(f"unknown weights {args.name!r}; expected one of {', '.join(entries)}")
+    code = 0
+    rows = []
+    for name in [args.name] if args.name else entries:
+        entry = entries[name]
+        try:
+            path = find(entry) or (fetch(entry) if args.action == "fetch" else None)
+            where, problem = str(path or "-"), path is None and args.action != "list"
+        except WeightsError as error:
+            where, problem = f"damaged: {error}" if args.action == "list" else "-", True
+            print(f"causaliqa: {error}", file=sys.stderr)
+        if problem:
+            code = 1
+        rows.append({"weights": name, "licence": entry.licence, "here": where, "source": entry.source})
+    if args.action == "path":
+        print(rows[0]["here"])
+    else:
+        from tabulate import tabulate
+
+        print(tabulate(rows, headers="keys"))
+    return code

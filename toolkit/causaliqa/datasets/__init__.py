@@ -1,0 +1,1 @@
+"""Labelled image pairs: manifests, and the data sets of the field."""

@@ -1,0 +1,52 @@
+"""pyiqa's own metrics under their own names.
+
+Their list is read from pyiqa's table of defaults without importing pyiqa, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from causaliqa.hookspecs import hookimpl
+from causaliqa.specs import MetricSpec, lazy
+
+__all__ = ["LICENCE", "causaliqa_metrics", "default_configs"]
+
+LICENCE = "PolyForm-Noncommercial-1.0.0 (pyiqa)"
+
+_SETS = {"FID", "InceptionScore"}
+"""Types that score sets of images, not one image."""
+
+
+@lru_cache(maxsize=1)
+def default_configs() -> Mapping[str, Mapping[str, Any]]:
+    """Return pyiqa's table of metrics; empty if pyiqa is not installed."""
+    spec = find_spec("pyiqa")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "default_model_configs.py"
+        if path.is_file():
+            return cast("Mapping[str, Mapping[str, Any]]", runpy.run_path(str(path))["DEFAULT_CONFIGS"])
+    return {}
+
+
+@hookimpl
+def causaliqa_metrics() -> Iterable[MetricSpec]:
+    """Every metric of pyiqa that scores single images."""
+    for name, config in default_configs().items():
+        mode = config.get("metric_mode")
+        if config["metric_opts"]["type"] in _SETS or mode not in ("FR", "NR"):
+            continue
+        yield MetricSpec(
+            name=name,
+            factory=lazy("causaliqa.metrics.pyiqa_metric:PyiqaMetric", name=name),
+            summary=f"{'full' if mode == 'FR' else 'no'}-reference metric of pyiqa",
+            licence=LICENCE,
+            reference="https://github.com/chaofengc/IQA-PyTorch",
+            lower_better=bool(config.get("lower_better", False)),
+            metric_mode=cast('Literal["FR", "NR"]', mode),
+        )
