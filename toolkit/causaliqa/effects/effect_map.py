@@ -106,22 +106,32 @@ class EffectMap:
         Args:
             bound: effect in dB at which the colour is full; None for the largest effect of this map.
         """
-        from causaliqa.effects.pictures import draw_map
+        from causaliqa.report.cem import draw_map
 
         return draw_map(self, bound=bound)
 
-    def save(self, folder: str | os.PathLike[str], *, pictures: bool = True, bound: float | None = None) -> Path:
-        """Write ``cem.npz``, ``summary.json`` and (``pictures``) ``cem.png`` and ``pie.png``; return the folder."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez_compressed(path / "cem.npz", base=self.base, tolerance=self.tolerance, **arrays)
-        text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
-        (path / "summary.json").write_text(text + "\n", encoding="utf-8")
-        if pictures:
-            from causaliqa.effects.pictures import draw_map, draw_pie, save
+    def save(
+        self, folder: str | os.PathLike[str], *, pictures: bool = True, bound: float | None = None, title: str = ""
+    ) -> Path:
+        """Write ``cem.npz``, ``summary.json`` and (``pictures``) ``cem.png`` and ``pie.png``; return the folder.
 
-            save(draw_map(self, bound=bound), path / "cem.png")
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        path = Path(folder)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path / "cem.npz", base=self.base, tolerance=self.tolerance, **arrays)
+            (path / "summary.json").write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if pictures:
+            from causaliqa.report._figure import save
+            from causaliqa.report.cem import draw_map, draw_pie
+
+            save(draw_map(self, bound=bound, title=title), path / "cem.png")
             save(draw_pie(self), path / "pie.png")
         return path
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from causaliqa.report._figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from causaliqa.effects.effect_map import EffectMap
 
-__all__ = ["BOUNDS", "colour_strength", "draw_convergence", "draw_map", "draw_pie", "paint", "save"]
+__all__ = ["BOUNDS", "colour_strength", "draw_convergence", "draw_map", "draw_pie", "paint"]
 
 BOUNDS = {"sr": 2.5, "denoise": 1.0, "derain": 2.0}
 """Effects in dB at which the paper's colours are full, by task."""
@@ -32,21 +33,6 @@ def colour_strength(effect: NDArray[np.float64], bound: float) -> NDArray[np.flo
         array([0., 1., 1.])
     """
     return np.clip(np.abs(effect) / bound, 0, 1) ** _POWER
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Make a figure that belongs to no window, so that it works anywhere and is never left open."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as an image, always the same bytes."""
-    figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
 def _bound(made: EffectMap) -> float:
@@ -114,7 +100,7 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
     """
     bound = _bound(made) if bound is None else bound
     height, width = made.image.shape[:2]
-    figure = _figure(5.2, 0.45 + 4.4 * height / width)
+    figure = new_figure(5.2, 0.45 + 4.4 * height / width)
     left, right = figure.subplots(1, 2, width_ratios=[24, 1])
     paint(left, made, bound=bound)
     _colour_bar(right, made, bound=bound)
@@ -128,7 +114,7 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
 def draw_pie(made: EffectMap, *, counting: str = "paper") -> Figure:
     """Draw how many patches help, mislead or do neither."""
     summary = made.summary(counting)
-    figure = _figure(3.4, 2.6)
+    figure = new_figure(3.4, 2.6)
     axes = figure.subplots()
     shares = [summary[f"{kind}_percent"] for kind in ("positive", "negative", "none")]
     names = [f"{n} {s:.1f} %" for n, s in zip(("positive", "negative", "none"), shares, strict=True)]
@@ -147,7 +133,7 @@ def draw_convergence(
         names: what the curves are called.
         tolerance: effects within it count as none; drawn as a band.
     """
-    figure = _figure(5.2, 3.4)
+    figure = new_figure(5.2, 3.4)
     axes = figure.subplots()
     axes.axhspan(-tolerance, tolerance, color=_GRAY, alpha=0.6, linewidth=0)
     for values, name in zip(samples, names, strict=True):
