@@ -91,7 +91,7 @@ def initialise(model):
     layers[-1].weight.data.mul_(0.1)
 
 
-def train(name, steps, work, *, seed=0, peak=1e-3, save_every=500):
+def train(name, steps, work, *, seed=0, peak=1e-3, save_every=100):
     recipe = RECIPES[name]
     torch.manual_seed(seed)
     model = network(name)
