@@ -61,9 +61,7 @@ def test_agrees_with_pot(kind):
     ot = pytest.importorskip("ot")
     x, y = _inputs(kind)
     grid = np.tile(np.arange(64.0)[:, None], (1, 35))
-    expected = ot.wasserstein_1d(
-        grid, grid, x.flatten(0, 1).T.double().numpy(), y.flatten(0, 1).T.double().numpy(), 2
-    )
+    expected = ot.wasserstein_1d(grid, grid, x.flatten(0, 1).T.double().numpy(), y.flatten(0, 1).T.double().numpy(), 2)
     np.testing.assert_allclose(window_cost(x, y).flatten().numpy(), expected, rtol=1e-5, atol=1e-4)
 
 

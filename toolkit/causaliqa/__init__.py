@@ -37,7 +37,7 @@ _WHERE = {
     "register_with_pyiqa": "pyiqa_bridge",
 }
 
-__all__ = [  # noqa: RUF022 - spelt out for type checkers, sorted as the table above
+__all__ = [
     "BackboneSpec",
     "CausaliqaError",
     "DatasetSpec",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.config import Registry, load_registry
 from causaliqa.errors import CausaliqaError, InputError, PluginError, UnknownNameError
 from causaliqa.plugins import PluginHost, Record
-from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, Spec
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec
 from causaliqa.weights import resolve
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ class Catalog:
                 f"{self.registry.files[-1]}: backbones.{clash[0]}: the name is taken by "
                 f"{taken[clash[0]].provider}; choose another"
             )
-        return {
-            name: Record(spec=spec, provider="registry.yaml") for name, spec in self.registry.backbones.items()
-        }
+        return {name: Record(spec=spec, provider="registry.yaml") for name, spec in self.registry.backbones.items()}
 
     def _families(self, metrics: Mapping[str, Record]) -> dict[str, Record]:
         """Make ``<metric>_<backbone>`` of every metric that takes any backbone; a declared name is never replaced."""
@@ -164,9 +162,7 @@ class Catalog:
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         failed = ", ".join(s.canonical for s in self.host.failed())
         note = f" Note: plugins that failed to load: {failed}." if failed else ""
-        raise UnknownNameError(
-            f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them"
-        )
+        raise UnknownNameError(f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them")
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
@@ -189,7 +185,8 @@ class Catalog:
         for fact in ("lower_better", "metric_mode"):
             setattr(module, fact, getattr(spec, fact))
         module.name = name
-        return _on_device(module, device)
+        built: Metric = _on_device(module, device)
+        return built
 
     def _backbone_spec(self, name: str) -> BackboneSpec:
         spec = self.get("backbones", name).spec
@@ -224,7 +221,8 @@ class Catalog:
         record = self.get("restorers", name)
         if checkpoint is not None:
             options["checkpoint"] = checkpoint
-        return _on_device(self._build(record, options), device)
+        built: Restorer = _on_device(self._build(record, options), device)
+        return built
 
     def create(self, kind: str, name: str, **options: Any) -> Any:
         """Build a thing of any other kind."""
@@ -250,14 +248,10 @@ class Catalog:
     @staticmethod
     def _failure(what: str, record: Record, error: Exception) -> PluginError:
         reason = " ".join(str(error).split())[:400]
-        return PluginError(
-            f"{what} of {record.provider} could not be built: {type(error).__name__}: {reason}"
-        )
+        return PluginError(f"{what} of {record.provider} could not be built: {type(error).__name__}: {reason}")
 
 
-def _check_options(
-    what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]
-) -> None:
+def _check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]) -> None:
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 """The plugin host: finds plugins, loads each in isolation, and decides who owns a name.
 
-Discovery reads metadata only. Blocking happens before anything is imported. A plugin is taken whole or not at all, and a
-failure costs one line on stderr. Names never resolve by order: a built-in name cannot be taken, and a name that two
+Discovery reads metadata only. Blocking happens before anything is imported. A plugin is taken whole or not at all, and
+a failure costs one line on stderr. Names never resolve by order: a built-in name cannot be taken, and a name that two
 plugins claim is ambiguous.
 """
 
@@ -116,8 +116,8 @@ def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
             listed = entrypoints.get_group_all(hookspecs.ENTRY_POINT_GROUP, path=path)
         except Exception as error:
             raise PluginError(
-                f"plugins cannot be discovered: the entry points of an installed package are malformed ({_line(error)}); "
-                "reinstall that package"
+                "plugins cannot be discovered: the entry points of an installed package are malformed "
+                f"({_line(error)}); reinstall that package"
             ) from error
     for entry in listed:
         distro = entry.distro
@@ -276,9 +276,7 @@ class PluginHost:
             )
         return self._claim(entry, specs, claims)
 
-    def _claim(
-        self, entry: EntryPoint, specs: list[Spec], claims: dict[str, dict[str, _Claims]]
-    ) -> PluginStatus:
+    def _claim(self, entry: EntryPoint, specs: list[Spec], claims: dict[str, dict[str, _Claims]]) -> PluginStatus:
         refused, given = [], []
         for spec in specs:
             slot = claims[spec.kind].setdefault(spec.name, _Claims())
@@ -302,9 +300,7 @@ class PluginHost:
             names=tuple(given),
         )
 
-    def _register(
-        self, manager: pluggy.PluginManager, canonical: str, load: Callable[[], Any]
-    ) -> list[Spec]:
+    def _register(self, manager: pluggy.PluginManager, canonical: str, load: Callable[[], Any]) -> list[Spec]:
         """Import, register, call and validate one plugin; leave no trace of it if any step fails."""
         plugin = load()
         try:

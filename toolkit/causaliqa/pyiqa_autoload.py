@@ -79,7 +79,7 @@ def autoload() -> None:
         if table is not None and hasattr(table, "DEFAULT_CONFIGS"):
             _extend(table)
         else:
-            sys.meta_path.insert(0, _Waiting())  # type: ignore[arg-type]
+            sys.meta_path.insert(0, _Waiting())
     except Exception as error:
         print(f"causaliqa: {type(error).__name__}: {error}", file=sys.stderr)
 

@@ -57,7 +57,6 @@ def register_with_pyiqa() -> tuple[str, ...]:
     Returns:
         The names that ``pyiqa.create_metric`` now takes.
     """
-    import pyiqa.default_model_configs
 
     register_arch()
     return extend(sys.modules["pyiqa.default_model_configs"].DEFAULT_CONFIGS)

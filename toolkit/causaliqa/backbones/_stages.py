@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["StagedBackbone", "StageInfo", "freeze"]
+__all__ = ["StageInfo", "StagedBackbone", "freeze"]
 
 
 class StageInfo:
@@ -34,9 +34,7 @@ class StagedBackbone(nn.Module):
         [(1, 4, 8, 8), (1, 4, 4, 4)]
     """
 
-    def __init__(
-        self, stages: Iterable[nn.Module], *, channels: Sequence[int], reduction: Sequence[int]
-    ) -> None:
+    def __init__(self, stages: Iterable[nn.Module], *, channels: Sequence[int], reduction: Sequence[int]) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.feature_info = StageInfo(channels, reduction)

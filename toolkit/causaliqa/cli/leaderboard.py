@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.scoring import evaluate
 
     device = _common.choose_device(args.device)
-    metrics = {request: _common.build_metric(names, request, device, args.seed)[0] for request in requests}
+    labels = _labels(requests)
+    metrics = {labels[r]: _common.build_metric(names, r, device, args.seed)[0] for r in requests}
     with _common.progress_bar(len(metrics) * sum(len(d.pairs) for d in datasets), "scoring") as bar:
         frame = evaluate(metrics, datasets, device=device, strict=args.strict, progress=bar.update)
     if args.rows is not None:
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     table = rank(frame, by=args.by)
     settings = {
         "data": args.data,
-        "metrics": requests,
+        "metrics": {labels[r]: r for r in requests},
         "by": args.by,
         "seed": args.seed,
         "limit": args.limit,
@@ -92,6 +93,19 @@ def _requests(args: argparse.Namespace, names: Catalog) -> list[str]:
     for request in wanted:
         names.get("metrics", parse_request(request)[0])
     return list(dict.fromkeys(wanted))
+
+
+def _labels(requests: list[str]) -> dict[str, str]:
+    """Return what a table calls each metric: what was asked for, less the path of weights where that is clear."""
+    from causaliqa.catalog import parse_request
+
+    short = {}
+    for request in requests:
+        name, options = parse_request(request)
+        told = ",".join(f"{k}={v}" for k, v in options.items() if k != "weights")
+        short[request] = f"{name}:{told}" if told else name
+    taken = list(short.values())
+    return {request: label if taken.count(label) == 1 else request for request, label in short.items()}
 
 
 def _dataset(names: Catalog, item: str, limit: int | None) -> PairDataset:

@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from causaliqa.cli import _common
 from causaliqa.errors import InputError, WeightsError
 
 __all__ = ["add", "run"]

@@ -100,7 +100,7 @@ def write_graded_set(folder: Path, *, images: int = 4, side: int = 256, seed: in
     try:
         (folder / "ref").mkdir(parents=True, exist_ok=True)
         (folder / "dist").mkdir(exist_ok=True)
-        lines = []
+        lines: list[list[object]] = []
         for name, path in list(photographs().items())[:images]:
             ref = _square(path, side)
             ref.save(folder / "ref" / f"{name}.png")

@@ -6,9 +6,11 @@ parameters); Sheikh, Sabir and Bovik, IEEE TIP 15(11), 2006 (five parameters).
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,7 +78,9 @@ def _linear(x: Array, y: Array) -> Fit:
         return Fit(kind="linear", params=(0.0, float("nan")), converged=False)
     centred = x - x.mean()
     spread = float(centred @ centred)
-    slope = float(centred @ y) / spread if np.isfinite(spread) and spread > 0 else 0.0
+    if not 0 < spread < np.inf:
+        return Fit(kind="linear", params=(0.0, float(y.mean())), converged=False)
+    slope = float(centred @ y) / spread
     return Fit(kind="linear", params=(slope, float(y.mean() - slope * x.mean())), converged=False)
 
 
@@ -118,9 +122,9 @@ def fit_logistic(scores: ArrayLike, labels: ArrayLike, kind: str = "4") -> Fit:
 
     Example:
         >>> x = np.linspace(-3, 3, 50)
-        >>> fit = fit_logistic(x, logistic4(x, (1.0, 0.0, 0.5, 0.7)))
+        >>> fit = fit_logistic(x, logistic4(x, (9.0, 1.0, 0.5, 0.7)))
         >>> fit.converged, [round(p, 3) for p in fit.params]
-        (True, [1.0, 0.0, 0.5, 0.7])
+        (True, [9.0, 1.0, 0.5, 0.7])
     """
     if kind not in FITS:
         raise InputError(f"fit: got {kind!r}, expected {' or '.join(FITS)} (parameters of the logistic function)")
@@ -136,9 +140,9 @@ def _fit(raw_x: Array, raw_y: Array, kind: str) -> Fit:
         return _linear(raw_x, raw_y)
     middle, spread = float(np.median(raw_x)), float(raw_x.std())
     shift, height = float(raw_y.mean()), float(raw_y.std())
-    x, y = (raw_x - middle) / spread, (raw_y - shift) / height
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if not (0 < spread < np.inf and 0 < height < np.inf):
         return _linear(raw_x, raw_y)
+    x, y = (raw_x - middle) / spread, (raw_y - shift) / height
 
     # A heavy tail inflates the deviation: the smallest widths follow the bulk of the scores instead.
     bulk = float(np.subtract(*np.quantile(x, [0.75, 0.25]))) or 1.0
@@ -146,47 +150,26 @@ def _fit(raw_x: Array, raw_y: Array, kind: str) -> Fit:
     low = np.array([x.min() - 5 * reach, np.log(min(bulk, 1.0) / 128)])
     high = np.array([x.max() + 5 * reach, np.log(128.0)])
     centres = [x.min() - reach, *np.quantile(x, np.linspace(0, 1, 9)), x.max() + reach]
-    widths = np.log(min(bulk, 1.0)) + np.arange(-4.0, 3.0) * np.log(2.0)
-    nodes = [(c, w) for c in sorted(set(centres)) for w in [*widths, np.log(4.0), np.log(16.0)]]
+    widths = np.log([*(min(bulk, 1.0) * 2.0 ** np.arange(-4, 3)), 4.0, 16.0])
+    nodes = [np.array(node) for node in itertools.product(sorted(set(centres)), widths)]
     costs = [float(np.sum(_project(x, y, kind, *node)[1] ** 2)) for node in nodes]
-    best = min(
-        (_refine(x, y, kind, nodes[i], low, high) for i in np.argsort(costs, kind="stable")[:3]),
-        key=lambda result: float(result.cost),
-    )
-    centre, width = float(best.x[0]), float(np.exp(best.x[1]))
-    (step, *line, offset), _ = _project(x, y, kind, *best.x)
-    if kind == "4":
-        params = (
-            shift + height * (offset + step / 2),
-            shift + height * (offset - step / 2),
-            middle + spread * centre,
-            spread * width,
-        )
-    else:
-        slope = height * line[0] / spread
-        params = (
-            height * step,
-            1 / (spread * width),
-            middle + spread * centre,
-            slope,
-            shift + height * offset - slope * middle,
-        )
-    fit = Fit(
-        kind="4" if kind == "4" else "5",
-        params=tuple(float(p) for p in params),
-        converged=bool(best.status > 0),
-    )
-    return fit if np.isfinite(fit.predict(raw_x)).all() else _linear(raw_x, raw_y)
-
-
-def _refine(x: Array, y: Array, kind: str, start: tuple[float, float], low: Array, high: Array) -> Any:
-    return optimize.least_squares(
-        lambda p: _project(x, y, kind, *p)[1],
-        np.clip(start, low, high),
+    search = functools.partial(
+        optimize.least_squares,
+        lambda node: _project(x, y, kind, *node)[1],
         bounds=(low, high),
         x_scale="jac",
-        ftol=1e-10,
-        xtol=1e-10,
-        gtol=1e-10,
+        **dict.fromkeys(("ftol", "xtol", "gtol"), 1e-10),
         max_nfev=200,
     )
+    starts = [nodes[i] for i in np.argsort(costs, kind="stable")[:3]]
+    best = min((search(np.clip(start, low, high)) for start in starts), key=lambda found: float(found.cost))
+
+    (step, *line, offset), _ = _project(x, y, kind, *best.x)
+    centre, width = middle + spread * best.x[0], spread * np.exp(best.x[1])
+    base = shift + height * offset
+    params: tuple[float, ...] = (base + height * step / 2, base - height * step / 2, centre, width)
+    if kind == "5":
+        slope = height * line[0] / spread
+        params = (height * step, 1 / width, centre, slope, base - slope * middle)
+    fit = Fit(kind="5" if kind == "5" else "4", params=tuple(map(float, params)), converged=bool(best.status > 0))
+    return fit if np.isfinite(fit.predict(raw_x)).all() else _linear(raw_x, raw_y)

@@ -74,7 +74,7 @@ def plcc(scores: ArrayLike, labels: ArrayLike) -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     # Scaled first: squares of very small or very large scores would leave the range of floats.
-    x, y = ((v / np.abs(v).max() for v in (x - x.mean(), y - y.mean())))
+    x, y = (v / np.abs(v).max() for v in (x - x.mean(), y - y.mean()))
     return float(np.clip((x @ y) / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 
 

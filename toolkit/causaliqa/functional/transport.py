@@ -32,9 +32,7 @@ def _plain_cost(x: Tensor, y: Tensor) -> Tensor:
     n = x.shape[-1]
     cdf_x, cdf_y = (v.to(_accumulator(v)).cumsum(-1) for v in (x, y))
     levels = torch.cat([cdf_x, cdf_y], -1).sort(-1).values
-    bin_x, bin_y = (
-        torch.searchsorted(cdf.contiguous(), levels).clamp_(max=n - 1) for cdf in (cdf_x, cdf_y)
-    )
+    bin_x, bin_y = (torch.searchsorted(cdf.contiguous(), levels).clamp_(max=n - 1) for cdf in (cdf_x, cdf_y))
     step = levels.diff(dim=-1, prepend=levels.new_zeros(levels.shape[0], 1))
     return (step * (bin_x - bin_y).square()).sum(-1).to(x.dtype)
 
@@ -42,8 +40,8 @@ def _plain_cost(x: Tensor, y: Tensor) -> Tensor:
 def _potential(cdf: Tensor, other: Tensor) -> Tensor:
     """Derivative of the cost by the masses behind ``cdf``, ``(M, n)``.
 
-    The cost is ``sum_i cdf_i * (2 (j_i - i) - 1)`` over i < n-1 (and the same with both sides swapped), where j_i bins of
-    the other side end below cdf_i; the mean of both one-sided limits makes the gradient 0 where both sides agree.
+    The cost is ``sum_i cdf_i * (2 (j_i - i) - 1)`` over i < n-1 (and the same with both sides swapped), where j_i bins
+    of the other side end below cdf_i; the mean of both one-sided limits makes the gradient 0 where both sides agree.
     """
     n = cdf.shape[-1]
     inner, outer = cdf[:, :-1].contiguous(), other[:, :-1].contiguous()
@@ -60,7 +58,8 @@ class _WindowCost(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(x, y)
         rows = max(1, _CHUNK // x.shape[-1])
-        return torch.cat([_plain_cost(a, b) for a, b in zip(x.split(rows), y.split(rows), strict=True)])
+        pairs = zip(torch.split(x, rows), torch.split(y, rows), strict=True)
+        return torch.cat([_plain_cost(a, b) for a, b in pairs])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -70,9 +69,8 @@ class _WindowCost(torch.autograd.Function):
         for side, (a, b) in enumerate(((x, y), (y, x))):
             if ctx.needs_input_grad[side]:
                 pieces = [
-                    g[:, None]
-                    * _potential(*(v.to(_accumulator(v)).cumsum(-1) for v in pair)).to(g.dtype)
-                    for *pair, g in zip(a.split(rows), b.split(rows), grads[0].split(rows), strict=True)
+                    g[:, None] * _potential(*(v.to(_accumulator(v)).cumsum(-1) for v in pair)).to(g.dtype)
+                    for *pair, g in zip(*(torch.split(v, rows) for v in (a, b, grads[0])), strict=True)
                 ]
                 out[side] = torch.cat(pieces)
         return tuple(out)
@@ -95,7 +93,7 @@ def window_cost(x: Tensor, y: Tensor) -> Tensor:
         tensor(4.)
     """
     n = x.shape[-1]
-    flat: Tensor = _WindowCost.apply(x.reshape(-1, n), y.reshape(-1, n))  # type: ignore[no-untyped-call]
+    flat: Tensor = _WindowCost.apply(x.reshape(-1, n), y.reshape(-1, n))
     return flat.reshape(x.shape[:-1])
 
 
@@ -136,8 +134,8 @@ def transport_response(
         kernel: ``"compiled"`` (CPU), ``"torch"`` (anywhere), or ``"auto"`` to choose the faster one that applies.
 
     Returns:
-        Costs per window ``(C, P)``, differentiable, and how much the noise changes the cost of every channel, ``(T, C)``,
-        constants.
+        Costs per window ``(C, P)``, differentiable, and how much the noise changes the cost of every channel,
+        ``(T, C)``, constants.
 
     Example:
         >>> x = torch.rand(2, 3, 16)

@@ -40,7 +40,7 @@ class FeatureLevels(nn.Module):
         small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
         # One image at a time: convolutions round differently at other batch sizes.
         return [
-            [level[0] for level in (one, *self.backbone(normalise(one, self.how)))] for one in small.split(1)
+            [level[0] for level in (one, *self.backbone(normalise(one, self.how)))] for one in torch.split(small, 1)
         ]
 
     def small_size(self, img: Tensor) -> tuple[int, int]:
@@ -51,13 +51,13 @@ class FeatureLevels(nn.Module):
     def of_reference(self, ref: Tensor) -> list[list[Tensor]]:
         """Return the same as :meth:`forward`, from memory if ``ref`` is the tensor of the last call, unchanged."""
         if ref.requires_grad or ref.is_inference():
-            return self(ref)  # type: ignore[no-any-return]
+            return self.forward(ref)
         if self._last is not None:
             known, version, levels = self._last
             if known() is ref and version == ref._version:
                 return levels
         with torch.no_grad():
-            levels = self(ref)
+            levels = self.forward(ref)
         self._last = (weakref.ref(ref), ref._version, levels)
         return levels
 

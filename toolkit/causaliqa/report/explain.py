@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.errors import InputError
 from causaliqa.report._figure import new_figure, save
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["write_explanation"]
 
 
-def write_explanation(
-    explanation: Explanation, img: Tensor, ref: Tensor, folder: Path, *, title: str
-) -> list[Path]:
+def write_explanation(explanation: Explanation, img: Tensor, ref: Tensor, folder: Path, *, title: str) -> list[Path]:
     """Write channels.csv, strips.png and cost_map.png into a folder.
 
     Args:
@@ -60,10 +58,15 @@ def _strips(explanation: Explanation, path: Path, title: str) -> Path:
     count = len(explanation.strengths)
     figure = new_figure(10, 0.75 * count + 0.8)
     axes = figure.subplots(count, 1, squeeze=False)[:, 0]
-    strip = None
+    strip: Any = None
     for level, (axis, strength) in enumerate(zip(axes, explanation.strengths, strict=True)):
         strip = axis.imshow(
-            strength[None].cpu().numpy(), aspect="auto", cmap="magma", vmin=0, vmax=explanation.top, interpolation="none"
+            strength[None].cpu().numpy(),
+            aspect="auto",
+            cmap="magma",
+            vmin=0,
+            vmax=explanation.top,
+            interpolation="none",
         )
         kept = int((strength >= explanation.top - 1e-6).sum())
         axis.set_yticks([])
@@ -72,7 +75,9 @@ def _strips(explanation: Explanation, path: Path, title: str) -> Path:
         axis.tick_params(axis="x", labelsize=7)
     axes[-1].set_xlabel("channel")
     figure.colorbar(strip, ax=axes, pad=0.09, label="causal strength\n(bright: responds everywhere)")
-    figure.suptitle(f"{title}\nchannels that respond to the intervention at every strength: right of each strip", fontsize=9)
+    figure.suptitle(
+        f"{title}\nchannels that respond to the intervention at every strength: right of each strip", fontsize=9
+    )
     return save(figure, path)
 
 

@@ -1,0 +1,225 @@
+"""Do the intervals hold the truth, and do the paired tests keep their false-alarm rate? Simulated, with few references.
+
+Every simulated data set has references with several distorted images each; quality, opinion and metric share effects of
+the distortion, of the reference and of both together, so that images of one reference are not independent. The truth is
+the correlation over 4,000 references. For false alarms a second metric is made that is exactly as good in the limit, by
+other errors where the scenario says so.
+
+    python benchmarks/statistics_coverage.py [--runs 500] [--references 25] [--scenario NAME ...] [--out FILE.csv]
+
+The result lies beside this file in ``results/statistics_coverage.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+from causaliqa.functional.logistic import fit_logistic
+from causaliqa.functional.significance import ClusterBootstrap, f_test, meng, pitman_morgan, residual_test
+from causaliqa.functional.statistics import plcc, srcc
+
+Array = NDArray[np.float64]
+
+TYPES, LEVELS = 12, 5
+MANY = 4000
+RESULT = Path(__file__).parent / "results" / "statistics_coverage.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """Standard deviations of what a metric gets wrong."""
+
+    bias: float
+    """Of a distortion type, the same for every reference."""
+    reference: float
+    """Of a reference, the same for all its images."""
+    pair: float
+    """Of a type on a reference."""
+    image: float
+    """Of one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A kind of data set with a metric and a rival."""
+
+    a: Errors
+    b: Errors | None = None
+    """Errors of the rival, scaled until it is as good as the first metric; the same as the first if None."""
+    content: float = 0.2
+    """Deviation of quality between references."""
+    pair: float = 0.3
+    """Deviation of quality of a type on a reference."""
+    opinion: float = 0.2
+    """Noise of the opinion scores."""
+    shared: float = 0.5
+    """Share of the variance of the errors that both metrics have in common."""
+    step: float = 0.0
+    """Opinion scores are rounded to multiples of this."""
+    bent: float = 0.0
+    """How strongly the scores bend against quality."""
+
+
+SCENARIOS = {
+    "typical": Scenario(a=Errors(bias=0.3, reference=0.25, pair=0.3, image=0.15)),
+    "content": Scenario(a=Errors(bias=0.2, reference=1.0, pair=0.3, image=0.15), bent=1.5),
+    "excellent": Scenario(a=Errors(bias=0.05, reference=0.08, pair=0.1, image=0.08), content=0.1, pair=0.15),
+    "weak": Scenario(a=Errors(bias=0.9, reference=1.0, pair=0.5, image=0.5), content=0.5, pair=0.5),
+    "ties": Scenario(a=Errors(bias=0.3, reference=0.3, pair=0.3, image=0.15), step=1.0),
+    "independent": Scenario(a=Errors(bias=0.0, reference=0.0, pair=0.0, image=0.6), content=0, pair=0, opinion=0.6),
+    "other errors": Scenario(
+        a=Errors(bias=0.2, reference=0.6, pair=0.1, image=0.1), b=Errors(bias=0.5, reference=0.05, pair=0.2, image=0.4)
+    ),
+}
+
+
+def design() -> tuple[Array, NDArray[np.int64]]:
+    """Mean quality and type of every distortion."""
+    rng = np.random.default_rng(1)
+    kind = np.repeat(np.arange(TYPES), LEVELS)
+    level = np.tile(np.linspace(0, 1, LEVELS), TYPES)
+    return -3 * level * rng.uniform(0.6, 1.3, TYPES)[kind] + 0.3 * rng.normal(size=TYPES)[kind], kind
+
+
+def sample(rng: np.random.Generator, scenario: Scenario, references: int) -> tuple[Array, Array]:
+    """Opinion scores ``(references, images)`` and the scores of both metrics ``(2, references, images)``."""
+    mean, kind = design()
+    images = len(mean)
+    content = scenario.content * rng.normal(size=(references, 1))
+    quality = mean + content + scenario.pair * rng.normal(size=(references, TYPES))[:, kind]
+    opinion = 9 * special.expit(quality + scenario.opinion * rng.normal(size=quality.shape) + 1.5)
+    if scenario.step:
+        opinion = np.round(opinion / scenario.step) * scenario.step
+    noise = [_noise(rng, references, images, kind) for _ in range(3)]
+    biases = np.random.default_rng(2).normal(size=(2, TYPES))
+    scores = []
+    for errors, own, bias in zip((scenario.a, scenario.b or scenario.a), noise[1:], biases, strict=True):
+        mixed = (
+            np.sqrt(scenario.shared) * c + np.sqrt(1 - scenario.shared) * o for c, o in zip(noise[0], own, strict=True)
+        )
+        reference, pair, image = mixed
+        x = mean + 0.3 * content + errors.bias * bias[kind]
+        x = x + errors.reference * reference + errors.pair * pair + errors.image * image
+        scores.append(-np.exp(-scenario.bent * x) if scenario.bent else x)
+    return opinion, np.stack(scores)
+
+
+def _noise(rng: np.random.Generator, references: int, images: int, kind: NDArray[np.int64]) -> tuple[Array, ...]:
+    return (
+        rng.normal(size=(references, 1)),
+        rng.normal(size=(references, TYPES))[:, kind],
+        rng.normal(size=(references, images)),
+    )
+
+
+def balanced(scenario: Scenario) -> Scenario:
+    """Scale the rival's errors until its SRCC in the limit is that of the first metric."""
+    rival = scenario.b or scenario.a
+
+    def excess(factor: float) -> float:
+        b = Errors(**{name: factor * value for name, value in vars(rival).items()})
+        opinion, scores = sample(np.random.default_rng(3), replace(scenario, b=b), MANY)
+        return srcc(scores[1].ravel(), opinion.ravel()) - srcc(scores[0].ravel(), opinion.ravel())
+
+    factor = float(optimize.brentq(excess, 0.2, 4.0, xtol=1e-4))
+    return replace(scenario, b=Errors(**{name: factor * value for name, value in vars(rival).items()}))
+
+
+def simulate(scenario: Scenario, *, references: int, runs: int, draws: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Shares of runs, in percent: intervals that hold the truth, and tests that raise a false alarm at 5 %."""
+    scenario = balanced(scenario)
+    opinion, scores = sample(np.random.default_rng(3), scenario, MANY)
+    x, y = scores[0].ravel(), opinion.ravel()
+    limit = fit_logistic(x[::8], y[::8])
+    truth = {"srcc": srcc(x, y), "plcc": plcc(limit.predict(x), y)}
+    count: Counter[str] = Counter()
+    widths = 0.0
+    for run in range(runs):
+        rng = np.random.default_rng([seed, run])
+        opinion, scores = sample(rng, scenario, references)
+        y, pair = opinion.ravel(), scores.reshape(2, -1)
+        clusters = np.repeat(np.arange(references), opinion.shape[1])
+        fits = [fit_logistic(one, y) for one in pair]
+        boot = ClusterBootstrap(pair, y, clusters, fits=fits, draws=draws, seed=run)
+        for name, value in truth.items():
+            low, high = boot.interval(0, name)
+            count[f"cover {name}"] += low <= value <= high
+            count[f"cover {name} percentile"] += _inside(boot, name, value)
+            widths += (high - low) / runs if name == "srcc" else 0.0
+        a, b = (fit.predict(one) - y for fit, one in zip(fits, pair, strict=True))
+        alarms = {
+            "bootstrap srcc": boot.pvalue(0, 1),
+            "bootstrap plcc": boot.pvalue(0, 1, "plcc"),
+            "meng": meng(srcc(pair[0], y), srcc(pair[1], y), srcc(pair[0], pair[1]), len(y)),
+            "pitman-morgan": pitman_morgan(a, b),
+            "residual test": residual_test(a, b, clusters),
+            "f test": f_test(a, b),
+        }
+        count.update({f"alarm {name}": int(p < 0.05) for name, p in alarms.items()})
+        for name in alarms:
+            count[f"alarm {name}"] += 0
+    return {
+        **{f"true {k}": v for k, v in truth.items()},
+        "width srcc": widths,
+        **{k: 100 * v / runs for k, v in count.items()},
+    }
+
+
+def _inside(boot: ClusterBootstrap, statistic: str, value: float) -> bool:
+    draws, _ = boot._draws(statistic, 0, ~boot.failed[0])
+    low, high = np.nanquantile(draws[1:], [0.025, 0.975])
+    return bool(low <= value <= high)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--references", type=int, nargs="+", default=[25])
+    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("--out", type=Path, default=RESULT)
+    args = parser.parse_args()
+    about = {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    with args.out.open("w", newline="", encoding="utf-8") as file:
+        for references in args.references:
+            for name in args.scenario:
+                start = time.perf_counter()
+                result = simulate(SCENARIOS[name], references=references, runs=args.runs)
+                margin = 100 * stats.norm.ppf(0.975) * np.sqrt(0.05 * 0.95 / args.runs)
+                line = {
+                    "scenario": name,
+                    "references": references,
+                    "images": references * TYPES * LEVELS,
+                    "runs": args.runs,
+                    **{k: f"{v:.4f}" if k.startswith(("true", "width")) else f"{v:.1f}" for k, v in result.items()},
+                    "margin": f"{margin:.1f}",
+                    "seconds": f"{time.perf_counter() - start:.0f}",
+                    **about,
+                }
+                if writer is None:
+                    writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
+                    writer.writeheader()
+                writer.writerow(line)
+                file.flush()
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

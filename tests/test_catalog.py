@@ -1,0 +1,148 @@
+"""Names to objects: requests, families, near names, options, provenance of failures."""
+
+import pytest
+import torch
+from torch import nn
+
+from causaliqa.catalog import Catalog, default_catalog, parse_request
+from causaliqa.config import load_registry
+from causaliqa.errors import AmbiguousNameError, InputError, PluginError, UnknownNameError
+from causaliqa.plugins import PluginHost
+from causaliqa.specs import BackboneSpec
+from test_plugins import entry, plugin, spec
+
+
+class Constant(nn.Module):
+    def __init__(self, value: float = 1.0) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, img, ref):
+        return torch.full((len(img),), self.value)
+
+
+def failing():
+    raise OSError("no such sensor")
+
+
+def catalog(*entries):
+    lines = []
+    return Catalog(PluginHost(entry_points=lambda: list(entries), report=lines.append), load_registry())
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("psnr", "psnr", {}),
+        ("causal_vgg:weights=/a/b.pth,terms=ot+md", "causal_vgg", {"weights": "/a/b.pth", "terms": "ot+md"}),
+        ("basicsr:EDSR:num_feat=64", "basicsr:EDSR", {"num_feat": 64}),
+        ("net.py:factory", "net.py:factory", {}),
+        ("m:a=[1, 2],b=true,c=", "m", {"a": [1, 2], "b": True, "c": None}),
+        ("m:path=C:/x,y", "m", {"path": "C:/x,y"}),
+        ("m:eq=a=b", "m", {"eq": "a=b"}),
+    ],
+)
+def test_requests(text, name, options):
+    assert parse_request(text) == (name, options)
+
+
+@pytest.mark.parametrize("text", ["m:a=1,a=2", ":a=1", "m:a=[1", "m:a={b: 1}", "", "  "])
+def test_malformed_requests(text):
+    with pytest.raises(InputError):
+        parse_request(text)
+
+
+def test_every_backbone_gives_a_causal_metric():
+    names = default_catalog().names("metrics", "causal_*")
+    assert names == sorted(f"causal_{b}" for b in default_catalog().names("backbones"))
+
+
+def test_a_plugins_backbone_gives_a_causal_metric(tiny):
+    net, _ = tiny
+    made = catalog(
+        entry(
+            "p",
+            plugin(
+                BackboneSpec(name="tiny", factory=lambda weights: net, summary="-", licence="MIT", mass="share"),
+                hook="causaliqa_backbones",
+            ),
+        )
+    )
+    assert made.get("metrics", "causal_tiny").provider == "p 1.0"
+    metric = made.create_metric("causal_tiny", device="cpu", seed=3)
+    assert metric.seed == 3
+    assert metric.name == "causal_tiny"
+    x = torch.rand(1, 3, 40, 40)
+    assert metric(x, x).item() == 0
+    assert made.create_metric("causal", backbone="tiny", device="cpu").name == "causal_tiny"
+
+
+def test_causal_alone_needs_a_backbone():
+    with pytest.raises(InputError, match="backbone=NAME"):
+        default_catalog().create_metric("causal", device="cpu")
+
+
+def test_unknown_names_give_near_ones_and_failed_plugins():
+    with pytest.raises(UnknownNameError, match="'causal_vgg'"):
+        default_catalog().get("metrics", "causal_vg")
+    made = catalog(entry("broken", RuntimeError("boom")))
+    with pytest.raises(UnknownNameError, match="failed to load: broken:main"):
+        made.get("metrics", "other")
+
+
+def test_ambiguous_names_refuse_use_only():
+    made = catalog(entry("one", plugin(spec("same"))), entry("two", plugin(spec("same"), spec("fine"))))
+    assert "fine" in made.names("metrics")
+    with pytest.raises(AmbiguousNameError):
+        made.create_metric("same", device="cpu")
+
+
+def test_facts_come_from_the_record():
+    made = catalog(entry("p", plugin(spec("const", factory=Constant, lower_better=False))))
+    metric = made.create_metric("const", device="cpu", value=2.0)
+    assert (metric.lower_better, metric.metric_mode, metric.name) == (False, "FR", "const")
+    assert metric(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "words"),
+    [
+        ("const", {"nope": 1}, InputError, "unknown option 'nope'; it takes: value"),
+        ("fails", {}, PluginError, r"metric 'fails' of p 1\.0 could not be built: OSError: no such sensor"),
+    ],
+)
+def test_failures_name_their_source(name, options, error, words):
+    made = catalog(entry("p", plugin(spec("const", factory=Constant), spec("fails", factory=failing))))
+    with pytest.raises(error, match=words):
+        made.create_metric(name, device="cpu", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"terms": "x"}, "terms: got 'x'"), ({"colour": 1}, "unknown option 'colour'"), ({"weights": "/no"}, "no file")],
+)
+def test_bad_options_of_built_ins(options, words):
+    with pytest.raises(InputError, match=words):
+        default_catalog().create_metric("causal_effnet_lite0", device="cpu", **options)
+
+
+def test_bad_device():
+    with pytest.raises(InputError, match="device"):
+        default_catalog().create_metric("psnr", device="warp:9")
+
+
+def test_registry_backbone_without_code(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("backbones:\n  small:\n    timm: mobilenetv3_small_050\n    licence: Apache-2.0\n")
+    made = Catalog(PluginHost(entry_points=list), load_registry(file))
+    net = made.create_backbone("small", pretrained=False)
+    assert len(net.feature_info.channels()) == len(net(torch.rand(1, 3, 64, 64)))
+    x = torch.rand(1, 3, 64, 64)
+    assert made.create_metric("causal_small", pretrained=False, device="cpu")(x, x).item() == 0
+
+
+def test_registry_cannot_take_a_name(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("backbones:\n  vgg:\n    timm: vgg16\n    licence: MIT\n")
+    with pytest.raises(InputError, match=r"mine\.yaml: backbones\.vgg: the name is taken"):
+        Catalog(PluginHost(entry_points=list), load_registry(file)).names("metrics")

@@ -1,0 +1,60 @@
+"""registry.yaml: what is refused, and how a user's file is merged."""
+
+from pathlib import Path
+
+import pytest
+
+import causaliqa
+from causaliqa.config import load_registry
+from causaliqa.errors import RegistryError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_installed_registry_is_the_one_of_the_repository():
+    installed = Path(causaliqa.__file__).with_name("registry.yaml")
+    assert installed.read_bytes() == (ROOT / "registry.yaml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense: 1", "nonsense"),
+        ("- a", "expected a mapping"),
+        ("weights: [1]", "weights: got list"),
+        ("weights:\n  a.pth:\n    url: https://x\n", r"weights\.a\.pth\.licence: missing"),
+        ("weights:\n  a.pth:\n    licence: MIT\n    sha256: 12345678\n", "in quotes"),
+        ("weights:\n  a.pth:\n    licence: MIT\n    sha256: 'XYZ'\n", "hexadecimal"),
+        ("weights:\n  a.pth:\n    licence: MIT\n    url: ftp://x\n", "https"),
+        ("weights:\n  a.pth:\n    licence: MIT\n    colour: x\n", r"weights\.a\.pth\.colour: unknown key"),
+        ("backbones:\n  b:\n    timm: x\n    licence: MIT\n    window: 0\n", r"backbones\.b\.window: got 0"),
+        ("backbones:\n  b:\n    timm: x\n    licence: MIT\n    mass: heavy\n", "share or softmax"),
+        ("presets:\n  p:\n    metrics: psnr\n", r"presets\.p\.metrics"),
+        ("a: [", "not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+    ],
+)
+def test_errors_name_file_and_key(tmp_path, text, words):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(RegistryError, match=words) as caught:
+        load_registry(file)
+    assert "mine.yaml" in str(caught.value)
+
+
+def test_missing_file():
+    with pytest.raises(RegistryError, match="cannot be read"):
+        load_registry("/no/such/registry.yaml")
+
+
+@pytest.mark.parametrize("how", ["argument", "environment", "folder"])
+def test_a_users_file_is_merged(tmp_path, monkeypatch, how):
+    file = tmp_path / "registry.yaml"
+    file.write_text("presets:\n  mine:\n    metrics: [psnr]\nweights:\n  n.pth:\n    licence: MIT\n")
+    monkeypatch.chdir(tmp_path if how == "folder" else Path("/"))
+    if how == "environment":
+        monkeypatch.setenv("CAUSALIQA_REGISTRY", str(file))
+    registry = load_registry(file if how == "argument" else None)
+    assert registry.presets["mine"].metrics == ("psnr",)
+    assert "demo" in registry.presets
+    assert {"n.pth", "vgg16-397923af.pth"} <= set(registry.weights)

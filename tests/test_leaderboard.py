@@ -1,0 +1,112 @@
+"""Ranks and tables."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causaliqa.errors import InputError
+from causaliqa.leaderboard import COLUMNS, FORMATS, rank, render, wrong_directions
+
+
+@pytest.fixture
+def frame():
+    label = np.arange(1.0, 13.0)
+    parts = []
+    for name, score, lower in (
+        ("good", -label, True),
+        ("weak", np.where(label % 2 == 0, label, 13 - label), False),
+        ("liar", label, True),
+        ("flat", np.ones(12), False),
+    ):
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dataset": "d",
+                    "metric": name,
+                    "label": label,
+                    "score": score,
+                    "lower_better": lower,
+                    "label_lower_better": False,
+                    "type": ["a", "b"] * 6,
+                    "seconds": 0.5,
+                    "error": "",
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_signs_follow_the_declared_directions(frame):
+    table = rank(frame).set_index("metric")
+    assert table.loc["good", "srcc"] == 1
+    assert table.loc["good", "plcc"] > 0.999
+    assert table.loc["liar", "srcc"] == -1
+    assert table.loc["liar", "plcc"] < -0.99
+    assert table["direction_ok"].to_dict() == {"good": True, "weak": True, "liar": False, "flat": True}
+    assert np.isnan(table.loc["flat", "srcc"])
+    assert rank(frame)["metric"].tolist()[0] == "good"
+
+
+def test_a_contradiction_is_said(frame):
+    (line,) = wrong_directions(rank(frame))
+    assert line.startswith("liar on d: SRCC -1.000 over 12 images contradicts")
+
+
+def test_by_type(frame):
+    table = rank(frame, by="type")
+    assert len(table) == 8
+    assert set(table["n"]) == {6}
+
+
+def test_intervals_and_ties(frame):
+    frame["ref"] = frame["label"].map(lambda v: f"r{v % 6}")
+    table = rank(frame, draws=200).set_index("metric")
+    assert table["best_group"].to_dict() == {"good": True, "weak": False, "liar": False, "flat": False}
+    assert table.loc["good", "srcc_ci"] == [1.0, 1.0]
+    low, high = table.loc["weak", "srcc_ci"]
+    assert low <= table.loc["weak", "srcc"] <= high
+    again = rank(frame, draws=200).set_index("metric")
+    assert again.loc["weak", "srcc_ci"] == [low, high]
+    assert rank(frame, draws=200, seed=1).set_index("metric").loc["weak", "srcc_ci"] != [low, high]
+    assert "srcc_ci" not in rank(frame, draws=0)
+
+
+def test_a_metric_that_failed_everywhere_has_a_line(frame):
+    frame.loc[frame["metric"] == "weak", "score"] = np.nan
+    table = rank(frame).set_index("metric")
+    assert (table.loc["weak", "n"], table.loc["weak", "n_failed"]) == (0, 12)
+    assert not table.loc["weak", "best_group"]
+
+
+def test_missing_columns(frame):
+    with pytest.raises(InputError, match="'lower_better' is missing"):
+        rank(frame.drop(columns="lower_better"))
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_every_format_holds_every_metric(frame, how):
+    text = render(rank(frame), how, settings={"seed": 0}, versions={"torch": "9"})
+    assert all(name in text for name in ("good", "weak", "liar", "flat"))
+    if how == "json":
+        document = json.loads(text)
+        assert document["schema"] == 1
+        assert document["versions"] == {"torch": "9"}
+        row = next(r for r in document["rows"] if r["metric"] == "flat")
+        assert row["srcc"] is None
+        assert {*COLUMNS, "plcc_raw", "fit", "direction_ok", "seconds"} <= set(row)
+    elif how == "csv":
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert float(rows[0]["srcc"]) == 1.0
+    elif how == "latex":
+        assert r"\toprule" in text
+    else:
+        assert "1.0000" in text
+
+
+def test_unknown_format(frame):
+    with pytest.raises(InputError, match="plain, github"):
+        render(rank(frame), "xml", settings={}, versions={})

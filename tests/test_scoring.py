@@ -1,0 +1,84 @@
+"""Scoring: order, failures as rows, references decoded once."""
+
+import pytest
+import torch
+from torch import nn
+
+import causaliqa
+from causaliqa.datasets.manifest import read_manifest
+from causaliqa.errors import CausaliqaError
+from causaliqa.scoring import evaluate, score_dataset
+
+
+class MeanSquare(nn.Module):
+    lower_better = True
+    metric_mode = "FR"
+    name = "mse"
+
+    def __init__(self, fail_on=()):
+        super().__init__()
+        self.calls, self.fail_on, self.refs = 0, set(fail_on), []
+
+    def forward(self, img, ref):
+        self.calls += 1
+        self.refs.append(id(ref))
+        if self.calls in self.fail_on:
+            raise RuntimeError("out of\nluck")
+        return (img - ref).square().mean((1, 2, 3))
+
+
+def test_rows_come_in_manifest_order_whatever_the_order_of_work(manifest):
+    lines = manifest.read_text().splitlines()
+    shuffled = [lines[0], *(lines[k] for k in (5, 1, 8, 2, 6, 3, 7, 4))]
+    plain = {r.dist: r.score for r in score_dataset({"m": MeanSquare()}, read_manifest(manifest))}
+    manifest.write_text("\n".join(shuffled) + "\n")
+    dataset = read_manifest(manifest)
+    metric = MeanSquare()
+    rows = list(score_dataset({"m": metric}, dataset))
+    assert [r.dist for r in rows] == [str(p.dist) for p in dataset.pairs]
+    assert {r.dist: r.score for r in rows} == plain
+    assert len(set(metric.refs)) == 2
+    assert metric.refs == sorted(metric.refs, key=metric.refs.index)  # reference by reference
+
+
+def test_a_failure_is_a_row(manifest):
+    frame = evaluate([MeanSquare(fail_on={3})], read_manifest(manifest))
+    assert len(frame) == 8
+    failed = frame[frame["error"] != ""]
+    assert failed["error"].tolist() == ["RuntimeError: out of luck"]
+    assert failed["score"].isna().all()
+    table = causaliqa.rank(frame)
+    assert table.loc[0, "n_failed"] == 1
+    assert table.loc[0, "n"] == 7
+
+
+def test_strict_stops_at_the_first_failure(manifest):
+    with pytest.raises(CausaliqaError, match=r"mse failed on .*out of"):
+        evaluate([MeanSquare(fail_on={3})], read_manifest(manifest), strict=True)
+
+
+def test_scores_that_are_no_number_are_failures(manifest):
+    class Broken(MeanSquare):
+        def forward(self, img, ref):
+            return torch.full((len(img),), float("nan"))
+
+    frame = evaluate({"broken": Broken()}, read_manifest(manifest))
+    assert set(frame["error"]) == {"the score is nan"}
+
+
+def test_unreadable_and_unequal_images_are_failures(manifest):
+    dataset = read_manifest(manifest)
+    dataset.pairs[0].dist.write_text("no image")
+    from PIL import Image
+
+    Image.new("RGB", (32, 32)).save(dataset.pairs[1].dist)
+    frame = evaluate({"m": MeanSquare()}, dataset)
+    assert "no image" in frame.loc[0, "error"]
+    assert frame.loc[1, "error"] == "sizes differ: 32 x 32 against 64 x 64"
+    assert (frame["error"] == "").sum() == 6
+
+
+def test_progress_counts_scores(manifest):
+    seen = []
+    evaluate({"a": MeanSquare(), "b": MeanSquare()}, read_manifest(manifest), progress=seen.append)
+    assert sum(seen) == 16
