@@ -27,6 +27,9 @@ BUILTINS = (
     "causaliqa.backbones",
     "causaliqa.metrics",
     "causaliqa.metrics.pyiqa_native",
+    "causaliqa.restorers",
+    "causaliqa.samplers",
+    "causaliqa.degradations",
 )
 """Modules of this package that register through the hooks, before any plugin."""
 

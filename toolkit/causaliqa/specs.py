@@ -261,6 +261,8 @@ class RestorerSpec(Spec):
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+    weights: str | None = None
+    """Key under ``weights:`` in registry.yaml of the file that is passed as ``checkpoint`` unless the user names one."""
     part: str = ""
     """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
     factory as the argument of this name."""

@@ -63,10 +63,12 @@ def sha256(path: Path) -> str:
 
 
 def _check(path: Path, entry: WeightsEntry) -> Path:
-    if entry.sha256 and not (got := sha256(path)).startswith(entry.sha256):
+    noted = path.with_name(path.name + ".sha256")
+    expected = entry.sha256 or (noted.read_text(encoding="utf-8").strip() if noted.is_file() else "")
+    if expected and not (got := sha256(path)).startswith(expected):
         raise WeightsError(
             f"weights {path} are damaged or another file: got sha256 {got[:16]}..., expected "
-            f"{entry.sha256[:16]}...; delete the file, or pass the one you mean with weights=PATH"
+            f"{expected[:16]}...; delete the file, or pass the one you mean with weights=PATH"
         )
     return path
 
@@ -101,7 +103,8 @@ def find(entry: WeightsEntry) -> Path | None:
 
 
 def _wanted(entry: WeightsEntry, cause: str) -> WeightsError:
-    source = entry.url or (f"package {entry.package.partition(':')[0]}" if entry.package else "nowhere known")
+    package = f"package {entry.package.partition(':')[0]}" if entry.package else ""
+    source = entry.url or package or entry.source or "nowhere known"
     return WeightsError(
         f"weights file {entry.file} is not here ({cause}). It comes from {source}. "
         f"Put it into {cache_folder()} or a folder named by CAUSALIQA_WEIGHTS, or pass weights=PATH"
@@ -139,6 +142,9 @@ def fetch(entry: WeightsEntry) -> Path:
             if expected is not None and part.stat().st_size != int(expected):
                 raise _wanted(entry, f"the download broke off after {part.stat().st_size} of {expected} bytes")
             _check(part, entry)
+            if not entry.sha256:
+                # Nobody says what it must be: what came first is what it stays.
+                path.with_name(path.name + ".sha256").write_text(sha256(part) + "\n", encoding="utf-8")
             part.replace(path)
     except (urllib.error.URLError, OSError) as error:
         raise _wanted(entry, f"download failed: {error}") from error
