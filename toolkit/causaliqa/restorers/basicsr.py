@@ -65,15 +65,16 @@ def architectures() -> dict[str, type[nn.Module]]:
             f"basicsr cannot be imported: {error}; `pip install causaliqa[basicsr]` brings what it needs"
         ) from error
     # A plugin's own EDSR does not hide basicsr's, which then carries a suffix.
-    return {name.removesuffix("_basicsr"): arch for name, arch in registry} | dict(registry)
+    found: dict[str, type[nn.Module]] = dict(iter(registry))
+    return {name.removesuffix("_basicsr"): arch for name, arch in found.items()} | found
 
 
 def _multiple(network: nn.Module) -> int:
     """What the sides of the input must be multiples of: windows of attention, or pixels folded into channels."""
-    window = getattr(network, "window_size", 1)
+    windows = [w for m in network.modules() if isinstance(w := getattr(m, "window_size", 1), int)]
     scale = getattr(network, "scale", 4)
     folded = 4 // scale if type(network).__name__ == "RRDBNet" and scale in (1, 2) else 1
-    return max(int(window), folded)
+    return max(*windows, folded)
 
 
 def build(
@@ -108,7 +109,7 @@ def build(
     if arch not in archs:
         near = " or ".join(map(repr, difflib.get_close_matches(arch, archs, n=3)))
         hint = f" Did you mean {near}?" if near else ""
-        raise InputError(f"basicsr has no architecture {arch!r}.{hint} It has {', '.join(sorted(archs))}")
+        raise InputError(f"basicsr has no architecture {arch!r}.{hint} It has {', '.join(sorted({n.removesuffix('_basicsr') for n in archs}))}")
     parameters = inspect.signature(archs[arch]).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     options = {**{name: 3 for name in needed if name in _CHANNELS}, **options}
