@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/causal_speed.py --out RESULT.csv [--rounds 7] [--published FOLDER --vgg-weights FILE]
 
-All networks have random weights (speed does not depend on them) and see 256 x 256 images. Everything is timed in turn,
+Networks have random weights unless FILE gives those of VGG16, and see 256 x 256 images. Everything is timed in turn,
 round by round in one process, and medians are reported. FOLDER is a checkout of the published code with a module
 tools/utils.py beside it that has DeepWSD's `downsample`; it runs in this process as well, once or twice, with POT.
 Peak memory is that of a process of its own for each subject, less that of the two backbone passes.
@@ -11,6 +11,7 @@ Peak memory is that of a process of its own for each subject, less that of the t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import importlib.metadata
 import os
@@ -20,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -43,52 +44,56 @@ def subjects(published: Path | None, weights: Path | None) -> dict[str, Callable
     img, ref = images()
     made: dict[str, Callable[[], object]] = {}
     for name in BACKBONES:
-        metric = causaliqa.create_metric(f"causal_{name}", pretrained=False, device="cpu")
+        options = {"weights": weights} if weights is not None and name == "vgg" else {"pretrained": False}
+        # Two of them, because a metric remembers the levels of its last reference.
+        metric, known = (causaliqa.create_metric(f"causal_{name}", device="cpu", **options) for _ in range(2))
         net = metric.feature_levels.backbone
         made[f"{name}: two backbone passes"] = lambda net=net: (net(img), net(ref))
         # A fresh reference each time: nothing may come from memory.
         made[f"{name}: one pair"] = lambda metric=metric: metric(img, ref.clone())
-        made[f"{name}: one pair, reference known"] = lambda metric=metric: metric(img, ref)
+        made[f"{name}: one pair, reference known"] = lambda known=known: known(img, ref)
     made |= peers(img, ref)
     if published is not None:
         made["published code: one pair"] = published_metric(published, weights, img, ref)
     return made
 
 
-def peers(img: torch.Tensor, ref: torch.Tensor) -> dict[str, Callable[[], object]]:
-    import torchvision
-    from pyiqa.archs import dists_arch, lpips_arch
-
-    real = torchvision.models.vgg16
-    dists_arch.models.vgg16 = lambda **_: real(weights=None)
-    try:
-        dists = dists_arch.DISTS(pretrained=False).eval()
-    finally:
-        dists_arch.models.vgg16 = real
-    lpips = lpips_arch.LPIPS(pretrained=False, net="vgg", pnet_rand=True).eval()
-    return {"pyiqa DISTS: one pair": lambda: dists(img, ref), "pyiqa LPIPS (VGG): one pair": lambda: lpips(img, ref)}
-
-
-def published_metric(folder: Path, weights: Path | None, img: torch.Tensor, ref: torch.Tensor) -> Callable[[], object]:
-    """Build the published metric; torchvision's download is replaced by a local file or random weights."""
+@contextlib.contextmanager
+def local_vgg16(weights: Path | None = None) -> Iterator[None]:
+    """Let torchvision's VGG16 load a local file, or nothing, instead of downloading."""
     import torchvision
 
-    sys.path.insert(0, str(folder))
     real = torchvision.models.vgg16
 
-    def local(**_: object) -> torch.nn.Module:
+    def build(**_: object) -> torch.nn.Module:
         net = real(weights=None)
         if weights is not None:
             net.load_state_dict(torch.load(weights, weights_only=True), strict=False)
         return net
 
-    torchvision.models.vgg16 = local
+    torchvision.models.vgg16 = build
     try:
+        yield
+    finally:
+        torchvision.models.vgg16 = real
+
+
+def peers(img: torch.Tensor, ref: torch.Tensor) -> dict[str, Callable[[], object]]:
+    from pyiqa.archs import dists_arch, lpips_arch
+
+    with local_vgg16():
+        dists = dists_arch.DISTS(pretrained=False).eval()
+        lpips = lpips_arch.LPIPS(pretrained=False, net="vgg", pnet_rand=True).eval()
+    return {"pyiqa DISTS: one pair": lambda: dists(img, ref), "pyiqa LPIPS (VGG): one pair": lambda: lpips(img, ref)}
+
+
+def published_metric(folder: Path, weights: Path | None, img: torch.Tensor, ref: torch.Tensor) -> Callable[[], object]:
+    """Build the published metric."""
+    sys.path.insert(0, str(folder))
+    with local_vgg16(weights):
         from modules.IQAModel import DeepCausalQualityVGG
 
         metric = DeepCausalQualityVGG()
-    finally:
-        torchvision.models.vgg16 = real
     return lambda: metric(img, ref, as_loss=False, resize=False)
 
 

@@ -50,7 +50,9 @@ ROI = (16, 16, 8, 8)
 
 
 def test_identity_by_hand():
-    made = CausalEffectMap(nn.Identity()).attribute(flat(), (8, 8, 8, 8), degradation=Brighter(), sampler=Constant(value=0))
+    made = CausalEffectMap(nn.Identity()).attribute(
+        flat(), (8, 8, 8, 8), degradation=Brighter(), sampler=Constant(value=0)
+    )
     # The region is 10 levels too bright whatever happens outside of it.
     assert made.base == pytest.approx(20 * np.log10(255 / 10), abs=1e-6)
     assert np.isnan(made.effect[1, 1])

@@ -54,7 +54,7 @@ def test_small_networks_load_into_the_class_of_basicsr(name):
 
 
 def test_unknown_names_and_arguments_are_explained():
-    with pytest.raises(InputError, match="Did you mean .*'EDSR'"):
+    with pytest.raises(InputError, match=r"Did you mean .*'EDSR'"):
         build(arch="EDRS")
     with pytest.raises(InputError, match="mid_channels"):
         build(arch="RIDNet")
@@ -78,5 +78,5 @@ def test_third_party_architectures_work(tmp_path, monkeypatch):
 
 
 def test_wrong_checkpoint_lists_keys():
-    with pytest.raises(InputError, match="missing: .*unexpected: "):
+    with pytest.raises(InputError, match=r"missing: .*unexpected: "):
         build(arch="RCAN", checkpoint=tiny.WEIGHTS / "tiny_edsr_x4.safetensors", num_feat=32, num_group=1, num_block=1)

@@ -25,6 +25,7 @@ __all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Record", "di
 
 BUILTINS = (
     "causaliqa.backbones",
+    "causaliqa.datasets",
     "causaliqa.metrics",
     "causaliqa.metrics.pyiqa_native",
     "causaliqa.restorers",

@@ -6,7 +6,8 @@ Records grow only by keyword fields with defaults, so that old plugins keep load
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "ROI",
     "BackboneSpec",
     "DatasetSpec",
     "Degradation",
@@ -32,13 +34,14 @@ __all__ = [
     "Pair",
     "PairDataset",
     "PlacedSampler",
-    "ROI",
     "Restorer",
     "RestorerSpec",
     "Sampler",
     "SamplerSpec",
+    "ScoreKey",
     "ScoreRow",
     "Spec",
+    "canonical_options",
     "lazy",
 ]
 
@@ -262,7 +265,7 @@ class RestorerSpec(Spec):
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
     weights: str | None = None
-    """Key under ``weights:`` in registry.yaml of the file that is passed as ``checkpoint`` unless the user names one."""
+    """Key under ``weights:`` in registry.yaml of the file passed as ``checkpoint`` unless the user names one."""
     part: str = ""
     """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
     factory as the argument of this name."""
@@ -287,9 +290,16 @@ class DegradationSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A data set. ``factory(root)`` returns a :class:`PairDataset`."""
+    """A data set. ``factory(root)`` returns a :class:`PairDataset` from the folder as its authors distribute it."""
 
     kind: ClassVar[str] = "datasets"
+
+    verify: Callable[..., list[str]] | None = None
+    """``verify(root)`` lists what is missing, extra or changed, one line each; None if nobody can tell."""
+    references: int = 0
+    """Reference images of the whole archive; 0 if unknown."""
+    images: int = 0
+    """Distorted images with a label; 0 if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,6 +318,8 @@ class Pair:
     """Distortion level."""
     split: str = ""
     """Train, validation or test."""
+    label_std: float | None = None
+    """Deviation of the label as the data set publishes it: between subjects, or of the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,6 +334,41 @@ class PairDataset:
     """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
     label_lower_better: bool
     """True if a low label means good quality, as with DMOS."""
+    label_range: tuple[float, float] | None = None
+    """Ends of the label's scale, for its normalisation before a fit; None if unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreKey:
+    """Everything that a score depends on: where any of it differs, a stored score does not count."""
+
+    metric: str
+    """Name of the metric, without options."""
+    version: str
+    """Version of the metric's record."""
+    options: str = "{}"
+    """Options as canonical JSON, see :func:`canonical_options`."""
+    weights: str = ""
+    """SHA-256 of the weights file; empty if there is none."""
+    dataset: str
+    """Name of the data set."""
+    img_hash: str
+    """SHA-256 of the distorted image's file."""
+    ref_hash: str
+    """SHA-256 of the reference's file, also where the metric does not look at it."""
+    seed: int = 0
+    """Seed of the metric."""
+    protocol: str
+    """Version of how the toolkit reads and feeds images."""
+
+
+def canonical_options(options: Mapping[str, Any]) -> str:
+    """Return options as JSON that is the same for equal options, whatever their order.
+
+    >>> canonical_options({"window": 8, "terms": "md"})
+    '{"terms":"md","window":8}'
+    """
+    return json.dumps(dict(options), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,10 +56,10 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
         rows.append({"restorer": restorer, "task": task, "image": image, **values})
     frame = pd.DataFrame(rows)
     means = []
-    for (restorer, task), group in frame.groupby(["restorer", "task"], sort=False):
+    for (which, kind), group in frame.groupby(["restorer", "task"], sort=False):
         if len(group) > 1:
             mean = group[list(_COLUMNS.values())].mean()
-            means.append({"restorer": restorer, "task": task, "image": "mean", **mean})
+            means.append({"restorer": which, "task": kind, "image": "mean", **mean})
     return pd.concat([frame, pd.DataFrame(means)], ignore_index=True) if means else frame
 
 

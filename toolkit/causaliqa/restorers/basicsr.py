@@ -109,7 +109,8 @@ def build(
     if arch not in archs:
         near = " or ".join(map(repr, difflib.get_close_matches(arch, archs, n=3)))
         hint = f" Did you mean {near}?" if near else ""
-        raise InputError(f"basicsr has no architecture {arch!r}.{hint} It has {', '.join(sorted({n.removesuffix('_basicsr') for n in archs}))}")
+        names = ", ".join(sorted({n.removesuffix("_basicsr") for n in archs}))
+        raise InputError(f"basicsr has no architecture {arch!r}.{hint} It has {names}")
     parameters = inspect.signature(archs[arch]).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     options = {**{name: 3 for name in needed if name in _CHANNELS}, **options}

@@ -1,0 +1,434 @@
+"""The six archives of the field: small ones in the authors' layout, each kind of damage, and the real label files."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from causaliqa.datasets import causaliqa_datasets
+from causaliqa.datasets._archive import Tree, _counts, _labels
+from causaliqa.errors import ManifestError
+from causaliqa.specs import PairDataset
+
+openpyxl = pytest.importorskip("openpyxl")
+
+SPECS = {spec.name: spec for spec in causaliqa_datasets()}
+SIZE = {
+    "live": {"references": 2, "images": 20},
+    "csiq": {"references": 2, "images": 60},
+    "tid2008": {"references": 2, "images": 136},
+    "tid2013": {"references": 2, "images": 240},
+    "kadid10k": {"references": 2, "images": 250},
+    "pipal": {"references": 2, "images": 14},
+    "pipal_val": {"references": 2, "images": 14},
+}
+"""What the small archives hold: every type and level of two references."""
+
+
+def _image(path: Path, side: int = 8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (side, side)).save(path)
+
+
+def _live(root: Path) -> None:
+    refs, labels, stds, orgs = [], [], [], []
+    for folder in ("jp2k", "jpeg", "wn", "gblur", "fastfading"):
+        lines = []
+        for number, (ref, strength) in enumerate(itertools.product(("bikes.bmp", "Sailing1.bmp"), (0.0, 0.5, 2.0)), 1):
+            _image(root / folder / f"img{number}.bmp")
+            lines.append(f"{ref} img{number}.bmp {strength}")
+            refs.append(ref)
+            orgs.append(strength == 0)
+            labels.append(45.0 * strength)
+            stds.append(strength)
+        (root / folder / "info.txt").write_text("\n".join(reversed(lines)) + "\n")
+    for ref in set(refs):
+        _image(root / "refimgs" / ref.lower())
+    names = np.empty((1, len(refs)), dtype=object)
+    names[0] = refs
+    savemat(root / "refnames_all.mat", {"refnames_all": names})
+    values = {"dmos_new": [labels], "dmos_std": [stds], "orgs": np.array([orgs], np.uint8)}
+    savemat(root / "dmos_realigned.mat", values)
+
+
+def _csiq(root: Path) -> None:
+    folders = {
+        "noise": ("awgn", "AWGN"),
+        "jpeg": ("jpeg", "JPEG"),
+        "jpeg 2000": ("jpeg2000", "jpeg2000"),
+        "fnoise": ("fnoise", "fnoise"),
+        "blur": ("blur", "BLUR"),
+        "contrast": ("contrast", "contrast"),
+    }
+    book = openpyxl.Workbook()
+    book.active.title = "z_crit"
+    sheet = book.create_sheet("all_by_image")
+    for _ in range(3):
+        sheet.append([])
+    sheet.append([None, None, None, "image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"])
+    for ref in (1600, "boston"):
+        _image(root / "src_imgs" / f"{ref}.png")
+        for number, (kind, (folder, name)) in enumerate(folders.items(), 1):
+            for level in range(1, 6):
+                _image(root / "dst_imgs" / folder / f"{ref}.{name}.{level}.png")
+                sheet.append([None, None, None, ref, number, kind, level, 0.1 + 0.01 * level, 0.18 * level])
+    book.save(root / "csiq.DMOS.xlsx")
+
+
+def _tid(types: int, levels: int) -> Callable[[Path], None]:
+    def build(root: Path) -> None:
+        lines, stds = [], []
+        for ref in ("I01", "I25"):
+            # As distributed: capitals in the label file are small letters on disk, and the other way round.
+            _image(root / "reference_images" / (f"{ref}.BMP" if ref == "I01" else "i25.bmp"))
+            for kind, level in itertools.product(range(1, types + 1), range(1, levels + 1)):
+                name = f"{ref}_{kind:02d}_{level}.bmp"
+                _image(root / "distorted_images" / (name.lower() if level == 1 else name))
+                lines.append(f"{7.5 - 1.4 * level + 0.01 * kind:.5f} {name}")
+                stds.append(f"{0.1 + 0.01 * level:.5f}")
+        (root / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
+        (root / "mos_std.txt").write_text("\n".join(stds) + "\n")
+
+    return build
+
+
+def _kadid(root: Path) -> None:
+    lines = ["dist_img,ref_img,dmos,var"]
+    for ref in ("I01", "I81"):
+        _image(root / "images" / f"{ref}.png")
+        for kind, level in itertools.product(range(1, 26), range(1, 6)):
+            name = f"{ref}_{kind:02d}_{level:02d}.png"
+            _image(root / "images" / name)
+            lines.append(f"{name},{ref}.png,{5.3 - 0.8 * level:.2f},{0.1 * level:.3f}")
+    (root / "dmos.csv").write_text("\n".join(lines) + "\n")
+
+
+def _pipal(split: str, folders: tuple[str, ...]) -> Callable[[Path], None]:
+    def build(root: Path) -> None:
+        (root / f"{split}_Label").mkdir(parents=True)
+        for ref in ("A0001", "A0248"):
+            _image(root / f"{split}_Ref" / f"{ref}.bmp")
+            lines = []
+            for number in range(7):
+                name = f"{ref}_{number:02d}_{number:02d}.bmp"
+                _image(root / folders[number % len(folders)] / name)
+                lines.append(f"{name},{1000 + 100 * number:.4f}")
+            (root / f"{split}_Label" / f"{ref}.txt").write_text("\n".join(lines) + "\n")
+
+    return build
+
+
+BUILD = {
+    "live": _live,
+    "csiq": _csiq,
+    "tid2008": _tid(17, 4),
+    "tid2013": _tid(24, 5),
+    "kadid10k": _kadid,
+    "pipal": _pipal("Train", ("Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")),
+    "pipal_val": _pipal("Val", ("Val_Dist",)),
+}
+
+
+@pytest.fixture(params=list(BUILD))
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    root = tmp_path / "archive"
+    root.mkdir()
+    BUILD[request.param](root)
+    return request.param, root
+
+
+def _load(name: str, root: Path, **options) -> PairDataset:
+    return SPECS[name].factory(root, **{**SIZE[name], **options})
+
+
+def _verify(name: str, root: Path) -> list[str]:
+    assert SPECS[name].verify is not None
+    return [line for line in SPECS[name].verify(root, **SIZE[name]) if " in case: " not in line]
+
+
+def _first(name: str, root: Path) -> Path:
+    return _load(name, root).pairs[5].dist
+
+
+def test_small_archives_load(archive) -> None:
+    name, root = archive
+    dataset = _load(name, root)
+    assert len(dataset.pairs) == SIZE[name]["images"]
+    assert len({pair.ref for pair in dataset.pairs}) == SIZE[name]["references"]
+    assert all(pair.ref.is_file() and pair.dist.is_file() for pair in dataset.pairs)
+    assert len({pair.dist for pair in dataset.pairs}) == len(dataset.pairs)
+    assert all(pair.type and pair.level for pair in dataset.pairs)
+    assert dataset.name == name
+    assert dataset.label_lower_better == (name in ("live", "csiq"))
+    low, high = dataset.label_range
+    assert all(low <= pair.label <= high for pair in dataset.pairs)
+    assert all((pair.label_std is not None) == ("pipal" not in name) for pair in dataset.pairs)
+    assert _verify(name, root) == []
+
+
+def test_stronger_distortions_are_worse(archive) -> None:
+    name, root = archive
+    if "pipal" in name:
+        return  # its levels are no strengths
+    dataset = _load(name, root)
+    levels = np.array([float(pair.level) for pair in dataset.pairs])
+    labels = np.array([pair.label for pair in dataset.pairs])
+    assert (np.corrcoef(levels, labels)[0, 1] > 0.9) == dataset.label_lower_better
+
+
+def test_another_layout_of_pipal_and_csiq(tmp_path: Path) -> None:
+    _pipal("Train", ("Train_Dist",))(tmp_path)
+    assert len(_load("pipal", tmp_path).pairs) == 14
+    _csiq(tmp_path)
+    for path in list((tmp_path / "dst_imgs").glob("*/*.png")):
+        path.rename(tmp_path / "dst_imgs" / path.name)
+    assert len(_load("csiq", tmp_path).pairs) == 60
+
+
+def test_live_leaves_out_undistorted_copies_unless_told(tmp_path: Path) -> None:
+    _live(tmp_path)
+    whole = _load("live", tmp_path, undistorted=True)
+    assert len(whole.pairs) == 30
+    assert sum(pair.label == 0 for pair in whole.pairs) == 10
+    assert all(pair.label > 0 for pair in _load("live", tmp_path).pairs)
+
+
+def test_live_without_realigned_labels(tmp_path: Path) -> None:
+    from scipy.io import loadmat
+
+    _live(tmp_path)
+    old = loadmat(tmp_path / "dmos_realigned.mat")
+    (tmp_path / "dmos_realigned.mat").unlink()
+    savemat(tmp_path / "dmos.mat", {"dmos": old["dmos_new"], "orgs": old["orgs"]})
+    assert {pair.label_std for pair in _load("live", tmp_path).pairs} == {None}
+
+
+def test_live_notices_shuffled_references(tmp_path: Path) -> None:
+    _live(tmp_path)
+    info = tmp_path / "wn" / "info.txt"
+    swap = {"bikes": "Sailing1", "Sailing1": "bikes"}
+    info.write_text(re.sub("bikes|Sailing1", lambda match: swap[match[0]], info.read_text()))
+    with pytest.raises(ManifestError, match=r"wn/img1.bmp comes from bikes.bmp, but wn/info.txt says Sailing1.bmp"):
+        _load("live", tmp_path)
+
+
+def test_case_differences_are_found_and_told(tmp_path: Path) -> None:
+    _tid(24, 5)(tmp_path)
+    (line,) = SPECS["tid2013"].verify(tmp_path, **SIZE["tid2013"])
+    assert re.match(r"50 names differ in case: .*i01_01_1.bmp for I01_01_1.bmp", line)
+
+
+def test_missing_image(archive) -> None:
+    name, root = archive
+    path = _first(name, root)
+    path.unlink()
+    with pytest.raises(ManifestError, match=f"(?i)1 image is missing: .*{re.escape(path.name)}"):
+        _load(name, root)
+    assert any("1 image is missing" in line for line in _verify(name, root))
+
+
+def test_missing_reference(archive) -> None:
+    name, root = archive
+    path = _load(name, root).pairs[5].ref
+    path.unlink()
+    with pytest.raises(ManifestError, match="1 image is missing"):
+        _load(name, root)
+
+
+def test_extra_image(archive) -> None:
+    name, root = archive
+    path = _first(name, root)
+    shutil.copy(path, path.with_name("stray" + path.suffix))
+    assert len(_load(name, root).pairs) == SIZE[name]["images"]
+    (line,) = _verify(name, root)
+    assert "1 image has no label" in line
+    assert "stray" in line
+
+
+def test_wrong_counts(archive) -> None:
+    name, root = archive
+    got, expected = SIZE[name]["images"], SPECS[name].images
+    with pytest.raises(ManifestError, match=f"name {got} distorted images, expected {expected}"):
+        SPECS[name].factory(root)
+    with pytest.raises(ManifestError, match="name 2 references, expected 3"):
+        _load(name, root, references=3)
+
+
+def test_a_damaged_image_and_one_of_another_size(archive) -> None:
+    name, root = archive
+    pairs = _load(name, root).pairs
+    pairs[0].dist.write_bytes(b"BM")
+    _image(pairs[1].dist, side=9)
+    problems = _verify(name, root)
+    assert any("1 image cannot be read" in line and pairs[0].dist.name in line for line in problems)
+    assert any("1 image has another size than" in line and pairs[1].dist.name in line for line in problems)
+    assert len(problems) == 2
+
+
+LABEL_FILE = {
+    "live": "dmos_realigned.mat",
+    "csiq": "csiq.DMOS.xlsx",
+    "tid2008": "mos_with_names.txt",
+    "tid2013": "mos_with_names.txt",
+    "kadid10k": "dmos.csv",
+    "pipal": "Train_Label/A0001.txt",
+    "pipal_val": "Val_Label/A0001.txt",
+}
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 8, b"\xff\xfe\x00", b"nonsense\n"])
+def test_unreadable_label_file(archive, content: bytes) -> None:
+    name, root = archive
+    (root / LABEL_FILE[name]).write_bytes(content)
+    with pytest.raises(ManifestError, match="label file .*" + re.escape(Path(LABEL_FILE[name]).name)) as caught:
+        _load(name, root)
+    assert "expected" in str(caught.value)
+    assert _verify(name, root) == [str(caught.value)]
+
+
+def test_no_label_file_and_no_folder(archive) -> None:
+    name, root = archive
+    shutil.rmtree(root / "Train_Label", ignore_errors=True)
+    shutil.rmtree(root / "Val_Label", ignore_errors=True)
+    (root / LABEL_FILE[name]).unlink(missing_ok=True)
+    with pytest.raises(ManifestError, match="expected the folder with"):
+        _load(name, root)
+    with pytest.raises(ManifestError, match="no such folder"):
+        _load(name, root / "nowhere")
+
+
+def _swap(name: str, root: Path) -> None:
+    """Exchange the label with the column beside it, as a hurried edit would."""
+    path = root / LABEL_FILE[name]
+    if name == "live":
+        from scipy.io import loadmat
+
+        old = loadmat(path)
+        savemat(path, {"dmos_new": old["dmos_std"], "dmos_std": old["dmos_new"], "orgs": old["orgs"]})
+    elif name == "csiq":
+        book = openpyxl.load_workbook(path)
+        for line in book["all_by_image"].iter_rows(min_row=5):
+            line[7].value, line[8].value = line[8].value, line[7].value
+        book.save(path)
+    elif name == "kadid10k":
+        lines = [line.split(",") for line in path.read_text().split()]
+        path.write_text("\n".join(",".join([a, b, d, c]) for a, b, c, d in lines[1:]) + "\n")
+        path.write_text("dist_img,ref_img,dmos,var\n" + path.read_text())
+    else:
+        mark = "," if "pipal" in name else " "
+        lines = [line.split(mark) for line in path.read_text().splitlines()]
+        path.write_text("\n".join(mark.join(reversed(line)) for line in lines) + "\n")
+
+
+def test_swapped_label_column(archive) -> None:
+    name, root = archive
+    _swap(name, root)
+    with pytest.raises(ManifestError, match=r"another column\?|columns swapped"):
+        _load(name, root)
+
+
+@pytest.mark.parametrize("name", ["tid2008", "tid2013", "kadid10k"])
+def test_a_scale_turned_round(tmp_path: Path, name: str) -> None:
+    BUILD[name](tmp_path)
+    path = tmp_path / LABEL_FILE[name]
+    if name == "kadid10k":
+        text = re.sub(r",(\d\.\d\d),", lambda m: f",{6 - float(m[1]):.2f},", path.read_text())
+    else:
+        text = re.sub(r"^(\S+)", lambda m: f"{8 - float(m[1]):.5f}", path.read_text(), flags=re.M)
+    path.write_text(text)
+    with pytest.raises(ManifestError, match="high is good; are columns swapped or the scale turned round"):
+        _load(name, tmp_path)
+
+
+def test_a_label_that_is_no_number(tmp_path: Path) -> None:
+    _tid(24, 5)(tmp_path)
+    path = tmp_path / "mos_with_names.txt"
+    path.write_text("none" + path.read_text()[7:])
+    with pytest.raises(ManifestError, match=r"the label of distorted_images/I01_01_1.bmp is not a number"):
+        _load("tid2013", tmp_path)
+
+
+def test_an_image_with_two_labels(tmp_path: Path) -> None:
+    _kadid(tmp_path)
+    path = tmp_path / "dmos.csv"
+    path.write_text(path.read_text().replace("I01_01_02.png", "I01_01_01.png"))
+    with pytest.raises(ManifestError, match=r"1 image has two labels: images/I01_01_01.png"):
+        _load("kadid10k", tmp_path)
+
+
+def test_records_are_lazy() -> None:
+    code = "import sys; from causaliqa.datasets import causaliqa_datasets as hook; list(hook()); print(*sys.modules)"
+    env = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert not {"torch", "scipy", "openpyxl", "PIL", "numpy"} & set(out.stdout.split())
+
+
+def _published(data: Path, name: str) -> dict[str, tuple[str, float]]:
+    with (data / "labels" / f"{name}.txt").open(encoding="utf-8") as file:
+        return {
+            row["dis_img_path"].lower().partition("/")[2]: (Path(row["ref_img_path"]).name.lower(), float(row["score"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def _write_tid(root: Path, labels: dict[str, tuple[str, float]]) -> None:
+    (root / "mos_with_names.txt").write_text("".join(f"{v} {Path(k).name}\n" for k, (_, v) in labels.items()))
+
+
+def _write_pipal(root: Path, labels: dict[str, tuple[str, float]]) -> None:
+    (root / "Train_Label").mkdir()
+    for key, (ref, value) in labels.items():
+        with (root / "Train_Label" / ref.replace(".bmp", ".txt")).open("a", encoding="utf-8") as file:
+            file.write(f"{Path(key).name},{value}\n")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "file", "tolerance"),
+    [
+        ("live", "LIVE", 1e-9),
+        ("csiq", "CSIQ", 1e-5),
+        ("tid2008", "TID2008", 0),
+        ("tid2013", "TID2013", 0),
+        ("kadid10k", "KADID-10k", 0),
+        ("pipal", "PIPAL", 0),
+    ],
+)
+def test_the_authors_label_files(data: Path, tmp_path: Path, name: str, file: str, tolerance: float) -> None:
+    """Whole label files, without images: counts, names and labels are those of an independent list."""
+    labels = _published(data, file)
+    lab = data / "labels" / "iqa_lab_scores" / "IQA" / "Full_Reference" / "train_free" / "datasets"
+    if name.startswith("tid"):
+        _write_tid(tmp_path, labels)
+    elif name == "pipal":
+        _write_pipal(tmp_path, labels)
+    else:
+        sources = {"live": ("LIVE", "*.mat"), "csiq": ("CSIQ", "*.xlsx"), "kadid10k": ("KADID10K", "*.csv")}
+        folder, pattern = sources[name]
+        for path in (lab / folder).glob(pattern):
+            shutil.copy(path, tmp_path)
+    module = importlib.import_module(f"causaliqa.datasets.{name[:3] if name.startswith('tid') else name}")
+    archive = getattr(module, name.upper() if name.startswith("tid") or name == "pipal" else "ARCHIVE")
+    entries = archive.read(Tree(tmp_path))
+    assert _labels(archive, entries) == []
+    assert _counts(archive, entries, None, None) == []
+    read = {path.lower(): entry for entry in entries if not entry.pristine for path in entry.dist}
+    assert set(labels) <= set(read)
+    for path, (ref, value) in labels.items():
+        assert read[path].label == pytest.approx(value, abs=tolerance)
+        assert Path(read[path].ref[0]).name.lower() == ref
+    if name == "live":
+        assert (len(entries), sum(entry.pristine for entry in entries)) == (982, 203)
