@@ -64,5 +64,3 @@ def test_natural_library_of_the_demo(data):
         torch.rand(3, 32, 32), (8, 8, 8, 8), degradation=create_degradation("denoise"), sampler=sampler, fine=3
     )
     assert made.facts["patches_reached"] == 8
-
-
