@@ -90,12 +90,7 @@ def run(args: argparse.Namespace) -> int:
         journal = folder / "cem.journal"
         if not args.resume:
             journal.unlink(missing_ok=True)
-        with _common.progress_bar(0, "interventions") as bar:
-
-            def show(done: int, known: int, bar: Any = bar) -> None:
-                bar.total = known
-                bar.update(done - bar.n)
-
+        with _common.intervention_bar() as show:
             made = cem.attribute(image, roi, resume=journal, progress=show, **options)
         facts = {"restorer": args.restorer, "task": args.task, "image": args.image.name, **made.facts}
         made = replace(made, facts={**facts, "measure": args.measure, "versions": _common.versions()})

@@ -6,7 +6,7 @@ Source: Hu et al., "Interpreting Low-level Vision Models with Causal Effect Maps
 from __future__ import annotations
 
 import os
-import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -180,8 +180,12 @@ class CausalEffectMap:
 
 
 def _peak_memory() -> int:
-    """Largest memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest memory of this process so far, in bytes; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _carry_out(

@@ -13,6 +13,9 @@ from causaliqa.specs import Restorer
 
 __all__ = ["Network"]
 
+_OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.cuda.OutOfMemoryError, MemoryError)
+"""What a device and the CPU raise when memory runs out; torch's class has this name in every version."""
+
 
 class Network:
     """Call a restorer on any number of inputs.
@@ -84,7 +87,7 @@ class Network:
             chunk = inputs[start : start + size]
             try:
                 parts.append(cut(self._forward(chunk, size)).cpu())
-            except (torch.OutOfMemoryError, MemoryError):
+            except _OUT_OF_MEMORY:
                 if size == 1:
                     raise
                 self.batch_size = size // 2
