@@ -62,6 +62,26 @@ def test_by_type(frame):
     assert set(table["n"]) == {6}
 
 
+def test_intervals_and_ties(frame):
+    frame["ref"] = frame["label"].map(lambda v: f"r{v % 6}")
+    table = rank(frame, draws=200).set_index("metric")
+    assert table["best_group"].to_dict() == {"good": True, "weak": False, "liar": False, "flat": False}
+    assert table.loc["good", "srcc_ci"] == [1.0, 1.0]
+    low, high = table.loc["weak", "srcc_ci"]
+    assert low <= table.loc["weak", "srcc"] <= high
+    again = rank(frame, draws=200).set_index("metric")
+    assert again.loc["weak", "srcc_ci"] == [low, high]
+    assert rank(frame, draws=200, seed=1).set_index("metric").loc["weak", "srcc_ci"] != [low, high]
+    assert "srcc_ci" not in rank(frame, draws=0)
+
+
+def test_a_metric_that_failed_everywhere_has_a_line(frame):
+    frame.loc[frame["metric"] == "weak", "score"] = np.nan
+    table = rank(frame).set_index("metric")
+    assert (table.loc["weak", "n"], table.loc["weak", "n_failed"]) == (0, 12)
+    assert not table.loc["weak", "best_group"]
+
+
 def test_missing_columns(frame):
     with pytest.raises(InputError, match="'lower_better' is missing"):
         rank(frame.drop(columns="lower_better"))

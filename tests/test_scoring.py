@@ -1,5 +1,7 @@
 """Scoring: order, failures as rows, references decoded once."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +84,39 @@ def test_progress_counts_scores(manifest):
     seen = []
     evaluate({"a": MeanSquare(), "b": MeanSquare()}, read_manifest(manifest), progress=seen.append)
     assert sum(seen) == 16
+
+
+def test_a_stored_score_is_not_computed_again(manifest, tmp_path):
+    from causaliqa.catalog import create_metric
+    from causaliqa.store import ScoreStore
+
+    dataset = read_manifest(manifest)
+    metric = create_metric("causal_effnet_lite0", device="cpu")
+    with ScoreStore(tmp_path / "scores.sqlite") as store:
+        partial = list(itertools.islice(score_dataset({"m": metric}, dataset, store=store), 3))
+        assert len(partial) == 3
+        metric.forward = None  # whatever was finished must not be asked for again
+        again = list(itertools.islice(score_dataset({"m": metric}, dataset, store=store), 3))
+        assert again == partial
+    fresh = create_metric("causal_effnet_lite0", device="cpu")
+    with ScoreStore(tmp_path / "scores.sqlite") as store:
+        resumed = evaluate({"m": fresh}, dataset, store=store)
+    undisturbed = evaluate({"m": fresh}, dataset)
+    assert resumed["score"].tolist() == undisturbed["score"].tolist()
+
+
+def test_other_options_seed_weights_or_image_are_other_scores(manifest):
+    from causaliqa.catalog import create_metric
+
+    keys = {
+        create_metric("causal_effnet_lite0", device="cpu", **options).key
+        for options in ({}, {"seed": 1}, {"terms": "md"}, {"pretrained": False})
+    }
+    assert len(keys) == 4
+
+
+def test_a_store_needs_metrics_with_a_key(manifest, tmp_path):
+    from causaliqa.store import ScoreStore
+
+    with ScoreStore(tmp_path / "s.sqlite") as store, pytest.raises(CausaliqaError, match="has no key"):
+        evaluate({"m": MeanSquare()}, read_manifest(manifest), store=store)

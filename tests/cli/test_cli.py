@@ -1,7 +1,12 @@
 """The command line as users and scripts see it: results, exit codes, one clear line."""
 
+import contextlib
 import csv
 import json
+import sqlite3
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -74,7 +79,8 @@ def test_seed_reaches_the_metric(run, pair_files):
         (["leaderboard", "--data", "{manifest}", "--preset", "nope"], "unknown preset 'nope'"),
         (["leaderboard", "--data", "{manifest}", "--metric", "psnr", "--by", "level"], "no manifest has a column"),
         (["leaderboard", "--data", "{manifest}", "--metric", "psnr", "--limit", "0"], "--limit"),
-        (["leaderboard", "--data", "live=/none", "--metric", "psnr"], "live"),
+        (["leaderboard", "--data", "live=/none", "--metric", "psnr"], "/none: there is no such folder"),
+        (["leaderboard", "--data", "lives=/none", "--metric", "psnr"], "unknown dataset 'lives'"),
         (["leaderboard", "--data", "{manifest}", "--data", "{manifest}", "--metric", "psnr"], "two data sets"),
         (["explain", "psnr", "{img}", "{ref}", "--out", "{tmp}/x"], "cannot explain"),
         (["weights", "verify", "nope.pth"], "unknown weights"),
@@ -158,6 +164,38 @@ def test_leaderboard_writes_files_and_breaks_down(run, manifest, tmp_path):
     text = out_file.read_text()
     assert "noise0" in text
     assert "noise1" in text
+
+
+def test_a_killed_run_goes_on(manifest, tmp_path):
+    """kill -9 in the middle, run again: the table of an undisturbed run."""
+    store, done = tmp_path / "s.sqlite", tmp_path / "rows.csv"
+    line = [sys.executable, "-m", "causaliqa", "leaderboard", "--data", str(manifest), "--metric", "psnr"]
+    line += ["--metric", "causal_effnet_lite0", "--device", "cpu", "--format", "csv"]
+    first = subprocess.Popen([*line, "--store", str(store)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and first.poll() is None and not _rows_in(store) > 3:
+        time.sleep(0.005)
+    first.kill()
+    first.wait()
+    assert _rows_in(store) > 3
+    table = [
+        subprocess.run([*line, *more], capture_output=True, text=True, check=True).stdout
+        for more in (["--store", str(store), "--rows", str(done)], [])
+    ]
+    assert [_without_seconds(t) for t in table[:1]] == [_without_seconds(t) for t in table[1:]]
+    assert _rows_in(store) == 16
+
+
+def _rows_in(store):
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM scores").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def _without_seconds(text):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(text.splitlines())]
 
 
 def test_a_metric_that_fails_costs_its_row_and_exit_1(run, manifest):

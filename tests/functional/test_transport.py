@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from causaliqa.functional.transport import transport_response, window_cost
+from causaliqa.functional.transport import level_response, transport_response, window_cost
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,54 @@ def test_unclamped_noise_needs_the_plain_kernel():
     x, y = _inputs("random")
     with pytest.raises(ValueError, match="kernel='torch'"):
         transport_response(x, y, torch.zeros(7, 64), [0.1], clamp=False, kernel="compiled")
+
+
+def _maps(kind):
+    generator = torch.Generator().manual_seed(6)
+    x, y = (torch.rand(3, 19, 26, generator=generator) for _ in range(2))
+    if kind == "close":
+        y = x + 1e-4 * y
+    elif kind == "sparse":
+        x, y = x * (x > 0.9), y * (y > 0.9)
+    elif kind == "empty":
+        x = torch.zeros_like(x)
+    elif kind == "signed":
+        x, y = 40 * (x - 0.5), 40 * (y - 0.5)
+    return x, y
+
+
+@pytest.mark.parametrize("how", ["share", "softmax"])
+@pytest.mark.parametrize("window", [4, 8])
+@pytest.mark.parametrize("kind", ["random", "close", "sparse", "empty", "signed"])
+def test_level_kernels_agree(kind, window, how):
+    if (kind, how) == ("signed", "share"):
+        pytest.skip("shares are for features that are never negative")
+    x, y = _maps(kind)
+    places = -(-19 // window) * -(-26 // window)
+    noise = torch.randn(places, window**2, generator=torch.Generator().manual_seed(7))
+    plain, compiled = (
+        level_response(x, y, window=window, how=how, noise=noise, strengths=[0.01, 0.5], kernel=k)
+        for k in ("torch", "compiled")
+    )
+    for name in ("ot", "md", "l2", "shift", "tolerance"):
+        a, b = getattr(plain, name), getattr(compiled, name)
+        assert a.shape == b.shape
+        scale = float(plain.ot.abs().max()) if name == "shift" else float(a.abs().max()) if a.numel() else 0.0
+        # Masses are float32: where both sides are close, their difference holds fewer digits.
+        digits = 1e-2 if kind == "close" else 1e-4 if name == "tolerance" else 1e-5
+        torch.testing.assert_close(a, b, rtol=digits, atol=digits * scale, msg=lambda m, name=name: f"{name}: {m}")
+    assert (len(compiled.shift) == 0) == (how == "softmax")
+
+
+def test_level_kernel_of_identical_maps_is_zero():
+    x, _ = _maps("random")
+    made = level_response(x, x.clone(), window=8, how="share", noise=torch.zeros(12, 64), strengths=[0.1])
+    assert not any(v.any() for v in (made.ot, made.md, made.l2, made.shift, made.tolerance))
+
+
+def test_level_kernel_passes_no_gradient():
+    x, y = _maps("random")
+    with pytest.raises(ValueError, match="no gradient"):
+        level_response(
+            x.requires_grad_(), y, window=8, how="share", noise=torch.zeros(12, 64), strengths=[], kernel="compiled"
+        )

@@ -13,13 +13,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.config import Registry, load_registry
 from causaliqa.errors import CausaliqaError, InputError, PluginError, UnknownNameError
+from causaliqa.images import PROTOCOL
 from causaliqa.plugins import PluginHost, Record
-from causaliqa.specs import BackboneSpec, Lazy, MetricSpec
-from causaliqa.weights import resolve
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, ScoreKey, canonical_options
+from causaliqa.weights import resolve, sha256
 
 if TYPE_CHECKING:
     from torch import nn
@@ -170,6 +172,7 @@ class Catalog:
         """Build a metric; see :func:`create_metric`."""
         record = self.get("metrics", name)
         spec = record.spec
+        asked, weights = dict(options), None
         if not isinstance(spec, MetricSpec):
             raise PluginError(f"metric {name!r} of {record.provider} is no MetricSpec")
         if spec.backbone is not None:
@@ -178,6 +181,7 @@ class Catalog:
                 raise InputError(f"metric {name!r} needs backbone=NAME; one of {', '.join(self.names('backbones'))}")
             backbone = self._backbone_spec(wanted)
             passed = {k: options.pop(k) for k in ("weights", "pretrained") if k in options}
+            weights = self._weights_file(backbone, **passed)
             if spec.backbone == "*":
                 name = f"{spec.name}_{wanted}"
             options = {**options, "backbone": self.create_backbone(wanted, **passed), "features": backbone}
@@ -185,6 +189,7 @@ class Catalog:
         for fact in ("lower_better", "metric_mode"):
             setattr(module, fact, getattr(spec, fact))
         module.name = name
+        module.key = _key(name, spec, asked, weights)
         built: Metric = _on_device(module, device)
         return built
 
@@ -200,14 +205,22 @@ class Catalog:
         """Build a feature network; see :func:`create_backbone`."""
         record = self.get("backbones", name)
         spec = self._backbone_spec(name)
+        file = self._weights_file(spec, pretrained=pretrained, weights=weights)
+        network: nn.Module = self._build(record, {**options, "weights": file}, hidden=("weights",))
+        return network
+
+    def _weights_file(
+        self, spec: BackboneSpec, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None
+    ) -> Path | None:
+        """Return the file that a backbone loads, or None."""
         entry = None
         if pretrained and spec.weights is not None and weights is None:
             entry = self.registry.weights.get(spec.weights)
             if entry is None:
-                raise InputError(f"backbone {name!r} wants weights {spec.weights!r}, which registry.yaml does not list")
-        file = resolve(entry, weights)
-        network: nn.Module = self._build(record, {**options, "weights": file}, hidden=("weights",))
-        return network
+                raise InputError(
+                    f"backbone {spec.name!r} wants weights {spec.weights!r}, which registry.yaml does not list"
+                )
+        return resolve(entry, weights)
 
     def create_restorer(
         self,
@@ -263,6 +276,22 @@ def _check_options(what: str, factory: Callable[..., Any], options: Mapping[str,
         if key not in known:
             free = ", ".join(k for k in known if k not in hidden) or "none"
             raise InputError(f"{what}: unknown option {key!r}; it takes: {free}")
+
+
+def _key(name: str, spec: MetricSpec, options: Mapping[str, Any], weights: Path | None) -> ScoreKey:
+    """Return what a stored score of this metric depends on, but for the images."""
+    told = {k: v for k, v in options.items() if k not in ("seed", "weights", "backbone")}
+    return ScoreKey(
+        metric=name,
+        version=spec.version,
+        options=canonical_options(told),
+        weights=sha256(weights) if weights is not None else "",
+        dataset="",
+        img_hash="",
+        ref_hash="",
+        seed=int(options.get("seed", 0)),
+        protocol=PROTOCOL,
+    )
 
 
 def _on_device(module: Any, device: str | None) -> Any:

@@ -10,7 +10,10 @@ from causaliqa.errors import ImageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SUFFIXES", "load_image"]
+__all__ = ["PROTOCOL", "SUFFIXES", "load_image"]
+
+PROTOCOL = "1"
+"""Version of how images are read; raised when any image would be read otherwise."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """File name endings that count as images in a folder."""

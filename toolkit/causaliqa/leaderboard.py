@@ -7,15 +7,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from causaliqa.errors import InputError
-from causaliqa.functional.statistics import contradicts, summarise
+from causaliqa.functional.significance import ClusterBootstrap, tied_with_best
+from causaliqa.functional.statistics import Summary, contradicts, orient, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["COLUMNS", "FORMATS", "rank", "render", "wrong_directions"]
 
-COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "krcc", "rmse")
+COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
 """What the printed table shows; csv and json hold more."""
 
 FORMATS = ("plain", "github", "csv", "json", "latex")
@@ -23,18 +26,23 @@ FORMATS = ("plain", "github", "csv", "json", "latex")
 _NEEDED = ("dataset", "metric", "label", "score", "label_lower_better", "lower_better")
 
 
-def rank(frame: pd.DataFrame, *, by: str | None = None) -> pd.DataFrame:
+def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Turn scores into one line of statistics per data set and metric, best SRCC first within a data set.
 
-    Correlations are positive where metric and label agree *as declared*: nothing is made positive afterwards.
+    Correlations are positive where metric and label agree *as declared*: nothing is made positive afterwards. Intervals
+    and ties resample references, not images (:mod:`causaliqa.functional.significance`), with the fits held fixed.
 
     Args:
-        frame: one line a pair and metric, as :func:`causaliqa.evaluate` returns it.
+        frame: one line a pair and metric, as :func:`causaliqa.evaluate` returns it; without a column ``ref`` every
+            image counts as a reference of its own.
         by: a further column to break down by, for example ``"type"``.
+        draws: resamples behind intervals and ties; 0 leaves them out.
+        seed: seed of the resamples.
 
     Returns:
         Columns dataset, metric, (by,) n, n_failed, plcc (after the 4-parameter logistic fit), srcc, krcc, rmse (after
-        the fit, in the unit of the labels), plcc_raw, fit, direction_ok, seconds (per pair).
+        the fit, in the unit of the labels), plcc_raw, srcc_ci, plcc_ci (95 %), fit, direction_ok, best_group (tied with
+        the best SRCC, Holm-corrected at 5 %), seconds (per pair).
 
     Raises:
         InputError: columns are missing.
@@ -47,42 +55,70 @@ def rank(frame: pd.DataFrame, *, by: str | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    keys = ["dataset", "metric", *([by] if by else [])]
-    if lacking := [c for c in (*_NEEDED, *keys) if c not in frame.columns]:
+    groups = ["dataset", *([by] if by else [])]
+    if lacking := [c for c in (*_NEEDED, *groups) if c not in frame.columns]:
         raise InputError(f"rank: column {lacking[0]!r} is missing; got {', '.join(map(str, frame.columns))}")
-    lines: list[dict[str, Any]] = []
-    for group, part in frame.groupby(keys, sort=False):
-        summary = summarise(
-            pd.to_numeric(part["score"]).to_numpy(dtype=float),
-            part["label"].to_numpy(dtype=float),
-            lower_better=bool(part["lower_better"].iloc[0]),
-            label_lower_better=bool(part["label_lower_better"].iloc[0]),
+    tables = [
+        _rank_group(part, dict(zip(groups, names, strict=True)), draws, seed)
+        for names, part in frame.groupby(groups, sort=False)
+    ]
+    table = pd.DataFrame([line for lines in tables for line in lines])
+    return table[["dataset", "metric", *groups[1:], *(c for c in table.columns if c not in ("metric", *groups))]]
+
+
+def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: int) -> list[dict[str, Any]]:
+    """Rank all metrics on the same images."""
+    import pandas as pd
+
+    part = part.assign(_k=part.groupby("metric", sort=False).cumcount())
+    scores = part.assign(score=pd.to_numeric(part["score"])).pivot_table(
+        index="_k", columns="metric", values="score", dropna=False, sort=False
+    )
+    metrics = list(dict.fromkeys(part["metric"]))
+    first = dict(iter(part.groupby("metric", sort=False)))
+    images = first[metrics[0]]
+    labels = images["label"].to_numpy(dtype=float)
+    label_lower_better = bool(images["label_lower_better"].iloc[0])
+    lower_better = {m: bool(first[m]["lower_better"].iloc[0]) for m in metrics}
+    values = {m: scores[m].to_numpy(dtype=float) if m in scores else np.full(len(labels), np.nan) for m in metrics}
+    summaries = {
+        m: summarise(values[m], labels, lower_better=lower_better[m], label_lower_better=label_lower_better)
+        for m in metrics
+    }
+    lines = [{**names, "metric": m, **_statistics(summaries[m], first[m])} for m in metrics]
+    if draws:
+        boot = ClusterBootstrap(
+            [orient(values[m], lower_better[m]) for m in metrics],
+            orient(labels, label_lower_better),
+            images["ref"].astype(str).to_numpy() if "ref" in images else np.arange(len(labels)),
+            fits=[summaries[m].fit for m in metrics],
+            draws=draws,
+            seed=seed,
+            threads=2,
         )
-        lines.append(
-            {
-                **dict(zip(keys, group, strict=True)),
-                "n": summary.n,
-                "n_failed": summary.n_failed,
-                "plcc": summary.plcc,
-                "srcc": summary.srcc,
-                "krcc": summary.krcc,
-                "rmse": summary.rmse,
-                "plcc_raw": summary.plcc_raw,
-                "fit": {
-                    "kind": summary.fit.kind,
-                    "params": list(summary.fit.params),
-                    "converged": summary.fit.converged,
-                },
-                "direction_ok": summary.direction_ok,
-                "seconds": float(part["seconds"].mean()) if "seconds" in part else None,
+        tied = tied_with_best([summaries[m].srcc for m in metrics], boot.pvalues())
+        for k, line in enumerate(lines):
+            line |= {
+                "srcc_ci": list(boot.interval(k, "srcc")),
+                "plcc_ci": list(boot.interval(k, "plcc")),
+                "best_group": tied[k],
             }
-        )
-    table = pd.DataFrame(lines)
-    order = {name: k for k, name in enumerate(dict.fromkeys(frame["dataset"]))}
-    table["_set"] = table["dataset"].map(order)
-    sort = ["_set", *([by] if by else []), "srcc"]
-    table = table.sort_values(sort, ascending=[True] * (len(sort) - 1) + [False], kind="stable")
-    return table.drop(columns="_set").reset_index(drop=True)
+    return sorted(lines, key=lambda line: -np.inf if np.isnan(line["srcc"]) else line["srcc"], reverse=True)
+
+
+def _statistics(summary: Summary, rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "n": summary.n,
+        "n_failed": summary.n_failed,
+        "plcc": summary.plcc,
+        "srcc": summary.srcc,
+        "krcc": summary.krcc,
+        "rmse": summary.rmse,
+        "plcc_raw": summary.plcc_raw,
+        "fit": {"kind": summary.fit.kind, "params": list(summary.fit.params), "converged": summary.fit.converged},
+        "direction_ok": summary.direction_ok,
+        "seconds": float(rows["seconds"].mean()) if "seconds" in rows else None,
+    }
 
 
 def wrong_directions(table: pd.DataFrame) -> list[str]:
@@ -117,6 +153,8 @@ def render(table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versio
             fit_converged=[fit["converged"] for fit in table["fit"]],
             fit_params=[" ".join(repr(p) for p in fit["params"]) for fit in table["fit"]],
         )
+        for column in {"srcc_ci", "plcc_ci"} & set(flat.columns):
+            flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
         return flat.to_csv(index=False).rstrip("\n")
     styles = {"plain": "simple", "github": "github", "latex": "latex_booktabs"}
     if how not in styles:
@@ -128,14 +166,20 @@ def _text(table: pd.DataFrame, style: str) -> str:
     from tabulate import tabulate
 
     extra = [c for c in ("type", "level", "split") if c in table.columns]
-    shown: Sequence[str] = [*COLUMNS[:2], *extra, *COLUMNS[2:]]
+    shown: Sequence[str] = [c for c in (*COLUMNS[:2], *extra, *COLUMNS[2:]) if c in table.columns]
     cells = [[_cell(row[c]) for c in shown] for _, row in table[list(shown)].iterrows()]
     align = ["left" if c in ("dataset", "metric", *extra) else "right" for c in shown]
     return tabulate(cells, headers=shown, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list):
+        return "-".join(f"{v:.3f}" for v in value) if value[0] >= 0 else f"{value[0]:.3f} to {value[1]:.3f}"
+    if isinstance(value, bool | np.bool_):
+        return "tied" if value else ""
+    return str(value)
 
 
 def _json(value: Any) -> Any:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import CausaliqaError
+from causaliqa.errors import CausaliqaError, InputError
 from causaliqa.images import load_image
-from causaliqa.specs import Metric, Pair, PairDataset, ScoreRow
+from causaliqa.specs import Metric, Pair, PairDataset, ScoreKey, ScoreRow
+from causaliqa.weights import sha256
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+    from causaliqa.store import ScoreStore
 
 __all__ = ["evaluate", "score_dataset", "score_pair"]
 
@@ -41,6 +45,7 @@ def score_dataset(
     *,
     device: str = "cpu",
     strict: bool = False,
+    store: ScoreStore | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield one row per pair and metric, in the order of the data set, then of the metrics.
@@ -53,22 +58,50 @@ def score_dataset(
         dataset: labelled pairs.
         device: where the metrics are.
         strict: raise instead of writing a failure down.
+        store: a score that is there is not computed again, a new one is written before the next is begun. Failures
+            are tried again.
         progress: called with the number of rows just finished.
+
+    Raises:
+        CausaliqaError: a metric failed, under ``strict``.
+        InputError: a store is given and a metric has no ``key``, as :func:`causaliqa.create_metric` gives it one.
     """
     order = sorted(range(len(dataset.pairs)), key=lambda k: (str(dataset.pairs[k].ref), k))
     rows: dict[int, list[ScoreRow]] = {}
     done = 0
-    last: tuple[Path | None, Any] = (None, None)
+    reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
+    hashed = lru_cache(maxsize=2)(sha256)
     for k in order:
         pair = dataset.pairs[k]
-        if last[0] != pair.ref:
-            last = (pair.ref, _load(pair.ref, device))
-        rows[k] = _rows(metrics, dataset.name, pair, last[1], device, strict)
-        if progress is not None:
-            progress(len(rows[k]))
+        keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
+        known = store.get(keys.values()) if store is not None else {}
+        image = lru_cache(maxsize=1)(lambda path: _load(path, device))
+        rows[k] = []
+        for name, metric in metrics.items():
+            if stored := known.get(keys[name]) if keys else None:
+                row = _row(dataset.name, name, pair, score=stored.score, seconds=stored.seconds)
+            else:
+                row = _compute(dataset.name, name, metric, pair, image, reference, strict)
+            if store is not None:
+                store.put(keys[name], row)
+            rows[k].append(row)
+            if progress is not None:
+                progress(1)
         while done in rows:
             yield from rows.pop(done)
             done += 1
+
+
+def _keys(
+    metrics: Mapping[str, Metric], dataset: str, pair: Pair, hashed: Callable[[Path], str]
+) -> dict[str, ScoreKey]:
+    keys = {}
+    for name, metric in metrics.items():
+        key = getattr(metric, "key", None)
+        if not isinstance(key, ScoreKey):
+            raise InputError(f"store: metric {name!r} has no key; build it with causaliqa.create_metric")
+        keys[name] = replace(key, dataset=dataset, img_hash=hashed(pair.dist), ref_hash=hashed(pair.ref))
+    return keys
 
 
 def _load(path: Path, device: str) -> Tensor | CausaliqaError:
@@ -78,50 +111,49 @@ def _load(path: Path, device: str) -> Tensor | CausaliqaError:
         return error
 
 
-def _rows(
-    metrics: Mapping[str, Metric],
+def _compute(
     dataset: str,
+    name: str,
+    metric: Metric,
     pair: Pair,
-    ref: Tensor | CausaliqaError,
-    device: str,
+    image: Callable[[Path], Tensor | CausaliqaError],
+    reference: Callable[[Path], Tensor | CausaliqaError],
     strict: bool,
-) -> list[ScoreRow]:
-    img = _load(pair.dist, device)
-    rows = []
-    for name, metric in metrics.items():
-        start = time.perf_counter()
-        score, error = None, ""
-        try:
-            for loaded in (ref, img):
-                if isinstance(loaded, CausaliqaError):
-                    raise loaded
-            if img.shape != ref.shape:  # type: ignore[union-attr]
-                raise CausaliqaError(f"sizes differ: {_size(img)} against {_size(ref)}")
-            score = score_pair(metric, img, ref)  # type: ignore[arg-type]
-        except Exception as problem:
-            if strict:
-                raise CausaliqaError(f"{name} failed on {pair.dist}: {problem}") from problem
-            text = " ".join(str(problem).split())[:300]
-            error = text if isinstance(problem, CausaliqaError) else f"{type(problem).__name__}: {text}"
-        rows.append(
-            ScoreRow(
-                dataset=dataset,
-                metric=name,
-                ref=str(pair.ref),
-                dist=str(pair.dist),
-                label=pair.label,
-                type=pair.type,
-                level=pair.level,
-                split=pair.split,
-                score=score,
-                error=error,
-                seconds=time.perf_counter() - start,
-            )
-        )
-    return rows
+) -> ScoreRow:
+    start = time.perf_counter()
+    score, error = None, ""
+    try:
+        ref, img = reference(pair.ref), image(pair.dist)
+        if isinstance(ref, CausaliqaError):
+            raise ref
+        if isinstance(img, CausaliqaError):
+            raise img
+        if img.shape != ref.shape:
+            raise CausaliqaError(f"sizes differ: {_size(img)} against {_size(ref)}")
+        score = score_pair(metric, img, ref)
+    except Exception as problem:
+        if strict:
+            raise CausaliqaError(f"{name} failed on {pair.dist}: {problem}") from problem
+        text = " ".join(str(problem).split())[:300]
+        error = text if isinstance(problem, CausaliqaError) else f"{type(problem).__name__}: {text}"
+    return _row(dataset, name, pair, score=score, error=error, seconds=time.perf_counter() - start)
 
 
-def _size(img: Any) -> str:
+def _row(dataset: str, metric: str, pair: Pair, **result: Any) -> ScoreRow:
+    return ScoreRow(
+        dataset=dataset,
+        metric=metric,
+        ref=str(pair.ref),
+        dist=str(pair.dist),
+        label=pair.label,
+        type=pair.type,
+        level=pair.level,
+        split=pair.split,
+        **result,
+    )
+
+
+def _size(img: Tensor) -> str:
     return f"{img.shape[-2]} x {img.shape[-1]}"
 
 
@@ -131,6 +163,7 @@ def evaluate(
     *,
     device: str = "cpu",
     strict: bool = False,
+    store: ScoreStore | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> pd.DataFrame:
     """Score data sets and return one line per pair and metric.
@@ -140,6 +173,7 @@ def evaluate(
         datasets: data sets, for example from :func:`causaliqa.read_manifest`.
         device: where the metrics are.
         strict: raise at the first failure instead of writing it down.
+        store: where scores are kept and taken from.
         progress: called with the number of scores just finished.
 
     Returns:
@@ -157,7 +191,7 @@ def evaluate(
             "lower_better": named[row.metric].lower_better,
         }
         for dataset in sets
-        for row in score_dataset(named, dataset, device=device, strict=strict, progress=progress)
+        for row in score_dataset(named, dataset, device=device, strict=strict, store=store, progress=progress)
     ]
     return pd.DataFrame(lines)
 

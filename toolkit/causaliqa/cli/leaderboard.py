@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ def add(commands: Any) -> None:
     command.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
     command.add_argument("--out", metavar="FILE", type=Path, help="write the table there instead of printing it")
     command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
+    command.add_argument(
+        "--store", metavar="FILE", type=Path, help="keep every score there; a run that was stopped goes on from it"
+    )
     command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
     command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
     command.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
@@ -55,12 +59,17 @@ def run(args: argparse.Namespace) -> int:
 
     from causaliqa.leaderboard import rank, render, wrong_directions
     from causaliqa.scoring import evaluate
+    from causaliqa.store import ScoreStore
 
     device = _common.choose_device(args.device)
     labels = _labels(requests)
     metrics = {labels[r]: _common.build_metric(names, r, device, args.seed)[0] for r in requests}
-    with _common.progress_bar(len(metrics) * sum(len(d.pairs) for d in datasets), "scoring") as bar:
-        frame = evaluate(metrics, datasets, device=device, strict=args.strict, progress=bar.update)
+    total = len(metrics) * sum(len(d.pairs) for d in datasets)
+    with (
+        ScoreStore(args.store) if args.store else nullcontext() as store,
+        _common.progress_bar(total, "scoring") as bar,
+    ):
+        frame = evaluate(metrics, datasets, device=device, strict=args.strict, store=store, progress=bar.update)
     if args.rows is not None:
         _common.write_or_print(frame.to_csv(index=False).rstrip("\n"), args.rows)
     table = rank(frame, by=args.by)

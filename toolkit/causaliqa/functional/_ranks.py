@@ -62,9 +62,7 @@ def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _shifts(
-    cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any
-) -> None:
+def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any) -> None:
     """Add to ``out[c]`` how images of cluster c move ``scale * sum(values)`` by shifting the ranks above them."""
     above = 0.0
     stop = len(cluster)

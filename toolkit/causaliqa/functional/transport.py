@@ -4,19 +4,23 @@ The cost is W_2^2 (power 2, not rooted) on the grid 0..n-1 with *unnormalised* m
 functions; past the smaller total, that side stays in the last bin. Source: Causal IQA, Eq. 8, as published; POT's
 ``wasserstein_1d`` computes the same for one histogram pair.
 
-:func:`transport_response` is all that a metric calls. It runs a compiled kernel on the CPU and plain torch elsewhere;
-:func:`window_cost` is the reference, and differentiable.
+:func:`level_response` is all that the causal metric calls. It runs one compiled kernel on the CPU where no gradient is
+wanted, and :func:`transport_response` between plain tensor operations elsewhere; :func:`window_cost` is the reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["transport_response", "window_cost"]
+from causaliqa.functional.image import pad_to_windows, windows
+from causaliqa.functional.intervention import mass, mass_gap
+
+__all__ = ["LevelResponse", "level_response", "transport_response", "window_cost"]
 
 _CHUNK = 1 << 21
 """Elements that the plain version handles at once; bounds its memory to about 200 MB."""
@@ -153,3 +157,83 @@ def transport_response(
     from causaliqa.functional import _kernels
 
     return _kernels.transport_response(x, y, noise, scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelResponse:
+    """What one feature level costs, and how its channels respond to the intervention."""
+
+    ot: Tensor
+    """W_2^2 between the masses, ``(C, P)``."""
+    md: Tensor
+    """Euclidean norm of the difference of the masses, ``(C, P)``."""
+    l2: Tensor
+    """Squared difference of the features, ``(C, P)``."""
+    shift: Tensor
+    """Change of every channel's cost at T strengths, ``(T, C)``; T = 0 where nothing can be below the tolerance."""
+    tolerance: Tensor
+    """A smaller change is indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar."""
+
+
+def level_response(
+    x: Tensor,
+    y: Tensor,
+    *,
+    window: int,
+    how: str,
+    noise: Tensor,
+    strengths: Sequence[float],
+    threshold: float = 1e-4,
+    clamp: bool = True,
+    kernel: str = "auto",
+) -> LevelResponse:
+    """Return the costs of one level of one image pair: windows, masses, transport and response.
+
+    Args:
+        x: features of the distorted image, ``(C, H, W)``; padded with zeros on the right and bottom to whole windows.
+        y: features of the reference.
+        window: side of the windows.
+        how: ``"share"`` or ``"softmax"``, see :func:`~causaliqa.functional.intervention.mass`.
+        noise: standard normal noise ``(P, window * window)``.
+        strengths: strengths of the intervention, in units of the mean mass; none if the response is not wanted.
+        threshold: see :attr:`LevelResponse.tolerance`.
+        clamp: cut negative mass after the noise.
+        kernel: ``"compiled"``, ``"torch"`` or ``"auto"``. The compiled one takes float32 on the CPU, clamps, and passes
+            no gradient.
+
+    Example:
+        >>> x = torch.rand(2, 8, 8)
+        >>> made = level_response(x, x, window=4, how="share", noise=torch.zeros(4, 16), strengths=[0.1])
+        >>> made.ot.shape, float(made.ot.sum() + made.md.sum() + made.l2.sum())
+        (torch.Size([2, 4]), 0.0)
+    """
+    wants_gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    fits = x.device.type == "cpu" and x.dtype == torch.float32 and clamp and not wants_gradient
+    if kernel == "compiled" and not fits:
+        raise ValueError(
+            "kernel 'compiled' takes float32 on the CPU, clamps, and passes no gradient; use kernel='torch'"
+        )
+    if kernel != "torch" and fits:
+        from causaliqa.functional import _kernels
+
+        ot, md, l2, shift, limit = _kernels.level(
+            x, y, window=window, share=how == "share", noise=noise, strengths=strengths, threshold=threshold
+        )
+        return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=ot.new_tensor(limit))
+    raw_x, raw_y = (windows(pad_to_windows(v, window), window) for v in (x, y))
+    mass_x, mass_y = mass(raw_x, how), mass(raw_y, how)
+    noise = noise.to(mass_x)
+    with torch.no_grad():
+        tolerance = threshold * mass_gap(mass_x, mass_y, how)
+        mean = float(mass_x.mean() + mass_y.mean()) / 2
+        scales = [s * mean for s in strengths] if bool(tolerance > 0) else []
+    ot, shift = transport_response(
+        mass_x, mass_y, noise, scales, clamp=clamp, kernel="torch" if kernel == "torch" else "auto"
+    )
+    return LevelResponse(
+        ot=ot,
+        md=torch.linalg.vector_norm(mass_x - mass_y, dim=2),
+        l2=(raw_x - raw_y).square().sum(dim=2),
+        shift=shift,
+        tolerance=tolerance,
+    )

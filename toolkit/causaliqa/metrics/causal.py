@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows, windows
+from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows
 from causaliqa.functional.intervention import (
     RULES,
     STRENGTHS,
     channel_strength,
     keeps_channel,
-    mass,
-    mass_gap,
     noise_field,
     top_strength,
 )
-from causaliqa.functional.transport import transport_response
+from causaliqa.functional.transport import level_response
 from causaliqa.metrics._features import FeatureLevels
 
 if TYPE_CHECKING:
@@ -242,33 +240,26 @@ class CausalMetric(nn.Module):
         return total * level.channels(self.channels)[:, None]
 
     def _level(self, k: int, x: Tensor, y: Tensor, *, respond: bool) -> LevelCost:
-        x, y = (pad_to_windows(v, self.window, self.protocol) for v in (x, y))
-        grid = (x.shape[-2] // self.window, x.shape[-1] // self.window)
-        raw_x, raw_y = windows(x, self.window), windows(y, self.window)
-        mass_x, mass_y = mass(raw_x, self.features.mass), mass(raw_y, self.features.mass)
-        count, bins = mass_x.shape[1:]
-        noise = noise_field(self.seed, k, count, bins).to(mass_x)
-        with torch.no_grad():
-            tolerance = self.threshold * mass_gap(mass_x, mass_y, self.features.mass)
-            # Nothing is below a tolerance of 0, so the response need not be known.
-            respond = respond and bool(tolerance > 0)
-            mean = float(mass_x.mean() + mass_y.mean()) / 2
-        scales = [strength * mean for strength in self.strengths] if respond else []
-        ot, shift = transport_response(mass_x, mass_y, noise, scales, clamp=self.clamp)
-        if respond:
-            keep = keeps_channel(shift, tolerance, self.rule)
-            strength = channel_strength(shift, tolerance, self.strengths)
+        if self.protocol == "reference":
+            x, y = (pad_to_windows(v, self.window, self.protocol) for v in (x, y))
+        rows, cols = (-(-side // self.window) for side in x.shape[-2:])
+        made = level_response(
+            x,
+            y,
+            window=self.window,
+            how=self.features.mass,
+            noise=noise_field(self.seed, k, rows * cols, self.window**2),
+            strengths=self.strengths if respond else (),
+            threshold=self.threshold,
+            clamp=self.clamp,
+        )
+        if len(made.shift):
+            keep = keeps_channel(made.shift, made.tolerance, self.rule)
+            strength = channel_strength(made.shift, made.tolerance, self.strengths)
         else:
             keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
-            strength = top_strength(ot.new_tensor(self.strengths)).expand(len(x))
-        return LevelCost(
-            ot=ot,
-            md=torch.linalg.vector_norm(mass_x - mass_y, dim=2),
-            l2=(raw_x - raw_y).square().sum(dim=2),
-            keep=keep,
-            strength=strength,
-            grid=grid,
-        )
+            strength = top_strength(made.ot.new_tensor(self.strengths)).expand(len(x))
+        return LevelCost(ot=made.ot, md=made.md, l2=made.l2, keep=keep, strength=strength, grid=(rows, cols))
 
 
 def _spread(grid: Tensor, side: tuple[int, int]) -> Tensor:
