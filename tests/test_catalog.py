@@ -1,14 +1,17 @@
 """Names to objects: requests, families, near names, options, provenance of failures."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from causaliqa.catalog import Catalog, default_catalog, parse_request
 from causaliqa.config import load_registry
-from causaliqa.errors import AmbiguousNameError, InputError, PluginError, UnknownNameError
+from causaliqa.errors import AmbiguousNameError, InputError, PluginError, UnknownNameError, WeightsError
 from causaliqa.plugins import PluginHost
-from causaliqa.specs import BackboneSpec
+from causaliqa.specs import BackboneSpec, DegradationSpec, RestorerSpec, SamplerSpec
+from causaliqa.weights import WeightsEntry, cache_folder
 from test_plugins import entry, plugin, spec
 
 
@@ -146,3 +149,52 @@ def test_registry_cannot_take_a_name(tmp_path):
     file.write_text("backbones:\n  vgg:\n    timm: vgg16\n    licence: MIT\n")
     with pytest.raises(InputError, match=r"mine\.yaml: backbones\.vgg: the name is taken"):
         Catalog(PluginHost(entry_points=list), load_registry(file)).names("metrics")
+
+
+def test_restorers_by_name_part_and_path(tmp_path):
+    names = catalog()
+    assert names.find_restorer("basicsr:EDSR")[1] == {"arch": "EDSR"}
+    record, part = names.find_restorer("some/net.py:factory")
+    assert (record.spec.name, part) == ("callable", {"where": "some/net.py:factory"})
+    assert names.find_restorer("tiny_edsr_x4")[1] == {}
+    with pytest.raises(UnknownNameError, match="stands for many"):
+        names.find_restorer("basicsr")
+    with pytest.raises(UnknownNameError, match="tiny_edsr_x4"):
+        names.find_restorer("tiny_edsr")
+    made = names.create_restorer("torch.nn:PixelShuffle", device="cpu", upscale_factor=1)
+    assert made(torch.ones(1, 3, 2, 2)).shape == (1, 3, 2, 2)
+
+
+def test_plugins_bring_restorers_samplers_and_degradations():
+    def fact(kind, name):
+        return kind(name=name, factory=lambda **options: options, summary="mine", licence="MIT")
+
+    kinds = {"restorers": RestorerSpec, "samplers": SamplerSpec, "degradations": DegradationSpec}
+    entries = [
+        entry(f"mine-{kind}", plugin(fact(spec, f"my_{kind}"), hook=f"causaliqa_{kind}"))
+        for kind, spec in kinds.items()
+    ]
+    names = catalog(*entries)
+    assert names.create("degradations", "my_degradations", quality=20) == {"quality": 20}
+    assert names.create("samplers", "my_samplers") == {}
+    assert names.create_restorer("my_restorers", width=3) == {"width": 3}
+
+
+def test_usual_checkpoint_of_a_registry_restorer(tmp_path):
+    weights = {"net.pth": WeightsEntry(file="net.pth", licence="MIT", source="a shelf")}
+    restorer = RestorerSpec(
+        name="mine", factory=lambda checkpoint: checkpoint, summary="", licence="MIT", weights="net.pth"
+    )
+    registry = replace(load_registry(), weights=weights, restorers={"mine": restorer})
+    names = Catalog(PluginHost(entry_points=lambda: []), registry)
+    with pytest.raises(WeightsError, match="a shelf"):
+        names.create_restorer("mine", device="cpu")
+    file = cache_folder() / "net.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    assert names.create_restorer("mine", device="cpu") == file
+    other = tmp_path / "other.pth"
+    assert names.create_restorer("mine", checkpoint=other, device="cpu") == other
+    taken = replace(registry, restorers={"tiny_edsr_x4": restorer})
+    with pytest.raises(InputError, match="is taken"):
+        Catalog(PluginHost(entry_points=lambda: []), taken).records("restorers")

@@ -29,6 +29,9 @@ def test_the_installed_registry_is_the_one_of_the_repository():
         ("weights:\n  a.pth:\n    licence: MIT\n    colour: x\n", r"weights\.a\.pth\.colour: unknown key"),
         ("backbones:\n  b:\n    timm: x\n    licence: MIT\n    window: 0\n", r"backbones\.b\.window: got 0"),
         ("backbones:\n  b:\n    timm: x\n    licence: MIT\n    mass: heavy\n", "share or softmax"),
+        ("restorers:\n  r:\n    licence: MIT\n", r"restorers\.r\.arch: missing"),
+        ("restorers:\n  r:\n    arch: EDSR\n    licence: MIT\n    options: [1]\n", r"restorers\.r\.options"),
+        ("restorers:\n  r:\n    arch: EDSR\n    licence: MIT\n    tasks: sr\n", r"restorers\.r\.tasks"),
         ("presets:\n  p:\n    metrics: psnr\n", r"presets\.p\.metrics"),
         ("a: [", "not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
@@ -58,3 +61,20 @@ def test_a_users_file_is_merged(tmp_path, monkeypatch, how):
     assert registry.presets["mine"].metrics == ("psnr",)
     assert "demo" in registry.presets
     assert {"n.pth", "vgg16-397923af.pth"} <= set(registry.weights)
+
+
+def test_public_checkpoints_say_where_they_come_from():
+    registry = load_registry()
+    assert {"swinir_x4", "swinir_dn50", "edsr_m_x4", "rcan_x4", "msrresnet_x4", "esrgan_x4"} <= set(registry.restorers)
+    for restorer in registry.restorers.values():
+        entry = registry.weights[restorer.weights]
+        assert entry.licence and entry.source
+        assert restorer.tasks
+
+
+def test_a_restorer_without_a_line_of_code(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("restorers:\n  mine: {arch: EDSR, options: {num_feat: 8}, scale: 2, tasks: [sr], licence: MIT}\n")
+    restorer = load_registry(file).restorers["mine"]
+    assert (restorer.scale, restorer.tasks, restorer.weights) == (2, ("sr",), None)
+    assert restorer.factory.fixed == (("arch", "EDSR"), ("num_feat", 8))

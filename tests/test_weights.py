@@ -64,6 +64,15 @@ def test_a_bad_download_leaves_nothing(server, changes, words):
     assert not cache_folder().exists() or not list(cache_folder().iterdir())
 
 
+def test_a_hash_that_nobody_knows_is_recorded(server):
+    unknown = entry(url=f"{server}/net.pth", sha256="")
+    path = fetch(unknown)
+    assert find(unknown) == path
+    path.write_bytes(b"changed")
+    with pytest.raises(WeightsError, match="damaged"):
+        find(unknown)
+
+
 def test_offline_says_what_where_from_and_where_to(monkeypatch):
     with pytest.raises(WeightsError) as caught:
         resolve(entry(url="https://example.org/net.pth"), None)

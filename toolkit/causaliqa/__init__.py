@@ -12,14 +12,18 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BackboneSpec": "specs",
+    "CausalEffectMap": "effects.cem",
     "CausaliqaError": "errors",
     "DatasetSpec": "specs",
     "DegradationSpec": "specs",
+    "EffectMap": "effects.effect_map",
     "InputError": "errors",
     "MetricSpec": "specs",
+    "ROI": "specs",
     "RestorerSpec": "specs",
     "SamplerSpec": "specs",
     "create_backbone": "catalog",
+    "create_degradation": "catalog",
     "create_metric": "catalog",
     "create_restorer": "catalog",
     "create_sampler": "catalog",
@@ -38,16 +42,20 @@ _WHERE = {
 }
 
 __all__ = [
+    "ROI",
     "BackboneSpec",
+    "CausalEffectMap",
     "CausaliqaError",
     "DatasetSpec",
     "DegradationSpec",
+    "EffectMap",
     "InputError",
     "MetricSpec",
     "RestorerSpec",
     "SamplerSpec",
     "__version__",
     "create_backbone",
+    "create_degradation",
     "create_metric",
     "create_restorer",
     "create_sampler",
@@ -68,6 +76,7 @@ __all__ = [
 if TYPE_CHECKING:
     from causaliqa.catalog import (
         create_backbone,
+        create_degradation,
         create_metric,
         create_restorer,
         create_sampler,
@@ -79,12 +88,15 @@ if TYPE_CHECKING:
         list_samplers,
     )
     from causaliqa.datasets.manifest import read_manifest
+    from causaliqa.effects.cem import CausalEffectMap
+    from causaliqa.effects.effect_map import EffectMap
     from causaliqa.errors import CausaliqaError, InputError
     from causaliqa.hookspecs import hookimpl
     from causaliqa.leaderboard import rank
     from causaliqa.pyiqa_bridge import register_with_pyiqa
     from causaliqa.scoring import evaluate
     from causaliqa.specs import (
+        ROI,
         BackboneSpec,
         DatasetSpec,
         DegradationSpec,

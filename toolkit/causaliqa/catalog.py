@@ -20,18 +20,19 @@ from causaliqa.config import Registry, load_registry
 from causaliqa.errors import CausaliqaError, InputError, PluginError, UnknownNameError
 from causaliqa.images import PROTOCOL
 from causaliqa.plugins import PluginHost, Record
-from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, ScoreKey, canonical_options
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, RestorerSpec, ScoreKey, Spec, canonical_options
 from causaliqa.weights import resolve, sha256
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from causaliqa.specs import Metric, Restorer, Sampler
+    from causaliqa.specs import Degradation, Metric, Restorer, Sampler
 
 __all__ = [
     "KINDS",
     "Catalog",
     "create_backbone",
+    "create_degradation",
     "create_metric",
     "create_restorer",
     "create_sampler",
@@ -107,19 +108,21 @@ class Catalog:
         if kind not in self._records:
             found = dict(self.host.records(kind))
             if kind == "backbones":
-                found.update(self._registry_backbones(found))
+                found.update(self._from_registry(kind, self.registry.backbones, found))
+            if kind == "restorers":
+                found.update(self._from_registry(kind, self.registry.restorers, found))
             if kind == "metrics":
                 found.update(self._families(found))
             self._records[kind] = found
         return self._records[kind]
 
-    def _registry_backbones(self, taken: Mapping[str, Record]) -> dict[str, Record]:
-        if clash := sorted(set(self.registry.backbones) & set(taken)):
+    def _from_registry(self, kind: str, specs: Mapping[str, Spec], taken: Mapping[str, Record]) -> dict[str, Record]:
+        if clash := sorted(set(specs) & set(taken)):
             raise InputError(
-                f"{self.registry.files[-1]}: backbones.{clash[0]}: the name is taken by "
+                f"{self.registry.files[-1]}: {kind}.{clash[0]}: the name is taken by "
                 f"{taken[clash[0]].provider}; choose another"
             )
-        return {name: Record(spec=spec, provider="registry.yaml") for name, spec in self.registry.backbones.items()}
+        return {name: Record(spec=spec, provider="registry.yaml") for name, spec in specs.items()}
 
     def _families(self, metrics: Mapping[str, Record]) -> dict[str, Record]:
         """Make ``<metric>_<backbone>`` of every metric that takes any backbone; a declared name is never replaced."""
@@ -231,11 +234,37 @@ class Catalog:
         **options: Any,
     ) -> Restorer:
         """Build a restoration network; see :func:`create_restorer`."""
-        record = self.get("restorers", name)
+        record, part = self.find_restorer(name)
+        wanted = getattr(record.spec, "weights", None)
+        if checkpoint is None and wanted is not None:
+            if wanted not in self.registry.weights:
+                raise InputError(f"restorer {name!r} wants weights {wanted!r}, which registry.yaml does not list")
+            checkpoint = resolve(self.registry.weights[wanted], None)
         if checkpoint is not None:
             options["checkpoint"] = checkpoint
-        built: Restorer = _on_device(self._build(record, options), device)
+        built: Restorer = _on_device(self._build(record, {**options, **part}, hidden=tuple(part)), device)
         return built
+
+    def find_restorer(self, name: str) -> tuple[Record, dict[str, str]]:
+        """Return the record of a restorer, and the argument that its name holds.
+
+        ``NAME:PART`` belongs to a record that stands for many networks, such as ``basicsr:EDSR``; any other name with a
+        colon is a Python factory, ``path/to/file.py:factory`` or ``module:factory``.
+
+        Raises:
+            UnknownNameError: nothing is called so.
+        """
+        records = self.records("restorers")
+        head, colon, part = name.partition(":")
+        for owner, value in ((head, part), ("callable", name)):
+            if colon and name not in records and owner in records:
+                spec = records[owner].spec
+                if isinstance(spec, RestorerSpec) and spec.part:
+                    return records[owner], {spec.part: value}
+        record = self.get("restorers", name)
+        if isinstance(record.spec, RestorerSpec) and record.spec.part:
+            raise UnknownNameError(f"restorer {name!r} stands for many networks; expected {name}:NAME")
+        return record, {}
 
     def create(self, kind: str, name: str, **options: Any) -> Any:
         """Build a thing of any other kind."""
@@ -364,14 +393,42 @@ def create_restorer(
     device: str | None = None,
     **options: Any,
 ) -> Restorer:
-    """Build a restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
+    """Build a restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``.
+
+    Args:
+        name: any name that ``causaliqa list restorers`` shows, ``basicsr:ARCH``, ``path/to/file.py:factory`` or
+            ``module:factory``.
+        checkpoint: a ``.pth`` or ``.safetensors`` file; where there is a usual one, it is taken by default.
+        device: torch device; by default CUDA where there is one, else the CPU.
+        options: arguments of the architecture or factory.
+
+    Raises:
+        InputError: unknown name or option, or a checkpoint that does not fit.
+        WeightsError: its usual weights cannot be had.
+
+    Example:
+        >>> import torch
+        >>> create_restorer("torch.nn:PixelShuffle", upscale_factor=1)(torch.rand(1, 3, 4, 4)).shape
+        torch.Size([1, 3, 4, 4])
+    """
     return default_catalog().create_restorer(name, checkpoint=checkpoint, device=device, **options)
 
 
 def create_sampler(name: str, **options: Any) -> Sampler:
-    """Build an intervention sampler."""
+    """Build an intervention sampler: any name that ``causaliqa list samplers`` shows, and its options."""
     sampler: Sampler = default_catalog().create("samplers", name, **options)
     return sampler
+
+
+def create_degradation(name: str, **options: Any) -> Degradation:
+    """Build a degradation: any name that ``causaliqa list degradations`` shows, and its options.
+
+    Example:
+        >>> create_degradation("sr", scale=2).scale
+        2
+    """
+    degradation: Degradation = default_catalog().create("degradations", name, **options)
+    return degradation
 
 
 def list_metrics(pattern: str = "*") -> list[str]:

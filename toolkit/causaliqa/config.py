@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.errors import RegistryError
-from causaliqa.specs import BackboneSpec, lazy
+from causaliqa.specs import BackboneSpec, RestorerSpec, lazy
 from causaliqa.weights import WeightsEntry
 
 __all__ = ["Preset", "Registry", "load_registry"]
@@ -31,6 +31,7 @@ class Registry:
 
     weights: Mapping[str, WeightsEntry]
     backbones: Mapping[str, BackboneSpec]
+    restorers: Mapping[str, RestorerSpec]
     presets: Mapping[str, Preset]
     files: tuple[Path, ...]
     """Files it was read from; later ones win."""
@@ -116,6 +117,25 @@ def _backbone(name: str, entry: _Reader) -> BackboneSpec:
     )
 
 
+def _restorer(name: str, entry: _Reader) -> RestorerSpec:
+    entry.only("arch", "options", "weights", "scale", "tasks", "licence", "summary", "reference")
+    arch, options, tasks = entry.text("arch"), entry.data.get("options", {}), entry.data.get("tasks", [])
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise entry.error("options", f"got {options!r}, expected a mapping of the architecture's arguments")
+    if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
+        raise entry.error("tasks", f"got {tasks!r}, expected a list such as [sr]")
+    return RestorerSpec(
+        name=name,
+        factory=lazy("causaliqa.restorers.basicsr:build", arch=arch, **options),
+        summary=entry.text("summary", f"basicsr's {arch}"),
+        licence=entry.text("licence"),
+        reference=entry.text("reference", ""),
+        weights=entry.text("weights") if "weights" in entry.data else None,
+        scale=entry.number("scale", 1),
+        tasks=tuple(tasks),
+    )
+
+
 def _preset(name: str, entry: _Reader) -> Preset:
     entry.only("metrics")
     metrics = entry.data.get("metrics")
@@ -134,10 +154,11 @@ def _read(file: Path) -> Registry:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RegistryError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
     top = _Reader(file, "", {} if data is None else data)
-    top.only("weights", "backbones", "presets")
+    top.only("weights", "backbones", "restorers", "presets")
     return Registry(
         weights={k: _weights(k, v) for k, v in top.children("weights").items()},
         backbones={k: _backbone(k, v) for k, v in top.children("backbones").items()},
+        restorers={k: _restorer(k, v) for k, v in top.children("restorers").items()},
         presets={k: _preset(k, v) for k, v in top.children("presets").items()},
         files=(file,),
     )
@@ -147,6 +168,7 @@ def _merged(base: Registry, over: Registry) -> Registry:
     return Registry(
         weights={**base.weights, **over.weights},
         backbones={**base.backbones, **over.backbones},
+        restorers={**base.restorers, **over.restorers},
         presets={**base.presets, **over.presets},
         files=base.files + over.files,
     )

@@ -28,6 +28,9 @@ BUILTINS = (
     "causaliqa.datasets",
     "causaliqa.metrics",
     "causaliqa.metrics.pyiqa_native",
+    "causaliqa.restorers",
+    "causaliqa.samplers",
+    "causaliqa.degradations",
 )
 """Modules of this package that register through the hooks, before any plugin."""
 

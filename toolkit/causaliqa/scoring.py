@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -71,25 +72,35 @@ def score_dataset(
     done = 0
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
     hashed = lru_cache(maxsize=2)(sha256)
-    for k in order:
-        pair = dataset.pairs[k]
-        keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
-        known = store.get(keys.values()) if store is not None else {}
-        image = lru_cache(maxsize=1)(lambda path: _load(path, device))
-        rows[k] = []
-        for name, metric in metrics.items():
-            if stored := known.get(keys[name]) if keys else None:
-                row = _row(dataset.name, name, pair, score=stored.score, seconds=stored.seconds)
-            else:
-                row = _compute(dataset.name, name, metric, pair, image, reference, strict)
-            if store is not None:
-                store.put(keys[name], row)
-            rows[k].append(row)
-            if progress is not None:
-                progress(1)
-        while done in rows:
-            yield from rows.pop(done)
-            done += 1
+    with ThreadPoolExecutor(1) as reader:
+        ahead = _read_ahead(reader, [dataset.pairs[k].dist for k in order], device)
+        for k, image in zip(order, ahead, strict=True):
+            pair = dataset.pairs[k]
+            keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
+            known = store.get(keys.values()) if store is not None else {}
+            rows[k] = []
+            for name, metric in metrics.items():
+                if stored := known.get(keys[name]) if keys else None:
+                    row = _row(dataset.name, name, pair, score=stored.score, seconds=stored.seconds)
+                else:
+                    row = _compute(dataset.name, name, metric, pair, image, reference, strict)
+                if store is not None:
+                    store.put(keys[name], row)
+                rows[k].append(row)
+                if progress is not None:
+                    progress(1)
+            while done in rows:
+                yield from rows.pop(done)
+                done += 1
+
+
+def _read_ahead(reader: ThreadPoolExecutor, paths: list[Path], device: str) -> Iterator[Future[Any]]:
+    """Yield the images one by one while the next one is being decoded."""
+    following = None
+    for k, path in enumerate(paths):
+        current = following or reader.submit(_load, path, device)
+        following = reader.submit(_load, paths[k + 1], device) if k + 1 < len(paths) else None
+        yield current
 
 
 def _keys(
@@ -116,14 +127,14 @@ def _compute(
     name: str,
     metric: Metric,
     pair: Pair,
-    image: Callable[[Path], Tensor | CausaliqaError],
+    image: Future[Any],
     reference: Callable[[Path], Tensor | CausaliqaError],
     strict: bool,
 ) -> ScoreRow:
     start = time.perf_counter()
     score, error = None, ""
     try:
-        ref, img = reference(pair.ref), image(pair.dist)
+        ref, img = reference(pair.ref), image.result()
         if isinstance(ref, CausaliqaError):
             raise ref
         if isinstance(img, CausaliqaError):

@@ -13,14 +13,18 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from causaliqa.errors import InputError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
 __all__ = [
+    "ROI",
     "BackboneSpec",
     "DatasetSpec",
+    "Degradation",
     "DegradationSpec",
     "FeatureBackbone",
     "FeatureInfo",
@@ -29,6 +33,7 @@ __all__ = [
     "MetricSpec",
     "Pair",
     "PairDataset",
+    "PlacedSampler",
     "Restorer",
     "RestorerSpec",
     "Sampler",
@@ -100,6 +105,41 @@ class Metric(Protocol):
         """Score every image of the batch on its own."""
 
 
+@dataclass(frozen=True)
+class ROI:
+    """A rectangle in output pixels: the region of interest.
+
+    Example:
+        >>> ROI.parse("96,152,32,32")
+        ROI(x=96, y=152, width=32, height=32)
+    """
+
+    x: int
+    """First column."""
+    y: int
+    """First row."""
+    width: int
+    """Columns."""
+    height: int
+    """Rows."""
+
+    @classmethod
+    def parse(cls, text: str) -> ROI:
+        """Read ``X,Y,W,H``.
+
+        Raises:
+            InputError: it is not four whole numbers.
+        """
+        try:
+            x, y, width, height = (int(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"roi: got {text!r}, expected four whole numbers X,Y,W,H") from error
+        return cls(x, y, width, height)
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+
 class Restorer(Protocol):
     """A restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``; N > 1 works."""
 
@@ -108,10 +148,54 @@ class Restorer(Protocol):
 
 
 class Sampler(Protocol):
-    """A source of clean patches for interventions."""
+    """A source of clean patches for interventions.
+
+    One that has an attribute ``screening``, a sampler too, is asked for that one's patches in the coarse stage.
+    """
 
     def __call__(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
         """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; the generator decides which."""
+
+
+@runtime_checkable
+class PlacedSampler(Protocol):
+    """A sampler whose patches depend on the image, or on the patch that they replace."""
+
+    def in_place(
+        self, img: torch.Tensor, y: int, x: int, height: int, width: int, *, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Draw one ``(3, height, width)`` patch for the place ``(y, x)`` of the clean image ``(3, H, W)``."""
+
+
+class Degradation(Protocol):
+    """What spoils a clean image, and a patch in its place in the same way; both 8-bit where files would be.
+
+    An image and a patch that goes into it must come from the same degraded distribution, or the effect of the patch
+    is that of the seam (CEM, Definition IV.1).
+    """
+
+    scale: int
+    """Side of the clean image divided by the side of the degraded one."""
+
+    def degrade(self, img: torch.Tensor, seed: int) -> torch.Tensor:
+        """Degrade a clean image ``(3, H, W)``; returns ``(3, H // scale, W // scale)``."""
+
+    def patch_in_place(
+        self, img: torch.Tensor, y: int, x: int, patch: torch.Tensor, *, seed: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Degrade clean patches as they would be at ``(y, x)`` of the clean image.
+
+        Args:
+            img: clean image ``(3, H, W)``.
+            y: first row of the place, in clean pixels, a multiple of ``scale``.
+            x: first column of the place.
+            patch: clean patches ``(n, 3, h, w)``, sides multiples of ``scale``.
+            seed: seed of the whole image, as passed to :meth:`degrade`: what the image and the patch share.
+            generator: decides what is fresh for every patch.
+
+        Returns:
+            Degraded patches ``(n, 3, h // scale, w // scale)``.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +264,11 @@ class RestorerSpec(Spec):
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+    weights: str | None = None
+    """Key under ``weights:`` in registry.yaml of the file passed as ``checkpoint`` unless the user names one."""
+    part: str = ""
+    """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
+    factory as the argument of this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +280,7 @@ class SamplerSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DegradationSpec(Spec):
-    """A degradation. ``factory(**options)`` returns it."""
+    """A degradation. ``factory(**options)`` returns a :class:`Degradation`."""
 
     kind: ClassVar[str] = "degradations"
 

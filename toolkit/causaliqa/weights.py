@@ -63,10 +63,12 @@ def sha256(path: Path) -> str:
 
 
 def _check(path: Path, entry: WeightsEntry) -> Path:
-    if entry.sha256 and not (got := sha256(path)).startswith(entry.sha256):
+    noted = path.with_name(path.name + ".sha256")
+    expected = entry.sha256 or (noted.read_text(encoding="utf-8").strip() if noted.is_file() else "")
+    if expected and not (got := sha256(path)).startswith(expected):
         raise WeightsError(
             f"weights {path} are damaged or another file: got sha256 {got[:16]}..., expected "
-            f"{entry.sha256[:16]}...; delete the file, or pass the one you mean with weights=PATH"
+            f"{expected[:16]}...; delete the file, or pass the one you mean with weights=PATH"
         )
     return path
 
@@ -101,7 +103,8 @@ def find(entry: WeightsEntry) -> Path | None:
 
 
 def _wanted(entry: WeightsEntry, cause: str) -> WeightsError:
-    source = entry.url or (f"package {entry.package.partition(':')[0]}" if entry.package else "nowhere known")
+    package = f"package {entry.package.partition(':')[0]}" if entry.package else ""
+    source = entry.url or package or entry.source or "nowhere known"
     return WeightsError(
         f"weights file {entry.file} is not here ({cause}). It comes from {source}. "
         f"Put it into {cache_folder()} or a folder named by CAUSALIQA_WEIGHTS, or pass weights=PATH"
@@ -139,6 +142,9 @@ def fetch(entry: WeightsEntry) -> Path:
             if expected is not None and part.stat().st_size != int(expected):
                 raise _wanted(entry, f"the download broke off after {part.stat().st_size} of {expected} bytes")
             _check(part, entry)
+            if not entry.sha256:
+                # Nobody says what it must be: what came first is what it stays.
+                path.with_name(path.name + ".sha256").write_text(sha256(part) + "\n", encoding="utf-8")
             part.replace(path)
     except (urllib.error.URLError, OSError) as error:
         raise _wanted(entry, f"download failed: {error}") from error
@@ -188,20 +194,27 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
-def load_into(module: nn.Module, path: Path, *, prefix: str = "") -> None:
+def load_into(module: nn.Module, path: Path, *, prefix: str = "", strict: bool = False) -> None:
     """Load the part of a state dict below ``prefix`` into a module; every tensor of the module must be there.
 
+    Args:
+        module: what the weights go into.
+        path: a ``.pth`` or ``.safetensors`` file.
+        prefix: part of the keys that is cut off; keys without it are left out.
+        strict: refuse keys that the module does not have.
+
     Raises:
-        WeightsError: keys are missing or shapes differ.
+        WeightsError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
     """
     state = {k.removeprefix(prefix): v for k, v in load_state(path).items() if k.startswith(prefix)}
     own = module.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     wrong = [k for k in own if k in state and state[k].shape != own[k].shape]
-    if missing or wrong:
+    unexpected = [k for k in state if k not in own] if strict else []
+    if missing or wrong or unexpected:
         parts = [
             f"{what}: {', '.join(keys[:4])}{f' and {len(keys) - 4} more' if len(keys) > 4 else ''}"
-            for what, keys in (("missing", missing), ("of another shape", wrong))
+            for what, keys in (("missing", missing), ("of another shape", wrong), ("unexpected", unexpected))
             if keys
         ]
         raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ __all__ = [
     "choose_device",
     "file_pairs",
     "host",
+    "intervention_bar",
     "progress_bar",
     "versions",
     "write_or_print",
@@ -122,6 +125,20 @@ def progress_bar(total: int, what: str) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, unit="score", dynamic_ncols=True)
+
+
+@contextlib.contextmanager
+def intervention_bar() -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr whose end may move; yields what to call with done and known."""
+    from tqdm import tqdm
+
+    with tqdm(desc="interventions", unit="run", dynamic_ncols=True) as bar:
+
+        def show(done: int, known: int) -> None:
+            bar.total = known
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def write_or_print(text: str, out: Path | None) -> None:

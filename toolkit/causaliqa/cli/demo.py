@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.cli import _common
+
+if TYPE_CHECKING:
+    from causaliqa.catalog import Catalog
 
 __all__ = ["add", "run"]
 
@@ -21,6 +24,31 @@ def add(commands: Any) -> None:
         "--out", metavar="DIR", type=Path, default=Path("causaliqa-demo"), help="folder (default: causaliqa-demo)"
     )
     command.set_defaults(run=run)
+
+
+def _effect_map(names: Catalog, folder: Path, device: str) -> Path:
+    """Draw one causal effect map: the small super-resolution network on a part of a photograph."""
+    import torch
+
+    from causaliqa.effects.cem import CausalEffectMap
+    from causaliqa.photographs import photograph
+
+    name = "tiny_edsr_x4"
+    crop = photograph("chelsea")[60:188, 100:228]
+    image = torch.from_numpy(crop.copy()).permute(2, 0, 1) / 255
+    restorer = names.create_restorer(name, device=device)
+    with _common.intervention_bar() as show:
+        made = CausalEffectMap(restorer, scale=4, device=device).attribute(
+            image,
+            (56, 32, 32, 32),
+            degradation=names.create("degradations", "sr"),
+            sampler=names.create("samplers", "natural"),
+            coarse=2,
+            fine=8,
+            progress=show,
+        )
+    made.save(folder, title=f"{name} · sr · chelsea")
+    return folder / "cem.png"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,5 +84,6 @@ def run(args: argparse.Namespace) -> int:
     explanation = metric.explain(img.to(device), ref.to(device))
     title = f"causal_effnet_lite0: {pair.dist.stem}"
     written += write_explanation(explanation, img, ref, args.out / "explain", title=title)
+    written.append(_effect_map(names, args.out / "cem", device))
     print("\n".join(f"wrote {path}" for path in written))
     return 1 if (frame["error"] != "").any() else 0

@@ -34,6 +34,9 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     for name in [args.name] if args.name else entries:
         entry = entries[name]
+        if args.name is None and args.action == "fetch" and not (entry.url or entry.package or find(entry)):
+            print(f"causaliqa: {name} has no address, skipped; source: {entry.source}", file=sys.stderr)
+            continue
         try:
             path = find(entry) or (fetch(entry) if args.action == "fetch" else None)
             where, problem = str(path or "-"), path is None and args.action != "list"

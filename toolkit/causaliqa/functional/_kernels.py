@@ -92,7 +92,10 @@ def _channel(x: Any, y: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> 
     for p in range(windows):
         # Where both sides are the same they stay the same under the same noise.
         cost[p] = 0
-        if np.any(x[p] != y[p]):
+        differ = 0
+        for k in range(n):
+            differ += x[p, k] != y[p, k]
+        if differ:
             places[count] = p
             count += 1
     last = count * strengths - 1
@@ -120,10 +123,12 @@ def _cut(features: Any, window: int, out: Any) -> None:
     cols = -(-width // window)
     for p in range(len(out)):
         top, left = p // cols * window, p % cols * window
-        for row in range(window):
-            for col in range(window):
-                inside = top + row < height and left + col < width
-                out[p, row * window + col] = features[top + row, left + col] if inside else np.float32(0)
+        across = min(window, width - left)
+        if top + window > height or across < window:
+            out[p] = 0
+        for row in range(min(window, height - top)):
+            for col in range(across):
+                out[p, row * window + col] = features[top + row, left + col]
 
 
 @numba.njit(fastmath=_FAST, cache=True, nogil=True)
@@ -238,7 +243,9 @@ class _Response(torch.autograd.Function):
         return out[0], out[1], None, None
 
 
-def transport_response(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float]) -> tuple[Tensor, Tensor]:
+def transport_response(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float | Tensor]) -> tuple[Tensor, Tensor]:
     """Compiled version of :func:`causaliqa.functional.transport.transport_response`."""
-    out: tuple[Tensor, Tensor] = _Response.apply(x, y, noise, torch.tensor([0.0, *scales], dtype=torch.float32))
+    out: tuple[Tensor, Tensor] = _Response.apply(
+        x, y, noise, torch.tensor([0.0, *(float(s) for s in scales)], dtype=torch.float32)
+    )
     return out

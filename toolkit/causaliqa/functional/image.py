@@ -36,6 +36,7 @@ def check_pair(img: Tensor, ref: Tensor, min_size: int) -> None:
         ValueError: the shapes differ, are not ``(N, 3, H, W)`` or are too small.
 
     Example:
+        >>> import torch
         >>> check_pair(torch.rand(1, 3, 40, 50), torch.rand(1, 3, 40, 50), min_size=32)
     """
     for name, x in (("img", img), ("ref", ref)):
@@ -71,6 +72,7 @@ def downsample(img: Tensor, factor: int) -> Tensor:
     """Average-pool ``(N, C, H, W)`` with a box of ``factor`` x ``factor`` and the same stride.
 
     Example:
+        >>> import torch
         >>> downsample(torch.ones(1, 3, 8, 6), 2).shape
         torch.Size([1, 3, 4, 3])
     """
@@ -84,7 +86,8 @@ def normalise(img: Tensor, how: str) -> Tensor:
         ValueError: the name is unknown.
 
     Example:
-        >>> float(normalise(torch.ones(1, 3, 1, 1), "half")[0, 0])
+        >>> import torch
+        >>> round(float(normalise(torch.ones(1, 3, 1, 1), "half")[0, 0]), 5)
         1.0
     """
     if how not in NORMALISATIONS:
@@ -105,6 +108,7 @@ def pad_to_windows(x: Tensor, window: int, protocol: str = "pad") -> Tensor:
             is the published code's rule: to the *nearest* multiple, on the left and bottom, which crops some sizes.
 
     Example:
+        >>> import torch
         >>> [pad_to_windows(torch.ones(1, 1, 9, 9), 8, p).shape[-1] for p in ("pad", "reference")]
         [16, 8]
     """
@@ -121,6 +125,7 @@ def windows(x: Tensor, window: int) -> Tensor:
     """Cut ``(C, H, W)`` into windows ``(C, P, window * window)``, rows of windows first.
 
     Example:
+        >>> import torch
         >>> windows(torch.arange(16.0).view(1, 4, 4), 2)[0, 1]
         tensor([2., 3., 6., 7.])
     """

@@ -101,7 +101,7 @@ def window_cost(x: Tensor, y: Tensor) -> Tensor:
     return flat.reshape(x.shape[:-1])
 
 
-def _plain_shift(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float], clamp: bool) -> Tensor:
+def _plain_shift(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float | Tensor], clamp: bool) -> Tensor:
     """Change of channel costs ``(T, C)`` after adding ``noise * scale`` to both sides, a few channels at a time."""
     rows = max(1, _CHUNK // noise.numel())
     out = x.new_empty(len(scales), x.shape[0])
@@ -122,7 +122,7 @@ def transport_response(
     x: Tensor,
     y: Tensor,
     noise: Tensor,
-    scales: Sequence[float],
+    scales: Sequence[float | Tensor],
     *,
     clamp: bool = True,
     kernel: str = "auto",
@@ -225,8 +225,9 @@ def level_response(
     noise = noise.to(mass_x)
     with torch.no_grad():
         tolerance = threshold * mass_gap(mass_x, mass_y, how)
-        mean = float(mass_x.mean() + mass_y.mean()) / 2
-        scales = [s * mean for s in strengths] if bool(tolerance > 0) else []
+        # A tensor, not a number: the device is not waited for.
+        mean = (mass_x.mean() + mass_y.mean()) / 2
+        scales = [s * mean for s in strengths] if how == "share" else []
     ot, shift = transport_response(
         mass_x, mass_y, noise, scales, clamp=clamp, kernel="torch" if kernel == "torch" else "auto"
     )

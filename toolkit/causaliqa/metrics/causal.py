@@ -109,9 +109,10 @@ class CausalMetric(nn.Module):
         ValueError: an option is out of its range.
 
     Example:
-        >>> from causaliqa.backbones._stages import StagedBackbone
+        >>> from causaliqa.backbones._stages import StagedBackbone, freeze
         >>> from causaliqa.specs import BackboneSpec
-        >>> net = StagedBackbone([nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())], channels=[4], reduction=[1])
+        >>> stage = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> net = freeze(StagedBackbone([stage], channels=[4], reduction=[1]))
         >>> spec = BackboneSpec(name="tiny", factory=lambda: net, summary="", licence="", mass="share", window=8)
         >>> metric = CausalMetric(net, spec)
         >>> x = torch.rand(2, 3, 40, 40)

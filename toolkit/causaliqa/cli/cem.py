@@ -1,0 +1,174 @@
+"""``causaliqa cem RESTORER IMAGE``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.cli import _common
+from causaliqa.errors import InputError
+
+if TYPE_CHECKING:
+    from causaliqa.catalog import Catalog
+    from causaliqa.effects.cem import Forecast
+    from causaliqa.effects.effect_map import EffectMap
+    from causaliqa.specs import ROI
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("cem", help="causal effect map: which input patches help or mislead a restorer")
+    command.add_argument(
+        "restorer", metavar="RESTORER", help="NAME[:key=value,...], basicsr:ARCH, path/to/file.py:factory"
+    )
+    command.add_argument("image", metavar="IMAGE", type=Path, help="ground truth; the degradation makes the input")
+    command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
+    command.add_argument(
+        "--roi", metavar="X,Y,W,H", action="append", required=True, help="in output pixels; may be repeated"
+    )
+    command.add_argument("--out", metavar="DIR", type=Path, help="folder for the map and its pictures")
+    command.add_argument("--scale", type=int, help="enlargement for sr (default: the restorer's own, else 4)")
+    command.add_argument("--checkpoint", metavar="FILE", type=Path, help=".pth or .safetensors of the restorer")
+    command.add_argument("--arch-options", metavar="KEY=VALUE,...", default="", help="arguments of the architecture")
+    command.add_argument("--sampler", default="natural", metavar="S", help="NAME[:key=value,...] (default: natural)")
+    command.add_argument("--library", metavar="DIR|FILE.npz", type=Path, help="natural images of the sampler")
+    command.add_argument("--degradation", metavar="D", help="NAME[:key=value,...] (default: that of the task)")
+    command.add_argument("--patch-size", type=int, default=8, help="side in output pixels (default: 8)")
+    command.add_argument("--strategy", default="coarse-to-fine", help="plain or coarse-to-fine (default)")
+    command.add_argument("--coarse", type=int, default=3, help="interventions on every patch (default: 3)")
+    command.add_argument("--fine", type=int, default=50, help="more on sensitive patches (default: 50)")
+    command.add_argument("--interventions", type=int, default=500, help="of the plain strategy (default: 500)")
+    command.add_argument("--tolerance", type=float, default=0.01, help="effects below count as none (default: 0.01)")
+    command.add_argument("--measure", default="psnr", help="psnr, or any metric by name (default: psnr)")
+    command.add_argument("--bound", type=float, help="effect at which colours are full (default: the map's largest)")
+    command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
+    command.add_argument("--batch-size", default="auto", help="images at once, or auto (default)")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    command.add_argument("--no-prune", action="store_true", help="run every patch on the whole image")
+    command.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
+    command.add_argument("--resume", action="store_true", help="go on where an interrupted run in DIR was")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write cem.npz, cem.png, pie.png and summary.json, one folder a region; print the statistics."""
+    from causaliqa.specs import ROI
+
+    regions = [ROI.parse(text) for text in args.roi]
+    if args.out is None and not args.dry_run:
+        raise InputError("cem: --out DIR is missing; pass it, or --dry-run")
+    if not args.batch_size.isdecimal() and args.batch_size != "auto":
+        raise InputError(f"--batch-size: got {args.batch_size!r}, expected auto or a whole number")
+    names = _common.catalog(args)
+    restorer_name, degradation_name = _check_names(names, args)
+    from causaliqa.effects.cem import CausalEffectMap
+    from causaliqa.images import load_image
+
+    image = load_image(args.image)
+    device = _common.choose_device(args.device)
+    options = _options(names, args, degradation_name)
+    restorer = names.create_restorer(
+        restorer_name[0],
+        checkpoint=args.checkpoint,
+        device=device,
+        **{**restorer_name[1], **_parsed(f"x:{args.arch_options}")},
+    )
+    measure: Any = "psnr"
+    if args.measure != "psnr":
+        measure, _ = _common.build_metric(names, args.measure, "cpu", args.seed)
+    cem = CausalEffectMap(restorer, scale=options["degradation"].scale, measure=measure, device=device)
+    for roi in regions:
+        if args.dry_run:
+            print(_told(cem.forecast(image, roi, **options), str(roi)))
+            continue
+        folder = args.out if len(regions) == 1 else args.out / f"roi-{str(roi).replace(',', '-')}"
+        journal = folder / "cem.journal"
+        if not args.resume:
+            journal.unlink(missing_ok=True)
+        with _common.intervention_bar() as show:
+            made = cem.attribute(image, roi, resume=journal, progress=show, **options)
+        facts = {"restorer": args.restorer, "task": args.task, "image": args.image.name, **made.facts}
+        made = replace(made, facts={**facts, "measure": args.measure, "versions": _common.versions()})
+        made.save(folder, bound=args.bound, title=f"{args.restorer} · {args.task} · {args.image.name}")
+        print(_line(made, roi, folder))
+    return 0
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    from causaliqa.catalog import parse_request
+
+    return parse_request(text)[1]
+
+
+def _check_names(names: Catalog, args: argparse.Namespace) -> tuple[tuple[str, dict[str, Any]], str]:
+    """Look every name up before torch is loaded: a typing error should not wait for it."""
+    from causaliqa.catalog import parse_request
+
+    name, options = parse_request(args.restorer)
+    record, part = names.find_restorer(name)
+    names.get("samplers", parse_request(args.sampler)[0])
+    wanted = args.degradation or args.task
+    names.get("degradations", parse_request(wanted)[0])
+    if args.measure != "psnr":
+        names.get("metrics", parse_request(args.measure)[0])
+    tasks = getattr(record.spec, "tasks", ())
+    if tasks and args.task not in tasks:
+        print(f"causaliqa: {name} was trained for {' and '.join(tasks)}, not for {args.task}", file=sys.stderr)
+    if "arch" in part and args.checkpoint is None:
+        print(f"causaliqa: {name} has random weights; pass --checkpoint FILE", file=sys.stderr)
+    return (name, options), wanted
+
+
+def _options(names: Catalog, args: argparse.Namespace, wanted: str) -> dict[str, Any]:
+    """Build degradation and sampler, and return the arguments of the map."""
+    from causaliqa.catalog import parse_request
+
+    name, degradation = parse_request(wanted)
+    own = getattr(names.find_restorer(parse_request(args.restorer)[0])[0].spec, "scale", 1)
+    if getattr(names.get("degradations", name).spec, "scale", 1) != 1:
+        degradation.setdefault("scale", args.scale or (own if own != 1 else 4))
+    elif args.scale not in (None, 1):
+        raise InputError(f"--scale {args.scale}: degradation {name!r} keeps the size; leave it out")
+    sampler_name, sampler = parse_request(args.sampler)
+    if args.library is not None:
+        sampler["library"] = args.library
+    return {
+        "degradation": names.create("degradations", name, **degradation),
+        "sampler": names.create("samplers", sampler_name, **sampler),
+        "patch_size": args.patch_size,
+        "strategy": args.strategy,
+        "coarse": args.coarse,
+        "fine": args.fine,
+        "interventions": args.interventions,
+        "tolerance": args.tolerance,
+        "seed": args.seed,
+        "batch_size": "auto" if args.batch_size == "auto" else int(args.batch_size),
+        "prune": not args.no_prune,
+    }
+
+
+def _told(forecast: Forecast, roi: str) -> str:
+    least, most = (n * forecast.seconds_each for n in (forecast.least, forecast.most))
+    return "\n".join(
+        [
+            f"region      {roi}",
+            f"reach       {forecast.note}",
+            f"patches     {forecast.reached} of {forecast.patches} can reach the region",
+            f"inferences  {forecast.least} to {forecast.most}, on {forecast.crop[1]} x {forecast.crop[0]} input pixels",
+            f"time        {least:.0f} to {most:.0f} s ({forecast.seconds_each * 1000:.1f} ms each, measured)",
+            f"memory      {forecast.memory / 2**20:.0f} MiB",
+        ]
+    )
+
+
+def _line(made: EffectMap, roi: ROI, folder: Path) -> str:
+    s = made.summary()
+    return (
+        f"{roi}\tpositive {s['positive_percent']:.2f} %\tnegative {s['negative_percent']:.2f} %\t"
+        f"none {s['none_percent']:.2f} %\trange {s['min']:+.3f} to {s['max']:+.3f} dB\t{folder}"
+    )

@@ -1,0 +1,38 @@
+"""``causaliqa cem-table DIR ...``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from causaliqa.cli import _common
+
+__all__ = ["add", "run"]
+
+FORMATS = ("plain", "github", "csv", "json", "latex", "html")
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("cem-table", help="several causal effect maps side by side")
+    command.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="what causaliqa cem wrote")
+    command.add_argument("--format", choices=FORMATS, default="plain")
+    command.add_argument("--counting", choices=("paper", "demo"), default="paper", help="of patches in the region")
+    command.add_argument("--bound", type=float, help="effect at which colours are full (default: the largest of all)")
+    command.add_argument("--html", metavar="FILE", type=Path, help="also write a page with the pictures")
+    command.add_argument("--out", metavar="FILE", type=Path, help="write the table instead of printing it")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one row a map and, where a network has several images, their mean."""
+    from causaliqa.effects.effect_map import EffectMap
+    from causaliqa.report.cem_table import page, render, statistics
+
+    maps = {str(folder): EffectMap.load(folder) for folder in args.folders}
+    frame = statistics(maps, counting=args.counting)
+    _common.write_or_print(render(frame, args.format), args.out)
+    if args.html is not None:
+        _common.write_or_print(page(maps, frame, bound=args.bound), args.html)
+    return 0

@@ -1,0 +1,1 @@
+"""Causal effects of input patches on a region of a restored image."""

@@ -1,0 +1,171 @@
+"""A causal effect map: effects, their errors, and what they sum up to."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causaliqa.errors import InputError
+from causaliqa.specs import ROI
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COUNTINGS", "EffectMap", "similarity"]
+
+COUNTINGS = ("paper", "demo")
+"""``paper``: patches of the region of interest are left out; ``demo``: they count as positive (the published code)."""
+
+_ARRAYS = ("effect", "count", "sem", "samples", "image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectMap:
+    """Causal effect of every input patch on the region of interest.
+
+    Example:
+        >>> effect = np.array([[0.5, 0.0], [-0.2, np.nan]])
+        >>> made = EffectMap(
+        ...     effect=effect, count=np.ones((2, 2), int), sem=effect, samples=effect[..., None],
+        ...     image=np.zeros((2, 2, 3), np.uint8), base=30.0, roi=ROI(8, 8, 8, 8), patch_size=8,
+        ... )
+        >>> summary = made.summary()
+        >>> [round(summary[k], 2) for k in ("positive_percent", "negative_percent", "none_percent", "min", "max")]
+        [33.33, 33.33, 33.33, -0.2, 0.5]
+        >>> made.summary(counting="demo")["positive_percent"]
+        50.0
+    """
+
+    effect: NDArray[np.float64]
+    """Effects in dB ``(rows, cols)``; positive: the patch helps the region; NaN inside it."""
+    count: NDArray[np.int64]
+    """Interventions behind each effect; 0 where the patch provably cannot reach the region."""
+    sem: NDArray[np.float64]
+    """Standard errors in dB; 0 where there is nothing to estimate, NaN after a single intervention."""
+    samples: NDArray[np.float64] = field(repr=False)
+    """Effects of the single interventions ``(rows, cols, most)``, NaN where fewer were made."""
+    image: NDArray[np.uint8] = field(repr=False)
+    """The degraded input ``(h, w, 3)``, RGB."""
+    base: float
+    """Quality of the region without intervention, M_R(F(I)), in dB."""
+    roi: ROI
+    """Region of interest, in output pixels."""
+    patch_size: int
+    """Side of a patch, in output pixels."""
+    tolerance: float = 0.01
+    """Effects below it count as none, in dB."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Settings, inferences, seconds and what was pruned."""
+
+    def summary(self, counting: str = "paper") -> dict[str, Any]:
+        """Return the statistics of Table I.
+
+        Args:
+            counting: one of :data:`COUNTINGS`.
+
+        Returns:
+            ``positive_percent``, ``negative_percent``, ``none_percent`` of the counted patches, ``min`` and ``max`` in
+            dB, ``base``, and everything in :attr:`facts`.
+
+        Raises:
+            InputError: the counting is unknown.
+        """
+        if counting not in COUNTINGS:
+            raise InputError(f"counting: got {counting!r}, expected {' or '.join(COUNTINGS)}")
+        effects = self.effect[~np.isnan(self.effect)]
+        positive = int((effects >= self.tolerance).sum())
+        negative = int((effects <= -self.tolerance).sum())
+        total = len(effects)
+        if counting == "demo":
+            inside = int(np.isnan(self.effect).sum())
+            positive, total = positive + inside, total + inside
+        shares = [100 * n / total if total else float("nan") for n in (positive, negative, total - positive - negative)]
+        return {
+            "positive_percent": shares[0],
+            "negative_percent": shares[1],
+            "none_percent": shares[2],
+            "min": float(effects.min(initial=0.0)),
+            "max": float(effects.max(initial=0.0)),
+            "base": self.base,
+            "roi": [self.roi.x, self.roi.y, self.roi.width, self.roi.height],
+            "patch_size": self.patch_size,
+            "tolerance": self.tolerance,
+            "counting": counting,
+            **self.facts,
+        }
+
+    def plot(self, *, bound: float | None = None) -> Figure:
+        """Draw the map over the input: red helps, blue misleads, green is the region of interest.
+
+        Args:
+            bound: effect in dB at which the colour is full; None for the largest effect of this map.
+        """
+        from causaliqa.report.cem import draw_map
+
+        return draw_map(self, bound=bound)
+
+    def save(
+        self, folder: str | os.PathLike[str], *, pictures: bool = True, bound: float | None = None, title: str = ""
+    ) -> Path:
+        """Write ``cem.npz``, ``summary.json`` and (``pictures``) ``cem.png`` and ``pie.png``; return the folder.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        path = Path(folder)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path / "cem.npz", base=self.base, tolerance=self.tolerance, **arrays)
+            (path / "summary.json").write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if pictures:
+            from causaliqa.report._figure import save
+            from causaliqa.report.cem import draw_map, draw_pie
+
+            save(draw_map(self, bound=bound, title=title), path / "cem.png")
+            save(draw_pie(self), path / "pie.png")
+        return path
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> EffectMap:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: the folder holds no map.
+        """
+        path = Path(folder)
+        try:
+            with np.load(path / "cem.npz") as archive:
+                arrays = {name: archive[name] for name in _ARRAYS}
+                base, tolerance = float(archive["base"]), float(archive["tolerance"])
+            summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+            roi, patch_size = ROI(*summary["roi"]), int(summary["patch_size"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{str(path)!r} holds no causal effect map: {error}; expected cem.npz and summary.json"
+            ) from error
+        known = {"positive_percent", "negative_percent", "none_percent", "min", "max", "base", "roi", "patch_size"}
+        known |= {"schema", "tolerance", "counting"}
+        facts = {key: value for key, value in summary.items() if key not in known}
+        return cls(**arrays, base=base, tolerance=tolerance, roi=roi, patch_size=patch_size, facts=facts)
+
+
+def similarity(effect: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the similarity of two maps in percent, ``100 - 100 * ||a - b||_1 / ||b||_1``; higher is closer.
+
+    Source: CEM, section IV-E.
+
+    Example:
+        >>> similarity(np.array([1.0, 0.0, np.nan]), np.array([1.0, 1.0, np.nan]))
+        50.0
+    """
+    return float(100 - 100 * np.nansum(np.abs(effect - reference)) / np.nansum(np.abs(reference)))

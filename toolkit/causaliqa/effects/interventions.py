@@ -1,0 +1,199 @@
+"""Interventions on one image: made on the fly, in batches, each by its own random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causaliqa.effects.dependence import Reach
+from causaliqa.effects.grid import Box, Grid
+from causaliqa.effects.network import Network
+from causaliqa.effects.plan import Round
+from causaliqa.errors import CausaliqaError, InputError
+from causaliqa.functional.degrade import generator_for, quantise
+from causaliqa.specs import Degradation, PlacedSampler, Sampler
+
+__all__ = ["Interventions", "Measure", "Scene"]
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""Quality of images against their references, ``(N, 3, H, W)`` twice to ``(N,)``."""
+
+_AHEAD = 16
+"""Interventions that are prepared together where the network takes one image at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One image, what spoilt it, and where the effects are wanted."""
+
+    clean: Tensor
+    """Ground truth ``(3, H, W)``, the size of the output."""
+    degraded: Tensor
+    """Input ``(3, h, w)``."""
+    grid: Grid
+    """Patches and region of interest."""
+    degradation: Degradation
+    """What spoils image and patches."""
+    sampler: Sampler | PlacedSampler
+    """Where patches come from."""
+    seed: int
+    """Seed of everything random."""
+
+    def draw(self, patch: int, number: int, *, screening: bool = False) -> Tensor:
+        """Return intervention ``number`` on a patch, degraded, ``(3, h', w')`` input pixels.
+
+        It depends on seed, patch and number alone.
+
+        Raises:
+            CausaliqaError: sampler or degradation returned another size.
+        """
+        box, scale = self.grid.box(patch), self.grid.scale
+        generator = generator_for(self.seed, patch, number)
+        sampler = getattr(self.sampler, "screening", self.sampler) if screening else self.sampler
+        if isinstance(sampler, PlacedSampler):
+            drawn = sampler.in_place(self.clean, box.top, box.left, box.height, box.width, generator=generator)[None]
+        else:
+            # A partial patch at the border is the corner of a whole one.
+            drawn = sampler(1, self.grid.patch_size, generator)[..., : box.height, : box.width]
+        made = self.degradation.patch_in_place(
+            self.clean, box.top, box.left, drawn, seed=self.seed, generator=generator
+        )
+        expected = (1, 3, box.height // scale, box.width // scale)
+        if tuple(made.shape) != expected:
+            raise CausaliqaError(
+                f"intervention on patch {patch}: got shape {tuple(made.shape)} from {type(self.degradation).__name__} "
+                f"and {type(sampler).__name__}, expected {expected}"
+            )
+        return made[0]
+
+
+class Interventions:
+    """The laboratory: restores the region of interest with a patch replaced, and says what that costs.
+
+    Args:
+        network: the black box.
+        scene: image and patches.
+        measure: quality of the region; higher is better unless it says ``lower_better``.
+        reach: which part of the input the network runs on.
+
+    Raises:
+        InputError: the network returns NaN, or the measure cannot be taken on the region.
+    """
+
+    def __init__(self, network: Network, scene: Scene, measure: Measure, reach: Reach) -> None:
+        self.network, self.scene, self.reach = network, scene, reach
+        self._measure = measure
+        self._sign = -1.0 if getattr(measure, "lower_better", False) else 1.0
+        crop, scale = reach.crop, scene.grid.scale
+        self._input = scene.degraded[:, crop.top : crop.bottom, crop.left : crop.right]
+        region, corner = scene.grid.region, crop.scaled(scale)
+        self._local = Box(
+            region.top - corner.top, region.left - corner.left, region.bottom - corner.top, region.right - corner.left
+        )
+        self._truth = scene.clean[None, :, region.top : region.bottom, region.left : region.right]
+        self.output = self.restore(self._input[None])[0]
+        if not self.output.isfinite().all():
+            raise InputError("network returned NaN or infinity in the region of interest; expected finite values")
+        self.base = float(self.quality(self.output[None])[0])
+
+    def with_reach(self, reach: Reach) -> Interventions:
+        """Return the same laboratory, on the whole input as before, with other words about the reach."""
+        same = copy(self)
+        same.reach = reach
+        return same
+
+    def restore(self, inputs: Tensor) -> Tensor:
+        """Return the region of interest of the outputs, ``(N, 3, height, width)``."""
+        box = self._local
+        return self.network.crop(inputs, lambda out: out[..., box.top : box.bottom, box.left : box.right])
+
+    def quality(self, regions: Tensor) -> NDArray[np.float64]:
+        """Measure restored regions, rounded to 8 bits, ``(N,)``."""
+        step = self.network.together
+        try:
+            parts = [
+                self._measure(quantise(part), self._truth.expand(len(part), -1, -1, -1)).detach().double().cpu()
+                for part in torch.split(regions, step)
+            ]
+        except (ValueError, AssertionError) as error:
+            raise InputError(f"measure fails on a region of {tuple(self._truth.shape[-2:])}: {error}") from error
+        return torch.cat([p.reshape(-1) for p in parts]).numpy()
+
+    @property
+    def reach_input(self) -> Tensor:
+        """The part of the input that the network runs on, ``(3, h, w)``."""
+        return self._input
+
+    @property
+    def reached(self) -> tuple[int, ...]:
+        """Patches outside the region of interest that can reach it."""
+        grid = self.scene.grid
+        support = self.reach.support.scaled(grid.scale)
+        return tuple(p for p in grid.outside if grid.box(p).overlaps(support))
+
+    def input_with(self, patch: int, number: int, *, screening: bool = False) -> Tensor:
+        """Return the network's input with one patch replaced, ``(3, h, w)``."""
+        grid, crop = self.scene.grid, self.reach.crop
+        place = grid.box(patch).shrunk(grid.scale)
+        part = place.meet(crop)
+        new = self.scene.draw(patch, number, screening=screening)
+        mixed = self._input.clone()
+        mixed[:, part.top - crop.top : part.bottom - crop.top, part.left - crop.left : part.right - crop.left] = new[
+            :, part.top - place.top : part.bottom - place.top, part.left - place.left : part.right - place.left
+        ]
+        return mixed
+
+    def effects(self, todo: Round, patches: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Make the interventions of a round on some of its patches.
+
+        Yields:
+            A patch, and the effect of each intervention on it: what the region loses by it, positive if the patch
+            helps; as soon as all interventions on it are made.
+
+        Raises:
+            InputError: the network returns NaN.
+        """
+        jobs = [(p, t) for p in patches for t in todo.draws]
+        found: dict[int, list[float]] = {}
+        start = 0
+        while start < len(jobs):
+            batch = jobs[start : start + max(_AHEAD, self.network.together)]
+            inputs = torch.stack([self.input_with(p, t, screening=todo.screening) for p, t in batch])
+            regions = self.restore(inputs)
+            if not regions.isfinite().all():
+                raise InputError("network returned NaN or infinity for an intervention; expected finite values")
+            for (p, _), value in zip(batch, self.quality(regions), strict=True):
+                found.setdefault(p, []).append(self._sign * (self.base - float(value)))
+                if len(found[p]) == len(todo.draws):
+                    yield p, np.array(found.pop(p))
+            start += len(batch)
+
+    def difference(self, full: Interventions, count: int = 6) -> float:
+        """Return the largest difference, in output values, to what the whole input gives, on a sample of patches.
+
+        Of those said to be out of reach the closest are taken, and some anywhere; of the others every so many.
+        """
+        reached = self.reached
+        silent = [p for p in self.scene.grid.outside if p not in set(reached)]
+        grid, scale = self.scene.grid, self.scene.grid.scale
+        around = self.reach.support.scaled(scale).grow(grid.patch_size, full.reach.crop.scaled(scale))
+        close = [p for p in silent if grid.box(p).overlaps(around)]
+        worst = float((self.output - full.output).abs().max())
+        for patch in _spread(close, count) + _spread(silent, count):
+            worst = max(worst, float((full.restore(full.input_with(patch, 0)[None])[0] - full.output).abs().max()))
+        for patch in _spread(list(reached), count):
+            here = self.restore(self.input_with(patch, 0)[None])
+            there = full.restore(full.input_with(patch, 0)[None])
+            worst = max(worst, float((here - there).abs().max()))
+        return worst
+
+
+def _spread(items: list[int], count: int) -> list[int]:
+    """Take at most ``count`` items at even distances."""
+    return [items[i * len(items) // count] for i in range(count)] if len(items) > count else items

@@ -1,0 +1,170 @@
+"""What a map is made from: image, network and settings, checked and brought together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causaliqa.effects.dependence import Reach, probe, whole
+from causaliqa.effects.grid import Grid
+from causaliqa.effects.interventions import Interventions, Measure, Scene
+from causaliqa.effects.network import Network
+from causaliqa.effects.plan import Plan, make_plan
+from causaliqa.errors import InputError
+from causaliqa.specs import ROI, Degradation, PlacedSampler, Sampler
+
+__all__ = ["Settings", "Setup", "prepare"]
+
+_CLOSE = 1e-5
+"""Largest difference between outputs of the pruned and of the full way that counts as rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Options of a map; see :meth:`causaliqa.effects.cem.CausalEffectMap.attribute`."""
+
+    degradation: Degradation
+    """What spoils image and patches."""
+    sampler: Sampler | PlacedSampler
+    """Where patches come from."""
+    patch_size: int = 8
+    """Side of a patch in output pixels."""
+    strategy: str | Plan = "coarse-to-fine"
+    """Name of a plan, or a plan."""
+    coarse: int = 3
+    """C, interventions on each patch in the coarse stage."""
+    fine: int = 50
+    """F, further interventions on each sensitive patch."""
+    interventions: int = 500
+    """T, interventions on each patch of the plain strategy."""
+    tolerance: float = 0.01
+    """tau, in dB."""
+    seed: int = 0
+    """Seed of everything random."""
+    batch_size: int | str = "auto"
+    """Images the network sees at once."""
+    prune: bool = True
+    """Leave out what cannot reach the region."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the strategy names."""
+        made = make_plan(
+            self.strategy if isinstance(self.strategy, str) else "plain",
+            coarse=self.coarse,
+            fine=self.fine,
+            interventions=self.interventions,
+            tolerance=self.tolerance,
+        )
+        return made if isinstance(self.strategy, str) else self.strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Everything that is known before the first intervention counts."""
+
+    laboratory: Interventions
+    """Makes the interventions."""
+    plan: Plan
+    """Says which."""
+    settings: Settings
+    """What was asked for."""
+    key: dict[str, Any]
+    """Everything that decides the result."""
+    overhead: int
+    """Inferences on the whole image that probing and checking took."""
+
+
+def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequence[int], settings: Settings) -> Setup:
+    """Check and degrade the image, find the reach of the network, and check that pruning changes nothing.
+
+    Raises:
+        InputError: image, region, network and settings do not fit each other.
+    """
+    plan = settings.plan
+    scene = _scene(image, roi, settings, network.scale)
+    full = Interventions(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
+    before = network.inferences
+    laboratory = full
+    if settings.prune:
+        reach = probe(network, scene.degraded, scene.grid.region, seed=settings.seed)
+        laboratory = _verified(network, full, measure, reach)
+    overhead = network.inferences - before
+    network.fit(settings.batch_size, laboratory.reach_input)
+    some = scene.grid.outside[:: settings.patch_size]
+    name = getattr(measure, "name", None) or getattr(measure, "__qualname__", type(measure).__name__)
+    key = {
+        "network": network.fingerprint,
+        "scale": network.scale,
+        "device": network.device.type,
+        "torch": torch.__version__,
+        "image": _digest(scene.clean, scene.degraded),
+        "roi": str(scene.grid.roi),
+        "patch_size": settings.patch_size,
+        "patches": _digest(*(scene.draw(p, 0, screening=s) for p in some for s in (False, True))),
+        "plan": repr(plan),
+        "measure": name,
+        "base": laboratory.base.hex(),
+        "crop": str(laboratory.reach.crop),
+        "seed": settings.seed,
+    }
+    return Setup(laboratory=laboratory, plan=plan, settings=settings, key=key, overhead=overhead)
+
+
+def _scene(image: Tensor, roi: ROI | Sequence[int], settings: Settings, scale: int) -> Scene:
+    degradation, seed = settings.degradation, settings.seed
+    if not isinstance(image, Tensor) or not image.is_floating_point():
+        raise InputError(f"image: got {getattr(image, 'dtype', type(image).__name__)}, expected floats in [0, 1]")
+    image = image[0] if image.dim() == 4 and len(image) == 1 else image
+    if image.dim() != 3 or image.shape[0] != 3:
+        raise InputError(f"image: got shape {tuple(image.shape)}, expected (3, H, W)")
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: got {seed!r}, expected a whole number, 0 or more")
+    what = type(degradation).__name__
+    if degradation.scale != scale:
+        raise InputError(
+            f"degradation {what} shrinks by {degradation.scale}, the network enlarges by {scale}; "
+            "pass the same scale to both"
+        )
+    if not isinstance(roi, ROI):
+        roi = ROI(*(int(v) for v in roi))
+    clean = image.detach().cpu().float()
+    height, width = (side - side % scale for side in clean.shape[1:])
+    grid = Grid(height=height, width=width, patch_size=settings.patch_size, roi=roi, scale=scale)
+    degraded = degradation.degrade(clean, seed)
+    expected = (3, height // scale, width // scale)
+    if tuple(degraded.shape) != expected:
+        raise InputError(f"degradation {what}: got shape {tuple(degraded.shape)}, expected {expected}")
+    return Scene(
+        clean=clean[:, :height, :width],
+        degraded=degraded,
+        grid=grid,
+        degradation=degradation,
+        sampler=settings.sampler,
+        seed=seed,
+    )
+
+
+def _verified(network: Network, full: Interventions, measure: Measure, reach: Reach) -> Interventions:
+    """Return the laboratory that prunes, or the full one where the two differ on a sample of interventions."""
+    everything = full.reach.support
+    if reach.support == everything:
+        return full.with_reach(reach)
+    pruned = Interventions(network, full.scene, measure, reach)
+    worst = pruned.difference(full)
+    if worst <= _CLOSE:
+        return pruned
+    note = f"pruning was given up: on a sample the output differs by {worst:.2g}; full grid"
+    return full.with_reach(replace(full.reach, note=note))
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(str(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

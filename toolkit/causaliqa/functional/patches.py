@@ -1,0 +1,51 @@
+"""Patches of natural images: cutting them, and how much happens in them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["cut_patches", "gradient_magnitude", "luma"]
+
+
+def luma(img: Tensor) -> Tensor:
+    """Return the luma ``(..., H, W)`` of RGB ``(..., 3, H, W)``, full range (BT.601 weights).
+
+    Example:
+        >>> luma(torch.ones(3, 1, 1))
+        tensor([[1.]])
+    """
+    weights = img.new_tensor([0.299, 0.587, 0.114])
+    return (img * weights.view(3, 1, 1)).sum(-3)
+
+
+def gradient_magnitude(patches: Tensor) -> Tensor:
+    """Return the gradient magnitude G ``(P,)`` of patches ``(P, 3, s, s)`` in [0, 1], on the scale of 0 to 255.
+
+    The sums of absolute horizontal and of absolute vertical luma differences, combined by the root of their squares.
+
+    Source: CEM, Eq. 5, in the form of its published demo.
+
+    Example:
+        >>> step = torch.zeros(1, 3, 2, 2)
+        >>> step[..., 1] = 1
+        >>> [round(float(g)) for g in gradient_magnitude(step)]
+        [510]
+    """
+    y = luma(patches) * 255
+    across, down = y.diff(dim=-1).abs().sum((-1, -2)), y.diff(dim=-2).abs().sum((-1, -2))
+    return torch.hypot(across, down)
+
+
+def cut_patches(img: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
+    """Cut ``count`` patches ``(count, 3, size, size)`` at random places of one image ``(3, H, W)``.
+
+    Example:
+        >>> cut_patches(torch.zeros(3, 16, 16), 8, 5, torch.Generator()).shape
+        torch.Size([5, 3, 8, 8])
+    """
+    height, width = img.shape[-2:]
+    tops = torch.randint(height - size + 1, (count,), generator=generator)
+    lefts = torch.randint(width - size + 1, (count,), generator=generator)
+    places = zip(tops.tolist(), lefts.tolist(), strict=True)
+    return torch.stack([img[:, y : y + size, x : x + size] for y, x in places])

@@ -1,0 +1,191 @@
+"""Small networks of our own, laid out so that their weights also load into basicsr's class of the same name.
+
+Written from the papers; parameter names follow basicsr 1.4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["EDSR", "RCAN", "SRVGGNetCompact"]
+
+_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean colour of DIV2K, which both papers subtract."""
+
+
+def _conv(inputs: int, outputs: int, side: int = 3) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, side, padding=side // 2)
+
+
+def _upsampler(scale: int, width: int) -> nn.Sequential:
+    """Sub-pixel convolutions for a scale of 1, 2, 4 or 8."""
+    layers: list[nn.Module] = []
+    for _ in range(scale.bit_length() - 1):
+        layers += [_conv(width, 4 * width), nn.PixelShuffle(2)]
+    return nn.Sequential(*layers)
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(width, width)
+        self.conv2 = _conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape of ``(N, width, h, w)``."""
+        out: Tensor = x + self.conv2(self.conv1(x).relu())
+        return out
+
+
+class _MeanShifted(nn.Module):
+    """The frame that EDSR and RCAN share: shift the mean, features, body with a long skip, upsample."""
+
+    mean: Tensor
+
+    def __init__(self, body: Sequence[nn.Module], num_feat: int, upscale: int, img_range: float) -> None:
+        super().__init__()
+        self.img_range = img_range
+        self.conv_first = _conv(3, num_feat)
+        self.body = nn.Sequential(*body)
+        self.conv_after_body = _conv(num_feat, num_feat)
+        self.upsample = _upsampler(upscale, num_feat)
+        self.conv_last = _conv(num_feat, 3)
+        mean = self.conv_first.weight.new_tensor(_MEAN).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+
+    def forward(self, img: Tensor) -> Tensor:
+        """Restore ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
+        x = self.conv_first((img - self.mean) * self.img_range)
+        x = x + self.conv_after_body(self.body(x))
+        out: Tensor = self.conv_last(self.upsample(x)) / self.img_range + self.mean
+        return out
+
+
+class EDSR(_MeanShifted):
+    """Residual blocks without normalisation; its reach is local.
+
+    Args:
+        num_feat: width.
+        num_block: number of residual blocks.
+        upscale: 1, 2, 4 or 8; 1 keeps the size.
+        img_range: what an input in [0, 1] is multiplied by inside.
+
+    Source: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017.
+
+    Example:
+        >>> import torch
+        >>> EDSR(num_feat=8, num_block=1)(torch.rand(2, 3, 6, 5)).shape
+        torch.Size([2, 3, 24, 20])
+    """
+
+    def __init__(self, *, num_feat: int = 64, num_block: int = 16, upscale: int = 4, img_range: float = 255.0) -> None:
+        super().__init__([_ResidualBlock(num_feat) for _ in range(num_block)], num_feat, upscale, img_range)
+
+
+class _ChannelAttention(nn.Module):
+    def __init__(self, width: int, squeeze: int) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            _conv(width, width // squeeze, 1),
+            nn.ReLU(),
+            _conv(width // squeeze, width, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh every channel by a function of its mean over the whole image."""
+        out: Tensor = x * self.attention(x)
+        return out
+
+
+class _AttentionBlock(nn.Module):
+    def __init__(self, width: int, squeeze: int) -> None:
+        super().__init__()
+        self.rcab = nn.Sequential(
+            _conv(width, width), nn.ReLU(), _conv(width, width), _ChannelAttention(width, squeeze)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape of ``(N, width, h, w)``."""
+        out: Tensor = x + self.rcab(x)
+        return out
+
+
+class _ResidualGroup(nn.Module):
+    def __init__(self, width: int, blocks: int, squeeze: int) -> None:
+        super().__init__()
+        self.residual_group = nn.Sequential(*(_AttentionBlock(width, squeeze) for _ in range(blocks)))
+        self.conv = _conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape of ``(N, width, h, w)``."""
+        out: Tensor = x + self.conv(self.residual_group(x))
+        return out
+
+
+class RCAN(_MeanShifted):
+    """Residual groups with channel attention; its global pooling lets every pixel reach every other.
+
+    Args:
+        num_feat: width.
+        num_group: number of residual groups.
+        num_block: number of blocks in a group.
+        squeeze_factor: width divided by the width inside the attention.
+        upscale: 1, 2, 4 or 8; 1 keeps the size.
+        img_range: what an input in [0, 1] is multiplied by inside.
+
+    Source: Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention Networks", 2018.
+
+    Example:
+        >>> import torch
+        >>> RCAN(num_feat=8, num_group=1, num_block=1, squeeze_factor=4)(torch.rand(2, 3, 6, 5)).shape
+        torch.Size([2, 3, 24, 20])
+    """
+
+    def __init__(
+        self,
+        *,
+        num_feat: int = 64,
+        num_group: int = 10,
+        num_block: int = 16,
+        squeeze_factor: int = 16,
+        upscale: int = 4,
+        img_range: float = 255.0,
+    ) -> None:
+        groups = [_ResidualGroup(num_feat, num_block, squeeze_factor) for _ in range(num_group)]
+        super().__init__(groups, num_feat, upscale, img_range)
+
+
+class SRVGGNetCompact(nn.Module):
+    """A plain chain of convolutions that predicts what to add to its input; without upscaling a DnCNN.
+
+    Args:
+        num_feat: width.
+        num_conv: number of convolutions between the first and the last.
+        upscale: size of the output divided by that of the input.
+
+    Source: Zhang et al., "Beyond a Gaussian Denoiser", 2017; layout of Real-ESRGAN's compact network.
+
+    Example:
+        >>> import torch
+        >>> SRVGGNetCompact(num_feat=8, num_conv=1, upscale=1)(torch.rand(2, 3, 6, 5)).shape
+        torch.Size([2, 3, 6, 5])
+    """
+
+    def __init__(self, *, num_feat: int = 64, num_conv: int = 16, upscale: int = 4) -> None:
+        super().__init__()
+        self.upscale = upscale
+        layers: list[nn.Module] = [_conv(3, num_feat), nn.PReLU(num_feat)]
+        for _ in range(num_conv):
+            layers += [_conv(num_feat, num_feat), nn.PReLU(num_feat)]
+        self.body = nn.Sequential(*layers, _conv(num_feat, 3 * upscale**2))
+
+    def forward(self, img: Tensor) -> Tensor:
+        """Restore ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
+        base = F.interpolate(img, scale_factor=float(self.upscale), mode="nearest") if self.upscale > 1 else img
+        out: Tensor = base + F.pixel_shuffle(self.body(img), self.upscale)
+        return out
