@@ -6,7 +6,7 @@ the correlation over 4,000 references. For false alarms there is a second metric
 the same kind, so that every test has to be silent, or with errors of another kind, scaled until SRCC agrees in the
 limit, so that the tests of SRCC have to be.
 
-    python benchmarks/statistics_coverage.py [--runs 500] [--references 25] [--scenario NAME ...] [--out FILE.csv]
+    python benchmarks/statistics_coverage.py [--runs 500] [--references 25] [--seed 0] [--scenario NAME ...]
 
 The result lies beside this file in ``results/statistics_coverage.csv``.
 """
@@ -190,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--references", type=int, nargs="+", default=[25])
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
@@ -205,13 +206,14 @@ def main() -> None:
         for references in args.references:
             for name in args.scenario:
                 start = time.perf_counter()
-                result = simulate(SCENARIOS[name], references=references, runs=args.runs)
+                result = simulate(SCENARIOS[name], references=references, runs=args.runs, seed=args.seed)
                 margin = 100 * stats.norm.ppf(0.975) * np.sqrt(0.05 * 0.95 / args.runs)
                 line = {
                     "scenario": name,
                     "references": references,
                     "images": references * TYPES * LEVELS,
                     "runs": args.runs,
+                    "seed": args.seed,
                     **{k: f"{v:.4f}" if k.startswith(("true", "width")) else f"{v:.1f}" for k, v in result.items()},
                     "margin": f"{margin:.1f}",
                     "seconds": f"{time.perf_counter() - start:.0f}",

@@ -219,11 +219,11 @@ def test_tied_with_best() -> None:
 
 
 def test_rates_in_a_short_simulation() -> None:
-    """A small version of benchmarks/statistics_coverage.py, whose bounds allow for 100 runs."""
+    """A small version of benchmarks/statistics_coverage.py, with bounds for 40 runs."""
     bench = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "statistics_coverage.py"))
-    result = bench["simulate"](bench["SCENARIOS"]["typical"], references=25, runs=100, draws=300)
-    assert 88 <= result["cover srcc"] <= 100
-    assert 88 <= result["cover plcc"] <= 100
+    result = bench["simulate"](bench["SCENARIOS"]["typical"], references=25, runs=40, draws=200)
+    assert 85 <= result["cover srcc"] <= 100
+    assert 85 <= result["cover plcc"] <= 100
     for name in ("bootstrap srcc", "bootstrap plcc", "residual test"):
-        assert result[f"alarm {name}"] <= 11
-    assert result["alarm meng"] > 15
+        assert result[f"alarm {name}"] <= 15
+    assert result["alarm meng"] > 20
