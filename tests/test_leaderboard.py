@@ -75,6 +75,16 @@ def test_intervals_and_ties(frame):
     assert "srcc_ci" not in rank(frame, draws=0)
 
 
+def test_pairs_are_matched_by_name_not_by_place(frame):
+    frame["ref"], frame["dist"] = "r", frame["label"].map(lambda v: f"{v}.png")
+    table = rank(frame, draws=50).drop(columns="seconds")
+    shuffled = pd.concat([part.sample(frac=1, random_state=3) for _, part in frame.groupby("metric", sort=False)])
+    again = rank(shuffled, draws=50).drop(columns="seconds").set_index("metric").loc[table["metric"]]
+    assert again["srcc"].tolist()[:-1] == pytest.approx(table["srcc"].tolist()[:-1])
+    assert again["best_group"].tolist() == table["best_group"].tolist()
+    assert set(rank(pd.concat([frame, frame]), draws=0)["n"]) == {24}
+
+
 def test_a_metric_that_failed_everywhere_has_a_line(frame):
     frame.loc[frame["metric"] == "weak", "score"] = np.nan
     table = rank(frame).set_index("metric")

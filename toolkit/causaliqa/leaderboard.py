@@ -70,17 +70,22 @@ def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: 
     """Rank all metrics on the same images."""
     import pandas as pd
 
-    part = part.assign(_k=part.groupby("metric", sort=False).cumcount())
-    scores = part.assign(score=pd.to_numeric(part["score"])).pivot_table(
-        index="_k", columns="metric", values="score", dropna=False, sort=False
-    )
     metrics = list(dict.fromkeys(part["metric"]))
     first = dict(iter(part.groupby("metric", sort=False)))
-    images = first[metrics[0]]
+    # Pairs are matched by their names where there are any; by their place only among those of the same name.
+    named = [c for c in ("ref", "dist") if c in part.columns] if "dist" in part.columns else []
+    part = part.assign(_place=part.groupby(["metric", *named], sort=False).cumcount())
+    keys = [*named, "_place"]
+    images = part.drop_duplicates(keys).set_index(keys)
     labels = images["label"].to_numpy(dtype=float)
     label_lower_better = bool(images["label_lower_better"].iloc[0])
     lower_better = {m: bool(first[m]["lower_better"].iloc[0]) for m in metrics}
-    values = {m: scores[m].to_numpy(dtype=float) if m in scores else np.full(len(labels), np.nan) for m in metrics}
+    scores = part.assign(score=pd.to_numeric(part["score"]))
+    values = {
+        m: scores[scores["metric"] == m].set_index(keys)["score"].reindex(images.index).to_numpy(dtype=float)
+        for m in metrics
+    }
+    images = images.reset_index()
     summaries = {
         m: summarise(values[m], labels, lower_better=lower_better[m], label_lower_better=label_lower_better)
         for m in metrics
