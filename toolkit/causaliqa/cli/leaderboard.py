@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _publish
 from causaliqa.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from causaliqa.specs import PairDataset
 
 __all__ = ["add", "run"]
-
-FORMATS = ("plain", "github", "csv", "json", "latex")
 
 
 def add(commands: Any) -> None:
@@ -34,8 +32,11 @@ def add(commands: Any) -> None:
     command.add_argument("--metric", action="append", default=[], metavar="M", help="NAME[:key=value,...]; repeatable")
     command.add_argument("--preset", metavar="NAME", help="list of metrics from registry.yaml")
     command.add_argument("--by", choices=("type", "level", "split"), help="break down by a column of the manifest")
-    command.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
+    command.add_argument("--format", choices=_publish.FORMATS, default="plain", help="how to print the table")
     command.add_argument("--out", metavar="FILE", type=Path, help="write the table there instead of printing it")
+    command.add_argument(
+        "--figure", metavar="FILE.png|pdf|svg", type=Path, help="draw scores against labels with the fitted curves"
+    )
     command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
     command.add_argument(
         "--store", metavar="FILE", type=Path, help="keep every score there; a run that was stopped goes on from it"
@@ -52,12 +53,16 @@ def run(args: argparse.Namespace) -> int:
     names = _common.catalog(args)
     requests = _requests(args, names)
     datasets = [_dataset(names, item, args.limit) for item in args.data]
+    loaders = [names.get("datasets", item.partition("=")[0]) for item in args.data if not Path(item).exists()]
     if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
         raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")
     if args.by and not any(getattr(pair, args.by) for d in datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
 
-    from causaliqa.leaderboard import rank, render, wrong_directions
+    _publish.check_picture("--figure", args.figure)
+
+    from causaliqa.leaderboard import rank, wrong_directions
+    from causaliqa.report.table import rows_csv
     from causaliqa.scoring import evaluate
     from causaliqa.store import ScoreStore
 
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     ):
         frame = evaluate(metrics, datasets, device=device, strict=args.strict, store=store, progress=bar.update)
     if args.rows is not None:
-        _common.write_or_print(frame.to_csv(index=False).rstrip("\n"), args.rows)
+        _common.write_or_print(rows_csv(frame), args.rows)
     table = rank(frame, by=args.by)
     settings = {
         "data": args.data,
@@ -83,8 +88,15 @@ def run(args: argparse.Namespace) -> int:
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
     }
-    _common.write_or_print(render(table, args.format, settings=settings, versions=_common.versions()), args.out)
-    return _complain(frame, wrong_directions(rank(frame) if args.by else table))
+    overall = rank(frame) if args.by else table
+    asked = {labels[r]: r for r in requests}
+    facts = _publish.provenance(names, metrics, asked, frame, settings=settings, seed=args.seed, datasets=loaders)
+    _publish.write(frame, overall if args.format == "html" else table, facts, args.format, args.out)
+    if args.figure is not None:
+        from causaliqa.report.scatter import scatter_panels
+
+        scatter_panels(frame, args.figure, table=overall)
+    return _complain(frame, wrong_directions(overall))
 
 
 def _requests(args: argparse.Namespace, names: Catalog) -> list[str]:
