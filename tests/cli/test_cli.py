@@ -145,14 +145,10 @@ def test_leaderboard_on_a_manifest(run, manifest, tmp_path):
 
 
 def test_tables_do_not_show_the_path_of_weights():
-    from causaliqa.cli.leaderboard import _labels
+    from causaliqa.cli._rows import labels_of
 
-    assert list(_labels(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"]).values()) == [
-        "a",
-        "a:terms=md",
-        "psnr",
-    ]
-    assert list(_labels(["a:weights=/x.pth", "a:weights=/y.pth"]).values()) == ["a:weights=/x.pth", "a:weights=/y.pth"]
+    assert list(labels_of(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"])) == ["a", "a:terms=md", "psnr"]
+    assert list(labels_of(["a:weights=/x.pth", "a:weights=/y.pth"])) == ["a:weights=/x.pth", "a:weights=/y.pth"]
 
 
 def test_leaderboard_writes_files_and_breaks_down(run, manifest, tmp_path):

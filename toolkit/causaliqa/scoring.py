@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.errors import CausaliqaError, InputError
 from causaliqa.images import load_image
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from causaliqa.store import ScoreStore
 
-__all__ = ["evaluate", "frame_of", "given_rows", "score_dataset", "score_pair"]
+    Image = Callable[[], Tensor | CausaliqaError]
+
+__all__ = ["evaluate", "frame_of", "given_rows", "score_dataset", "score_pair", "shard"]
+
+
+T = TypeVar("T")
 
 
 def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
@@ -73,10 +78,17 @@ def score_dataset(
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
     hashed = lru_cache(maxsize=2)(sha256)
     with ThreadPoolExecutor(1) as reader:
-        ahead = _read_ahead(reader, [dataset.pairs[k].dist for k in order], device)
-        for k, image in zip(order, ahead, strict=True):
+
+        def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
+            """Pairs with their keys, and their images, decoded only where a score is missing."""
+            for k in order:
+                keys = _keys(metrics, dataset.name, dataset.pairs[k], hashed) if store is not None else {}
+                complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
+                load = partial(_load, dataset.pairs[k].dist, device)
+                yield k, keys, load if complete else reader.submit(load).result
+
+        for k, keys, image in _one_ahead(prepared()):
             pair = dataset.pairs[k]
-            keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
             known = store.get(keys.values()) if store is not None else {}
             rows[k] = []
             for name, metric in metrics.items():
@@ -95,13 +107,14 @@ def score_dataset(
                 done += 1
 
 
-def _read_ahead(reader: ThreadPoolExecutor, paths: list[Path], device: str) -> Iterator[Future[Any]]:
-    """Yield the images one by one while the next one is being decoded."""
-    following = None
-    for k, path in enumerate(paths):
-        current = following or reader.submit(_load, path, device)
-        following = reader.submit(_load, paths[k + 1], device) if k + 1 < len(paths) else None
-        yield current
+def _one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Fetch an item before the one in front of it is worked on: its image is decoded meanwhile."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def _keys(
@@ -130,14 +143,14 @@ def _compute(
     name: str,
     metric: Metric,
     pair: Pair,
-    image: Future[Any],
+    image: Image,
     reference: Callable[[Path | None], Tensor | CausaliqaError],
     strict: bool,
 ) -> dict[str, Any]:
     start = time.perf_counter()
     score, error = None, ""
     try:
-        ref, img = reference(pair.ref), image.result()
+        ref, img = reference(pair.ref), image()
         if isinstance(ref, CausaliqaError):
             raise ref
         if isinstance(img, CausaliqaError):
@@ -200,6 +213,19 @@ def given_rows(
 
 def _size(img: Tensor) -> str:
     return f"{img.shape[-2]} x {img.shape[-1]}"
+
+
+def shard(dataset: PairDataset, number: int, count: int) -> PairDataset:
+    """Return the share ``number`` (from 1) of ``count``: every reference's pairs stay together.
+
+    >>> pairs = tuple(Pair(ref=Path(ref), dist=Path(f"{k}.png"), label=1.0) for k, ref in enumerate("abca"))
+    >>> data = PairDataset(name="d", pairs=pairs, label="mos", label_lower_better=False)
+    >>> [[pair.dist.name for pair in shard(data, number, 2).pairs] for number in (1, 2)]
+    [['0.png', '2.png', '3.png'], ['1.png']]
+    """
+    refs = sorted({dataset.image_name(pair.ref) for pair in dataset.pairs})
+    mine = set(refs[number - 1 :: count])
+    return replace(dataset, pairs=tuple(pair for pair in dataset.pairs if dataset.image_name(pair.ref) in mine))
 
 
 def evaluate(
