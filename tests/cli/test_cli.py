@@ -12,21 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causaliqa.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*argv):
-        try:
-            code = main([str(a) for a in argv])
-        except SystemExit as stop:
-            code = stop.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
-
 
 def test_score_of_two_files(run, pair_files):
     code, out, _ = run("score", "psnr", *pair_files, "--json", "--device", "cpu")

@@ -143,6 +143,10 @@ def _requests(
                 f"metric {name!r} is a column of {columns[name].path}, too; write --metric {name}:lower_better=true "
                 f"(or false) for its scores, and --scores PREFIX={columns[name].path} to have them beside ours"
             )
+        if "lower_better" in options:
+            raise InputError(
+                f"--metric {request}: no --scores file has a column {name!r}; got {', '.join(columns) or 'no file'}"
+            )
         names.get("metrics", name)
         requests.append(request)
     for column, file in columns.items():
