@@ -150,3 +150,19 @@ def table(rows):
     from causaliqa.leaderboard import rank
 
     return rank(rows, draws=200)
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command line; returns exit code, stdout and stderr."""
+    from causaliqa.cli import main
+
+    def call(*argv):
+        try:
+            code = main([str(a) for a in argv])
+        except SystemExit as stop:
+            code = stop.code
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call

@@ -37,7 +37,7 @@ def test_rows_come_in_manifest_order_whatever_the_order_of_work(manifest):
     dataset = read_manifest(manifest)
     metric = MeanSquare()
     rows = list(score_dataset({"m": metric}, dataset))
-    assert [r.dist for r in rows] == [str(p.dist) for p in dataset.pairs]
+    assert [r.dist for r in rows] == [p.dist.name for p in dataset.pairs]
     assert {r.dist: r.score for r in rows} == plain
     assert len(set(metric.refs)) == 2
     assert metric.refs == sorted(metric.refs, key=metric.refs.index)  # reference by reference

@@ -220,7 +220,7 @@ def test_a_newer_layout_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(InputError, match="got layout 99, expected 1"):
+    with pytest.raises(InputError, match="got layout 99, expected 2"):
         ScoreStore(path)
 
 

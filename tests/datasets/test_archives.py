@@ -19,7 +19,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from causaliqa.datasets import causaliqa_datasets
-from causaliqa.datasets._archive import Tree, _counts, _labels
+from causaliqa.datasets._archive import Tree
+from causaliqa.datasets._load import _counts, _labels
 from causaliqa.errors import ManifestError
 from causaliqa.specs import PairDataset
 
@@ -34,6 +35,7 @@ SIZE = {
     "kadid10k": {"references": 2, "images": 250},
     "pipal": {"references": 2, "images": 14},
     "pipal_val": {"references": 2, "images": 14},
+    "pipal_trainval": {"references": 4, "images": 28},
 }
 """What the small archives hold: every type and level of two references."""
 
@@ -140,6 +142,7 @@ BUILD = {
     "pipal": _pipal("Train", ("Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")),
     "pipal_val": _pipal("Val", ("Val_Dist",)),
 }
+BUILD["pipal_trainval"] = lambda root: (BUILD["pipal"](root), BUILD["pipal_val"](root))
 
 
 @pytest.fixture(params=list(BUILD))
@@ -156,7 +159,7 @@ def _load(name: str, root: Path, **options) -> PairDataset:
 
 def _verify(name: str, root: Path) -> list[str]:
     assert SPECS[name].verify is not None
-    return [line for line in SPECS[name].verify(root, **SIZE[name]) if " in case: " not in line]
+    return [f.message for f in SPECS[name].verify(root, **SIZE[name]) if not f.harmless]
 
 
 def _first(name: str, root: Path) -> Path:
@@ -227,8 +230,9 @@ def test_live_notices_shuffled_references(tmp_path: Path) -> None:
 
 def test_case_differences_are_found_and_told(tmp_path: Path) -> None:
     _tid(24, 5)(tmp_path)
-    (line,) = SPECS["tid2013"].verify(tmp_path, **SIZE["tid2013"])
-    assert re.match(r"50 names differ in case: .*i01_01_1.bmp for I01_01_1.bmp", line)
+    (found,) = SPECS["tid2013"].verify(tmp_path, **SIZE["tid2013"])
+    assert (found.kind, len(found.files), found.harmless) == ("case", 50, True)
+    assert re.match(r"50 names differ in case: .*i01_01_1.bmp for I01_01_1.bmp", found.message)
 
 
 def test_missing_image(archive) -> None:
@@ -263,7 +267,7 @@ def test_wrong_counts(archive) -> None:
     got, expected = SIZE[name]["images"], SPECS[name].images
     with pytest.raises(ManifestError, match=f"name {got} distorted images, expected {expected}"):
         SPECS[name].factory(root)
-    with pytest.raises(ManifestError, match="name 2 references, expected 3"):
+    with pytest.raises(ManifestError, match=f"name {SIZE[name]['references']} references, expected 3"):
         _load(name, root, references=3)
 
 
@@ -272,10 +276,45 @@ def test_a_damaged_image_and_one_of_another_size(archive) -> None:
     pairs = _load(name, root).pairs
     pairs[0].dist.write_bytes(b"BM")
     _image(pairs[1].dist, side=9)
+    pairs[2].dist.write_bytes(b"")
     problems = _verify(name, root)
     assert any("1 image cannot be read" in line and pairs[0].dist.name in line for line in problems)
     assert any("1 image has another size than" in line and pairs[1].dist.name in line for line in problems)
-    assert len(problems) == 2
+    assert any("1 image is empty (0 bytes)" in line and pairs[2].dist.name in line for line in problems)
+    assert len(problems) == 3
+
+
+def test_only_a_deep_look_finds_truncated_images(archive) -> None:
+    name, root = archive
+    path = _first(name, root)
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-60])
+    (found,) = (f for f in SPECS[name].verify(root, **SIZE[name], deep=True) if not f.harmless)
+    assert (found.kind, len(found.files)) == ("unreadable", 1)
+    assert path.name.lower() in found.files[0].lower()
+    assert _verify(name, root) == []
+
+
+def test_labels_alone_are_enough_for_scores_from_elsewhere(archive) -> None:
+    name, root = archive
+    whole = _load(name, root)
+    for pair in whole.pairs:
+        pair.dist.unlink()
+        pair.ref.unlink(missing_ok=True)
+    bare = _load(name, root, labels_only=True)
+    assert [pair.label for pair in bare.pairs] == [pair.label for pair in whole.pairs]
+    assert len({bare.image_name(pair.ref) for pair in bare.pairs}) == SIZE[name]["references"]
+    assert all(bare.image_name(pair.dist)[0] != "/" for pair in bare.pairs)
+    with pytest.raises(ManifestError, match="images are missing"):
+        _load(name, root)
+
+
+def test_both_splits_of_pipal_together(tmp_path: Path) -> None:
+    BUILD["pipal_trainval"](tmp_path)
+    splits = [pair.split for pair in _load("pipal_trainval", tmp_path).pairs]
+    assert (splits.count("train"), splits.count("val")) == (14, 14)
+    assert SPECS["pipal_trainval"].images == SPECS["pipal"].images + SPECS["pipal_val"].images == 24200
 
 
 LABEL_FILE = {
@@ -286,6 +325,7 @@ LABEL_FILE = {
     "kadid10k": "dmos.csv",
     "pipal": "Train_Label/A0001.txt",
     "pipal_val": "Val_Label/A0001.txt",
+    "pipal_trainval": "Val_Label/A0248.txt",
 }
 
 

@@ -94,6 +94,6 @@ def test_it_is_said_when_intervals_are_clustered_by_image(frame, expected):
 def test_lines_are_lines_and_json_is_json():
     facts = MetricFacts(name="evil\nname", lower_better=False, provider="x")
     made = Provenance(versions={"torch": "1"}, metrics=(facts,), settings={"a": "b\nc"}, seed=2, notes=("n\n1",))
-    assert made.brief() == ["torch 1; seed 2; no intervals", "n 1"]
+    assert made.brief() == ["torch 1; seed 2", "n 1"]
     assert all("\n" not in line for line in made.lines())
     assert json.loads(json.dumps(made.as_dict()))["metrics"][0]["provider"] == "x"

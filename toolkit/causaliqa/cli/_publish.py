@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causaliqa.catalog import Catalog
-    from causaliqa.plugins import Record
+    from causaliqa.errors import CausaliqaError
     from causaliqa.report.provenance import Provenance
     from causaliqa.specs import Metric
 
@@ -37,38 +37,52 @@ def check_picture(option: str, path: Path | None) -> None:
 
 def provenance(
     names: Catalog,
-    metrics: Mapping[str, Metric],
     requests: Mapping[str, str],
-    frame: pd.DataFrame,
+    built: Mapping[str, Metric | CausaliqaError],
+    table: pd.DataFrame,
     *,
     settings: Mapping[str, Any],
     seed: int,
-    datasets: list[Record] | None = None,
+    given: Mapping[str, bool] | None = None,
+    data: Sequence[str] = (),
 ) -> Provenance:
-    """Return where a leaderboard of metrics that were built here comes from.
+    """Return where a leaderboard comes from.
 
     Args:
         names: the catalogue.
-        metrics: metrics by the name that the table shows.
         requests: what was asked for, by the name that the table shows.
-        frame: rows.
-        settings: what the run was asked for.
+        built: metrics by the same names, or why there is none.
+        table: the leaderboard.
+        settings: what the run was asked for, for the reader.
         seed: seed of the metrics.
-        datasets: records of data sets that took part.
+        given: metrics whose scores come from elsewhere, and whether a lower one is better.
+        data: data sets as they were asked for; ``NAME=ROOT`` may be a plugin's.
     """
     from causaliqa.catalog import parse_request
     from causaliqa.leaderboard import DRAWS
-    from causaliqa.report.provenance import PYIQA_NOTE, Provenance, cluster_notes, metric_facts, plugin_versions
+    from causaliqa.report.provenance import (
+        PYIQA_NOTE,
+        MetricFacts,
+        Provenance,
+        cluster_notes,
+        metric_facts,
+        plugin_versions,
+    )
 
     records = {label: names.get("metrics", parse_request(request)[0]) for label, request in requests.items()}
+    loaders = [names.records("datasets").get(item.partition("=")[0]) for item in data if not Path(item).exists()]
+    elsewhere = [
+        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
+        for name, lower_better in (given or {}).items()
+    ]
     return Provenance(
         versions=_common.versions(),
-        plugins=plugin_versions([*records.values(), *(datasets or [])]),
-        metrics=tuple(metric_facts(label, metrics[label], record) for label, record in records.items()),
+        plugins=plugin_versions([*records.values(), *filter(None, loaders)]),
+        metrics=(*(metric_facts(label, built[label], record) for label, record in records.items()), *elsewhere),
         settings=settings,
         seed=seed,
         draws=DRAWS,
-        notes=(PYIQA_NOTE, *cluster_notes(frame)),
+        notes=(PYIQA_NOTE, *cluster_notes(table)),
     )
 
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         frame = evaluate(metrics, dataset, device=device, progress=bar.update)
     table = rank(frame)
     asked = {request: request for request in requests}
-    facts = _publish.provenance(names, metrics, asked, frame, settings={"demo": _NOTE}, seed=0)
+    facts = _publish.provenance(names, asked, metrics, table, settings={"demo": _NOTE}, seed=0)
     _publish.write(frame, table, facts, "plain", None)
     print(f"\n{_NOTE}")
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     heading = "Scores against severity (known order, not human opinion), with the fitted logistic curve"
     written.append(scatter_panels(frame, args.out / "scatter.png", table=table, label="severity", title=heading))
     pair = next(p for p in dataset.pairs if p.type == "jpeg" and p.level == "4")
-    img, ref = load_image(pair.dist), load_image(pair.ref)
+    img, ref = load_image(pair.dist), load_image(pair.ref or pair.dist)
     metric: Any = metrics["causal_effnet_lite0"]
     explanation = metric.explain(img.to(device), ref.to(device))
     title = f"causal_effnet_lite0: {pair.dist.stem}"

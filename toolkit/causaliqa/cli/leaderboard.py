@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from causaliqa.cli import _common, _publish
+from causaliqa.cli import _common, _publish, _rows
 from causaliqa.errors import InputError
-
-if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.specs import PairDataset
 
 __all__ = ["add", "run"]
 
@@ -22,15 +16,7 @@ __all__ = ["add", "run"]
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("leaderboard", help="rank metrics on labelled image pairs")
-    command.add_argument(
-        "--data",
-        action="append",
-        required=True,
-        metavar="MANIFEST.csv|NAME=ROOT",
-        help="csv with ref, dist and mos (high is good) or dmos (low is good), optional type, level, split; repeatable",
-    )
-    command.add_argument("--metric", action="append", default=[], metavar="M", help="NAME[:key=value,...]; repeatable")
-    command.add_argument("--preset", metavar="NAME", help="list of metrics from registry.yaml")
+    _rows.add_arguments(command)
     command.add_argument("--by", choices=("type", "level", "split"), help="break down by a column of the manifest")
     command.add_argument("--format", choices=_publish.FORMATS, default="plain", help="how to print the table")
     command.add_argument("--out", metavar="FILE", type=Path, help="write the table there instead of printing it")
@@ -38,49 +24,35 @@ def add(commands: Any) -> None:
         "--figure", metavar="FILE.png|pdf|svg", type=Path, help="draw scores against labels with the fitted curves"
     )
     command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
-    command.add_argument(
-        "--store", metavar="FILE", type=Path, help="keep every score there; a run that was stopped goes on from it"
-    )
-    command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
-    command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
-    command.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
-    command.add_argument("--strict", action="store_true", help="stop at the first failure")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     names = _common.catalog(args)
-    requests = _requests(args, names)
-    datasets = [_dataset(names, item, args.limit) for item in args.data]
-    loaders = [names.get("datasets", item.partition("=")[0]) for item in args.data if not Path(item).exists()]
-    if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
-        raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")
-    if args.by and not any(getattr(pair, args.by) for d in datasets for pair in d.pairs):
+    plan = _rows.plan(args, names)
+    if args.by and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
-
     _publish.check_picture("--figure", args.figure)
 
     from causaliqa.leaderboard import rank, wrong_directions
     from causaliqa.report.table import rows_csv
-    from causaliqa.scoring import evaluate
-    from causaliqa.store import ScoreStore
 
-    device = _common.choose_device(args.device)
-    labels = _labels(requests)
-    metrics = {labels[r]: _common.build_metric(names, r, device, args.seed)[0] for r in requests}
-    total = len(metrics) * sum(len(d.pairs) for d in datasets)
-    with (
-        ScoreStore(args.store) if args.store else nullcontext() as store,
-        _common.progress_bar(total, "scoring") as bar,
-    ):
-        frame = evaluate(metrics, datasets, device=device, strict=args.strict, store=store, progress=bar.update)
+    device = _common.choose_device(args.device) if plan.requests else "none"
+    built = _rows.build(args, names, plan, device)
+    frame = _rows.collect(args, names, plan, built, device)
     if args.rows is not None:
         _common.write_or_print(rows_csv(frame), args.rows)
-    table = rank(frame, by=args.by)
+    if args.shard:
+        print(f"causaliqa: shard {args.shard}: {len(frame)} scores are in {args.store}", file=sys.stderr)
+        return _complain(frame, [])
+    overall = rank(frame)
+    table = rank(frame, by=args.by) if args.by and args.format != "html" else overall
     settings = {
         "data": args.data,
-        "metrics": {labels[r]: r for r in requests},
+        "metrics": dict(plan.requests),
+        "scores": args.scores,
+        "given": dict(plan.given),
         "by": args.by,
         "seed": args.seed,
         "limit": args.limit,
@@ -88,58 +60,18 @@ def run(args: argparse.Namespace) -> int:
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
     }
-    overall = rank(frame) if args.by else table
-    asked = {labels[r]: r for r in requests}
-    facts = _publish.provenance(names, metrics, asked, frame, settings=settings, seed=args.seed, datasets=loaders)
-    _publish.write(frame, overall if args.format == "html" else table, facts, args.format, args.out)
+    if bare := table.loc[table["clusters"] == "image", "dataset"].unique().tolist():
+        note = "references are unknown, so intervals and ties resample images, which makes them too narrow"
+        print(f"causaliqa: {', '.join(bare)}: {note}", file=sys.stderr)
+    facts = _publish.provenance(
+        names, plan.requests, built, overall, settings=settings, seed=args.seed, given=plan.given, data=args.data
+    )
+    _publish.write(frame, table, facts, args.format, args.out)
     if args.figure is not None:
         from causaliqa.report.scatter import scatter_panels
 
         scatter_panels(frame, args.figure, table=overall)
     return _complain(frame, wrong_directions(overall))
-
-
-def _requests(args: argparse.Namespace, names: Catalog) -> list[str]:
-    """Return the metrics that were asked for, each once, all of them known."""
-    from causaliqa.catalog import parse_request
-
-    wanted = list(args.metric)
-    if args.preset:
-        preset = names.registry.presets.get(args.preset)
-        if preset is None:
-            raise InputError(f"unknown preset {args.preset!r}; expected one of {', '.join(names.registry.presets)}")
-        wanted += preset.metrics
-    if not wanted:
-        raise InputError("no metric was asked for; expected --metric NAME or --preset NAME")
-    for request in wanted:
-        names.get("metrics", parse_request(request)[0])
-    return list(dict.fromkeys(wanted))
-
-
-def _labels(requests: list[str]) -> dict[str, str]:
-    """Return what a table calls each metric: what was asked for, less the path of weights where that is clear."""
-    from causaliqa.catalog import parse_request
-
-    short = {}
-    for request in requests:
-        name, options = parse_request(request)
-        told = ",".join(f"{k}={v}" for k, v in options.items() if k != "weights")
-        short[request] = f"{name}:{told}" if told else name
-    taken = list(short.values())
-    return {request: label if taken.count(label) == 1 else request for request, label in short.items()}
-
-
-def _dataset(names: Catalog, item: str, limit: int | None) -> PairDataset:
-    from causaliqa.datasets.manifest import read_manifest
-
-    name, equals, root = item.partition("=")
-    if equals and not Path(item).exists():
-        dataset: PairDataset = names.create("datasets", name, root=Path(root))
-    else:
-        dataset = read_manifest(Path(item))
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit: got {limit}, expected 1 or more")
-    return replace(dataset, pairs=dataset.pairs[:limit])
 
 
 def _complain(frame: Any, wrong: list[str]) -> int:

@@ -43,6 +43,9 @@ class MetricFacts:
     weights: str = ""
     """``sha256:`` of the weights file, or ``parameters sha256:`` of what the network holds; empty if there is none."""
 
+    seed: int | None = None
+    """Seed of its scores; None if they depend on none, or nobody knows."""
+
     def line(self) -> str:
         """Return everything as one line of text."""
         facts = [
@@ -51,6 +54,7 @@ class MetricFacts:
             f"version {self.version}" if self.version else "",
             f"options {self.options}" if self.options != "{}" else "",
             self.weights or "no weights",
+            f"seed {self.seed}" if self.seed is not None else "",
             "lower is better" if self.lower_better else "higher is better",
         ]
         return one_line(f"{self.name}: {', '.join(filter(None, facts))}")
@@ -74,8 +78,8 @@ class Provenance:
     """What stands behind every metric."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the run was asked for."""
-    seed: int = 0
-    """Seed of the metrics; resamples are always the same ones."""
+    seed: int | None = 0
+    """Seed of the metrics, None if each has its own; resamples are always the same ones."""
     draws: int = 0
     """Resamples behind intervals and ties."""
     notes: tuple[str, ...] = ()
@@ -84,8 +88,9 @@ class Provenance:
     def brief(self) -> list[str]:
         """Return the few lines that fit below a table on a screen."""
         packages = ", ".join(f"{name} {version}" for name, version in {**self.versions, **self.plugins}.items())
-        made = f"seed {self.seed}; {self.draws} bootstrap draws" if self.draws else f"seed {self.seed}; no intervals"
-        return [one_line("; ".join(filter(None, (packages, made)))), *map(one_line, self.notes)]
+        seed = f"seed {self.seed}" if self.seed is not None else ""
+        draws = f"{self.draws} bootstrap draws" if self.draws else ""
+        return [one_line("; ".join(filter(None, (packages, seed, draws)))), *map(one_line, self.notes)]
 
     def lines(self) -> list[str]:
         """Return everything as lines of text."""
@@ -105,19 +110,20 @@ def metric_facts(name: str, metric: Any, record: Record) -> MetricFacts:
 
     Args:
         name: what the table calls it.
-        metric: the object that :func:`causaliqa.create_metric` returned.
+        metric: the object that :func:`causaliqa.create_metric` returned; anything else if it could not be built.
         record: its record in the catalogue.
     """
     spec, key = record.spec, getattr(metric, "key", None)
     key = key if isinstance(key, ScoreKey) else None
     return MetricFacts(
         name=name,
-        lower_better=bool(getattr(metric, "lower_better", False)),
+        lower_better=isinstance(spec, MetricSpec) and spec.lower_better,
         provider=record.provider,
         licence=spec.licence,
         version=spec.version if isinstance(spec, MetricSpec) else "",
         options=key.options if key else "{}",
         weights=f"sha256:{key.weights}" if key and key.weights else _parameters(metric),
+        seed=key.seed if key and isinstance(spec, MetricSpec) and spec.seeded else None,
     )
 
 
