@@ -49,7 +49,7 @@ class Panel:
 
 
 def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None) -> list[Panel]:
-    """Return a panel for every row of a table.
+    """Return a panel for every row of a table that counts any image.
 
     Args:
         frame: rows, as :func:`causaliqa.evaluate` returns them.
@@ -57,7 +57,8 @@ def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None)
         most: draw at most so many points, always the same ones.
     """
     groups: dict[Any, pd.DataFrame] = dict(iter(frame.groupby(["dataset", "metric"], sort=False)))
-    return [_panel(groups[row["dataset"], row["metric"]], row, most) for row in table.to_dict(orient="records")]
+    scored = (row for row in table.to_dict(orient="records") if row["n"])
+    return [_panel(groups[row["dataset"], row["metric"]], row, most) for row in scored]
 
 
 def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Panel:
@@ -66,8 +67,7 @@ def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Pane
     scores = pd.to_numeric(part["score"])
     part = part.assign(score=scores)[np.isfinite(scores.to_numpy(dtype=float))]
     lower_better, label_lower_better = (bool(part[c].any()) for c in ("lower_better", "label_lower_better"))
-    low, high = (float(part["score"].min()), float(part["score"].max())) if len(part) else (0.0, 0.0)
-    line = np.linspace(low, high, 100)
+    line = np.linspace(float(part["score"].min()), float(part["score"].max()), 100)
     fit = Fit(kind=row["fit"]["kind"], params=tuple(row["fit"]["params"]), converged=row["fit"]["converged"])
     drawn = part
     if most is not None and len(part) > most:

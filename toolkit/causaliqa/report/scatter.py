@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.errors import CausaliqaError
 from causaliqa.report._figure import new_figure, save
 from causaliqa.report._panels import Panel, panels
 
@@ -36,8 +37,11 @@ def scatter_panels(
 
     Raises:
         InputError: the file cannot be written, or is none of these kinds.
+        CausaliqaError: no metric has a score.
     """
     made = panels(frame, table)
+    if not made:
+        raise CausaliqaError(f"{path} was not drawn: no metric has a score")
     sets = [list(own) for _, own in groupby(made, key=lambda panel: panel.dataset)]
     columns = min(columns, max(map(len, sets)))
     lines = [own[k : k + columns] for own in sets for k in range(0, len(own), columns)]
