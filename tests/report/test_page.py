@@ -14,7 +14,7 @@ from causaliqa.report.page import MOST_POINTS, board, page
 from causaliqa.report.provenance import MetricFacts, Provenance
 from causaliqa.specs import ROI
 
-VOID = {"meta", "link", "input", "br", "img"}
+VOID = {"meta", "link", "input", "br", "img", "wbr"}
 
 
 class Document(HTMLParser):

@@ -6,6 +6,7 @@ The tables are whole without JavaScript; it adds sorting, filters and the downlo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -94,6 +95,8 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Where a long name of a metric may go on in the next line.
+    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
     assets = files("causaliqa.report") / "assets"
     style, script = (Markup((assets / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     return environment.get_template("page.html").render(

@@ -87,3 +87,4 @@ def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
     axis.set_title(f"{_plain(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
     axis.set_xlabel(arrow, fontsize=7)
     axis.tick_params(labelsize=7)
+    axis.locator_params(nbins=5)

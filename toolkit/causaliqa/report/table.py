@@ -38,7 +38,7 @@ _HEADINGS = {
     "krcc": "KRCC",
     "rmse": "RMSE",
 }
-_TIED = "SRCC best of the data set, or not significantly below it (paired bootstrap, Holm-corrected, 5 %)"
+_TIED = "best SRCC, or not significantly below it"
 
 
 def render(table: pd.DataFrame, how: str, provenance: Provenance) -> str:
@@ -127,6 +127,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
+        if not np.isfinite(value).all():
+            return ""
         return "-".join(f"{v:.3f}" for v in value) if value[0] >= 0 else f"{value[0]:.3f} to {value[1]:.3f}"
     if isinstance(value, bool | np.bool_):
         return "tied" if value else ""
@@ -183,8 +185,7 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     heading = " & ".join(_HEADINGS.get(c, c.capitalize()) for c in shown)
     note = []
     if "best_group" in table and table["best_group"].any():
-        text = latex(_TIED).replace("5 ", "5\\,")
-        note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {text}}} \\"]
+        note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -201,7 +202,11 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
 
 
 def _latex_facts(provenance: Provenance) -> Sequence[str]:
-    return ["needs \\usepackage{booktabs}; bold: best, underlined: second best, of a data set", *provenance.lines()]
+    return [
+        "needs \\usepackage{booktabs}; bold: best, underlined: second best of a data set",
+        "dagger: paired bootstrap of SRCC by reference, Holm-corrected, 5 %",
+        *provenance.lines(),
+    ]
 
 
 def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
