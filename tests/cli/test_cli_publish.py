@@ -122,3 +122,17 @@ def test_report_says_when_a_direction_is_wrong(run, scored, tmp_path):
     assert code == 1
     assert "contradicts the declared direction" in err
     assert "wrong direction" in (tmp_path / "x.html").read_text()
+
+
+def test_scores_from_elsewhere_and_unknown_references_are_told(run, tmp_path):
+    (tmp_path / "set.csv").write_text("dist,mos\n" + "".join(f"{k}.png,{k}\n" for k in range(12)))
+    (tmp_path / "scores.csv").write_text("dist,theirs\n" + "".join(f"{k}.png,{k * k}\n" for k in range(12)))
+    line = ["leaderboard", "--data", tmp_path / "set.csv", "--scores", tmp_path / "scores.csv"]
+    line += ["--metric", "theirs:lower_better=false"]
+    code, out, _ = run(*line, "--format", "json")
+    document = json.loads(out)
+    assert code == 0
+    (fact,) = document["metrics"]
+    assert (fact["name"], fact["provider"], fact["lower_better"]) == ("theirs", "scores from elsewhere", False)
+    for how in ("plain", "github", "latex", "html"):
+        assert "clustered by image" in run(*line, "--format", how)[1]

@@ -1,5 +1,7 @@
 """Rows that were written earlier."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -111,22 +113,25 @@ def test_stores_and_other_files(tmp_path):
 
 
 def test_the_same_metric_of_two_files_stays_apart(rows):
-    first = Source(name="a.csv", rows=rows, metrics=())
-    second = Source(name="b.csv", rows=rows[rows["metric"] == "good"], metrics=())
+    first = Source(path=Path("x/a.csv"), rows=rows, metrics=())
+    second = Source(path=Path("x/b.csv"), rows=rows[rows["metric"] == "good"], metrics=())
     frame, _ = join([first, second])
     assert {"good [a.csv]", "good [b.csv]", "=weak"} <= set(frame["metric"])
     assert "good" not in set(frame["metric"])
     assert len(frame) == len(rows) + len(second.rows)
+    # Files of one name are told apart by their folders.
+    other = Source(path=Path("y/a.csv"), rows=rows, metrics=())
+    assert {"good [x/a.csv]", "good [y/a.csv]"} <= set(join([first, other])[0]["metric"])
     # On different data sets it is one metric.
-    halves = [Source(name=n, rows=rows[rows["dataset"] == n], metrics=()) for n in ("first", "second")]
+    halves = [Source(path=Path(n), rows=rows[rows["dataset"] == n], metrics=()) for n in ("first", "second")]
     assert set(join(halves)[0]["metric"]) == set(rows["metric"])
 
 
 def test_labels_of_both_directions_are_refused(rows):
-    other = Source(name="b.csv", rows=rows.assign(label_lower_better=True, metric="m"), metrics=())
+    other = Source(path=Path("x/b.csv"), rows=rows.assign(label_lower_better=True, metric="m"), metrics=())
     with pytest.raises(InputError, match="low-is-good in one file"):
-        join([Source(name="a.csv", rows=rows, metrics=()), other])
+        join([Source(path=Path("x/a.csv"), rows=rows, metrics=()), other])
 
 
 def test_nothing_is_lost_by_joining_one(rows):
-    pd.testing.assert_frame_equal(join([Source(name="a", rows=rows, metrics=())])[0], rows)
+    pd.testing.assert_frame_equal(join([Source(path=Path("a"), rows=rows, metrics=())])[0], rows)

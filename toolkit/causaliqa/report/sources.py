@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ __all__ = ["Source", "is_store", "join", "read_rows", "read_store"]
 _TEXTS = ("dataset", "metric", "ref", "dist", "type", "level", "split", "error")
 _FLAGS = ("label_lower_better", "lower_better")
 _NEEDED = ("dataset", "metric", "label", "score", *_FLAGS)
+_PIECE = 50_000
 _IDENTITY = ("metric_name", "version", "options", "weights", "seed", "protocol")
 
 
@@ -31,8 +33,8 @@ _IDENTITY = ("metric_name", "version", "options", "weights", "seed", "protocol")
 class Source:
     """One file of rows."""
 
-    name: str
-    """What tells it from the others."""
+    path: Path
+    """Where it is."""
     rows: pd.DataFrame
     """As :func:`causaliqa.evaluate` returns them."""
     metrics: tuple[MetricFacts, ...]
@@ -65,9 +67,12 @@ def read_store(path: Path, records: Mapping[str, Record]) -> Source:
     import pandas as pd
 
     with ScoreStore(path, create=False) as store:
-        rows = pd.DataFrame(list(store.rows()))
-    if rows.empty:
+        stored = store.rows()
+        # In pieces: as many dicts as rows would need ten times the memory of the frame.
+        pieces = [pd.DataFrame(piece) for piece in iter(lambda: list(islice(stored, _PIECE)), [])]
+    if not pieces:
         raise InputError(f"store {path}: it holds no scores; expected one that --store has filled")
+    rows = pd.concat(pieces, ignore_index=True)
     kinds: dict[str, list[tuple[Any, ...]]] = {}
     for shown, *rest in rows[["metric", *_IDENTITY]].drop_duplicates().itertuples(index=False):
         kinds.setdefault(shown, []).append(tuple(rest))
@@ -95,7 +100,7 @@ def read_store(path: Path, records: Mapping[str, Record]) -> Source:
                 seed=seed,
             )
         )
-    return Source(name=path.name, rows=rows.drop(columns=list(_IDENTITY)), metrics=tuple(facts))
+    return Source(path=path, rows=rows.drop(columns=list(_IDENTITY)), metrics=tuple(facts))
 
 
 def _labels(shown: str, identities: Sequence[tuple[Any, ...]]) -> list[str]:
@@ -153,7 +158,7 @@ def read_rows(path: Path) -> Source:
         )
         for name, lower_better in zip(first["metric"], first["lower_better"], strict=True)
     )
-    return Source(name=path.name, rows=rows, metrics=facts)
+    return Source(path=path, rows=rows, metrics=facts)
 
 
 def _flags(values: pd.Series[Any], what: str) -> pd.Series[Any]:
@@ -181,11 +186,13 @@ def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ..
     """
     import pandas as pd
 
+    files = [source.path.name for source in sources]
     pairs = [set(zip(s.rows["dataset"], s.rows["metric"], strict=True)) for s in sources]
     frames, facts = [], []
     for own, source in zip(pairs, sources, strict=True):
+        told = source.path.name if files.count(source.path.name) == 1 else source.path
         others = set().union(*(p for p in pairs if p is not own))
-        names = {metric: f"{metric} [{source.name}]" for _, metric in own & others}
+        names = {metric: f"{metric} [{told}]" for _, metric in own & others}
         frames.append(source.rows.assign(metric=source.rows["metric"].map(lambda m, n=names: n.get(m, m))))
         facts += [replace(fact, name=names.get(fact.name, fact.name)) for fact in source.metrics]
     rows = pd.concat(frames, ignore_index=True)
