@@ -181,7 +181,7 @@ def render(table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versio
             fit_converged=[fit["converged"] for fit in table["fit"]],
             fit_params=[" ".join(repr(p) for p in fit["params"]) for fit in table["fit"]],
         )
-        for column in {"srcc_ci", "plcc_ci"} & set(flat.columns):
+        for column in [c for c in ("srcc_ci", "plcc_ci") if c in flat]:
             flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
         return flat.to_csv(index=False).rstrip("\n")
     styles = {"plain": "simple", "github": "github", "latex": "latex_booktabs"}
