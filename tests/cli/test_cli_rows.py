@@ -52,7 +52,29 @@ def test_a_shard_needs_a_store_and_takes_no_scores(run, manifest, tmp_path):
     for more in ((), ("--store", tmp_path / "s.sqlite", "--scores", manifest)):
         code, _, err = run(*line, *more)
         assert code == 2
-        assert "--shard: scores go to --store FILE" in err
+        assert "--shard: its scores go to --store FILE" in err
+
+
+def test_a_share_may_be_empty(run, manifest, tmp_path):
+    store = tmp_path / "s.sqlite"
+    line = ("leaderboard", "--data", manifest, "--metric", "psnr", "--by", "type", "--device", "cpu")
+    code, out, err = run(*line, "--store", store, "--shard", "3/3")
+    assert (code, out) == (0, "")
+    assert f"shard 3/3: 0 scores are in {store}" in err
+    code, out, err = run(*line, "--merge", store)
+    assert code == 0
+    assert f"{store}: 0 scores taken over" in err
+
+
+def test_nothing_to_merge_into(run, manifest, tmp_path):
+    line = ("leaderboard", "--data", manifest, "--scores", manifest, "--metric", "x:lower_better=true")
+    manifest.write_text(manifest.read_text().replace("type", "x").replace("noise", ""))
+    code, _, err = run(*line, "--merge", tmp_path / "s.sqlite")
+    assert code == 2
+    assert "--merge: got no metric" in err
+    code, _, err = run("leaderboard", "--data", manifest, "--metric", "psnr", "--merge", tmp_path / "s.sqlite")
+    assert code == 2
+    assert "there is no such file" in err
 
 
 def test_shares_are_disjoint_complete_and_whole_references(manifest):
