@@ -17,7 +17,19 @@ from causaliqa.errors import CausaliqaError
 
 __all__ = ["main", "parser"]
 
-COMMANDS = ("score", "explain", "leaderboard", "report", "cem", "cem_table", "list", "plugins", "weights", "demo")
+COMMANDS = (
+    "score",
+    "explain",
+    "leaderboard",
+    "report",
+    "cem",
+    "cem_table",
+    "list",
+    "plugins",
+    "weights",
+    "data",
+    "demo",
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -78,9 +78,11 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
         InputError: a name is unknown or ambiguous, a direction is not declared, options contradict each other.
     """
     if args.shard and (args.scores or not args.store):
-        raise InputError("--shard: scores go to --store FILE, --scores to the run that merges them; got neither so")
+        raise InputError("--shard: its scores go to --store FILE; give --scores to the run that merges the shards")
     files = tuple(_score_file(item) for item in args.scores)
     requests, given = _requests(args, names, files)
+    if args.merge and not requests:
+        raise InputError("--merge: got no metric whose scores a store could hold; add --metric NAME as in the shards")
     datasets = [_dataset(names, item, labels_only=not requests) for item in args.data]
     if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
         raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     names = _common.catalog(args)
     plan = _rows.plan(args, names)
-    if args.by and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
+    if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
     _publish.check_picture("--figure", args.figure)
 

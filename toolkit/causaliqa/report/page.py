@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from causaliqa.report.cem_table import Gallery
     from causaliqa.report.provenance import Provenance
 
-__all__ = ["MOST_POINTS", "Board", "board", "page"]
+__all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
 
 MOST_POINTS = 2000
 """Points that a scatter plot draws; of more, always the same ones are drawn, and the plot says so."""
+
+BREAKDOWN_DRAWS = 200
+"""Resamples behind the ties of a breakdown, enough for the standard errors that they rest on: there are many tables."""
 
 _COLOURS = 8
 """More types than colours tell nothing apart; all points then have one."""
@@ -59,7 +62,7 @@ def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
     told = {c: frame[frame[c].map(bool) & frame[c].notna()] for c in BREAKDOWNS if c in frame.columns}
     return Board(
         table=table,
-        breakdowns={c: rank(part, by=c) for c, part in told.items() if part[c].nunique() > 1},
+        breakdowns={c: rank(part, by=c, draws=BREAKDOWN_DRAWS) for c, part in told.items() if part[c].nunique() > 1},
         panels=panels(frame, table, most=MOST_POINTS),
     )
 

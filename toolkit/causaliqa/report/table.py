@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,9 +183,11 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
         before = row["dataset"]
     columns = "".join("l" if c in texts else "r" for c in shown)
     heading = " & ".join(_HEADINGS.get(c, c.capitalize()) for c in shown)
+    facts = ["needs \\usepackage{booktabs}; bold: best, underlined: second best of a data set", *provenance.lines()]
     note = []
     if "best_group" in table and table["best_group"].any():
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
+        facts.insert(1, "dagger: paired bootstrap of SRCC by reference, Holm-corrected, 5 %")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -196,17 +198,9 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
             r"\bottomrule",
             *note,
             r"\end{tabular}",
-            *(f"% {line}" for line in _latex_facts(provenance)),
+            *(f"% {line}" for line in facts),
         ]
     )
-
-
-def _latex_facts(provenance: Provenance) -> Sequence[str]:
-    return [
-        "needs \\usepackage{booktabs}; bold: best, underlined: second best of a data set",
-        "dagger: paired bootstrap of SRCC by reference, Holm-corrected, 5 %",
-        *provenance.lines(),
-    ]
 
 
 def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
