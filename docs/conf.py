@@ -7,8 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import causaliqa
 from generate import write_pages
+
+import causaliqa
 
 write_pages(Path(__file__).parent / "generated")
 
