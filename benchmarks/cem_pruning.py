@@ -1,22 +1,21 @@
-"""Does pruning change a map? The same interventions, pruned and on the whole image, patch by patch.
+"""Does pruning change a causal effect map, and what does it save? DnCNN, sigma 50, 256 x 256.
 
-    python benchmarks/cem_pruning.py net.py:DnCNN IMAGE --checkpoint FILE --task denoise --roi 96,152,32,32
+    python benchmarks/cem_pruning.py --data DATA --patches 120 --interventions 3
 
-Every patch that can reach the region is compared, and as many of the others as asked for, on the mean of a few draws.
+Both ways make the same interventions on the same patches: those that can reach the region, and silent ones around it.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
+from research_networks import DnCNN
 
-from causaliqa import create_degradation, create_restorer, create_sampler
+from causaliqa import create_degradation, create_sampler
 from causaliqa.effects.dependence import whole
 from causaliqa.effects.interventions import Interventions
 from causaliqa.effects.network import Network
@@ -24,74 +23,59 @@ from causaliqa.effects.plan import Round
 from causaliqa.effects.setup import Settings, prepare
 from causaliqa.functional.fidelity import psnr
 from causaliqa.images import load_image
+from causaliqa.restorers.checkpoint import load_checkpoint
 from causaliqa.specs import ROI
 
 RESULTS = Path(__file__).parent / "results" / "cem_pruning.csv"
 
 
-def timed(laboratory, todo):
-    started = time.perf_counter()
-    effects = dict(laboratory.effects(todo, todo.patches))
-    return effects, time.perf_counter() - started
+def timed(laboratory, todo, patches):
+    start = time.perf_counter()
+    found = {p: float(v.mean()) for p, v in laboratory.effects(todo, patches)}
+    return found, time.perf_counter() - start
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("restorer")
-    parser.add_argument("image", type=Path)
-    parser.add_argument("--checkpoint")
-    parser.add_argument("--task", default="denoise")
-    parser.add_argument("--roi", default="96,152,32,32")
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--silent", type=int, default=36, help="patches out of reach that are compared as well")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--data", type=Path, required=True, help="folder with weights/ and cem_images/")
+    parser.add_argument("--patches", type=int, default=120)
+    parser.add_argument("--interventions", type=int, default=3)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    degradation = create_degradation(args.task)
-    network = Network(create_restorer(args.restorer, checkpoint=args.checkpoint, device="cpu"), degradation.scale)
-    settings = Settings(degradation=degradation, sampler=create_sampler("natural"))
-    setup = prepare(network, psnr, load_image(args.image), ROI.parse(args.roi), settings)
-    pruned, scene = setup.laboratory, setup.laboratory.scene
-    full = Interventions(network, scene, psnr, whole(scene.degraded, "everything"))
-    silent = [p for p in scene.grid.outside if p not in pruned.reached]
-    silent = silent[:: max(1, len(silent) // max(1, args.silent))][: args.silent]
-    todo = Round(stage="plain", patches=pruned.reached, draws=range(args.draws))
-    here, seconds_here = timed(pruned, todo)
-    here.update({p: np.zeros(args.draws) for p in silent})
-    there, seconds_there = timed(full, Round(stage="plain", patches=tuple(here), draws=range(args.draws)))
-    off = np.array([abs(here[p].mean() - there[p].mean()) for p in here])
-    single = max(float(np.abs(here[p] - there[p]).max()) for p in here)
-    each_here, each_there = seconds_here / (len(todo.patches) * args.draws), seconds_there / (len(here) * args.draws)
-    patches, reached = len(scene.grid.outside), len(pruned.reached)
-    crop, size = pruned.reach.crop, scene.degraded.shape[1:]
+    model = DnCNN().eval().requires_grad_(False)
+    load_checkpoint(model, args.data / "weights" / "dncnn_color_zhang" / "dncnn_color_sigma50.pth")
+    settings = Settings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
+    image = load_image(args.data / "cem_images" / "demo_1.png")
+    pruned = prepare(Network(model, 1), psnr, image, ROI(96, 152, 32, 32), settings).laboratory
+    scene, reached = pruned.scene, pruned.reached
+    full = Interventions(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
+    silent = [p for p in scene.grid.outside if p not in set(reached)]
+    chosen = (*reached, *silent[:: max(1, len(silent) // max(1, args.patches - len(reached)))])[: args.patches]
+    todo = Round(stage="plain", patches=chosen, draws=range(args.interventions))
+    there, slow = timed(full, todo, chosen)
+    here, fast = timed(pruned, todo, [p for p in chosen if p in set(reached)])
+    differences = np.array([abs(here.get(p, 0.0) - there[p]) for p in chosen])
+    crop, whole_size = pruned.reach.crop, scene.grid.height * scene.grid.width
+    each = (slow / len(there)) / (fast / len(here))
     row = {
-        "restorer": args.restorer,
-        "task": args.task,
-        "image": args.image.name,
-        "patches_compared": len(here),
-        "reached": reached,
-        "of": patches,
-        "crop": f"{crop.width}x{crop.height}",
-        "draws": args.draws,
-        "largest_difference_db": f"{off.max():.2e}",
-        "largest_of_one_draw_db": f"{single:.2e}",
-        "share_of_pixels": f"{crop.width * crop.height / (size[0] * size[1]):.4f}",
-        "saved_in_pixels": f"{patches / reached * size[0] * size[1] / (crop.width * crop.height):.1f}",
-        "ms_pruned": f"{1000 * each_here:.1f}",
-        "ms_full": f"{1000 * each_there:.1f}",
-        "saved_in_time": f"{patches * each_there / (reached * each_here):.1f}",
-        "machine": f"{platform.machine()}, 1 thread, torch {torch.__version__}",
+        "patches": len(chosen),
+        "patches_reached": len(reached),
+        "interventions": args.interventions,
+        "largest_difference_db": f"{differences.max():.2e}",
+        "median_difference_db": f"{np.median(differences):.2e}",
+        "largest_silent_effect_db": f"{max((abs(there[p]) for p in chosen if p not in here), default=0):.2e}",
+        "largest_effect_db": f"{max(map(abs, there.values())):.3f}",
+        "crop": f"{crop.width} x {crop.height}",
+        "pixels_saved": f"{len(scene.grid.outside) / len(reached) * whole_size / (crop.width * crop.height):.0f}",
+        "seconds_full": f"{slow:.1f}",
+        "seconds_pruned": f"{fast:.1f}",
+        "time_saved_on_a_map": f"{each * len(scene.grid.outside) / len(reached):.0f}",
     }
-    old = []
-    if args.out.is_file():
-        with args.out.open(newline="") as file:
-            old = [r for r in csv.DictReader(file) if (r["restorer"], r["image"]) != (row["restorer"], row["image"])]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*old, row])
-    print("\n".join(f"{key:24} {value}" for key, value in row.items()))
+        writer.writerow(row)
+    print("\n".join(f"{key:26} {value}" for key, value in row.items()))
 
 
 if __name__ == "__main__":

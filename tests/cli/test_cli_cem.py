@@ -55,7 +55,7 @@ ROI = ("--roi", "16,24,16,16")
 
 
 @pytest.mark.parametrize(
-    ("restorer", "task"), [("tiny_edsr_x4", "sr"), ("tiny_dncnn_50", "denoise"), ("tiny_dncnn_50", "derain")]
+    ("restorer", "task"), [("tiny_edsr_x4", "sr"), ("tiny_dncnn_50", "denoise"), ("tiny_edsr_rain", "derain")]
 )
 def test_every_task_works_out_of_the_box(run, image, tmp_path, restorer, task):
     code, out, _ = run("cem", restorer, image, "--task", task, *ROI, "--out", tmp_path / "cem", *QUICK)

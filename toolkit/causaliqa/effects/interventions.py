@@ -121,7 +121,7 @@ class Interventions:
                 self._measure(quantise(part), self._truth.expand(len(part), -1, -1, -1)).detach().double().cpu()
                 for part in torch.split(regions, step)
             ]
-        except (ValueError, AssertionError) as error:
+        except (ValueError, AssertionError, RuntimeError) as error:
             raise InputError(f"measure fails on a region of {tuple(self._truth.shape[-2:])}: {error}") from error
         return torch.cat([p.reshape(-1) for p in parts]).numpy()
 

@@ -96,6 +96,9 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
         laboratory = _verified(network, full, measure, reach)
     overhead = network.inferences - before
     network.fit(settings.batch_size, laboratory.reach_input)
+    if network.together > 1:
+        # The region without intervention is restored in the same batches as with one: they round alike.
+        laboratory = Interventions(network, scene, measure, laboratory.reach)
     some = scene.grid.outside[:: settings.patch_size]
     name = getattr(measure, "name", None) or getattr(measure, "__qualname__", type(measure).__name__)
     key = {

@@ -30,7 +30,11 @@ def _tiny(name: str, task: str, scale: int, summary: str, reference: str) -> Res
 def causaliqa_restorers() -> Iterable[RestorerSpec]:
     """The small trained networks, everything in basicsr's registry, and any Python callable."""
     yield _tiny("tiny_edsr_x4", "sr", 4, "small EDSR, x4", "Lim et al. 2017, arXiv:1707.02921")
+    yield _tiny(
+        "tiny_rcan_x4", "sr", 4, "small RCAN, x4, with its global pooling", "Zhang et al. 2018, arXiv:1807.02758"
+    )
     yield _tiny("tiny_dncnn_50", "denoise", 1, "small DnCNN, sigma 50", "Zhang et al. 2017, arXiv:1608.03981")
+    yield _tiny("tiny_edsr_rain", "derain", 1, "small EDSR, medium rain", "Lim et al. 2017, arXiv:1707.02921")
     yield RestorerSpec(
         name="basicsr",
         factory=lazy("causaliqa.restorers.basicsr:build"),
