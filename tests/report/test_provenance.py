@@ -56,7 +56,15 @@ def test_hidden_weights_are_told_by_what_the_network_holds():
     assert said[0] == f"parameters sha256:{digest.hexdigest()}"
 
 
-@pytest.mark.parametrize("metric", [nn.Identity(), object()])
+class Empty(nn.Module):
+    """As pyiqa wraps a metric without weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.dummy_param = nn.Parameter(torch.empty(0))
+
+
+@pytest.mark.parametrize("metric", [nn.Identity(), object(), Empty()])
 def test_a_metric_without_weights_says_so(metric):
     facts = metric_facts("m", metric, record())
     assert facts.weights == ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causaliqa.functional.statistics import contradicts
 from causaliqa.leaderboard import rank
 from causaliqa.report import _svg
 from causaliqa.report._panels import Panel, panels
@@ -185,7 +186,7 @@ def _rows(part: pd.DataFrame) -> list[dict[str, Any]]:
             {
                 "metric": row["metric"],
                 "tied": bool(row.get("best_group", False)),
-                "wrong": not row["direction_ok"],
+                "wrong": contradicts(row["srcc"], row["n"]),
                 "loose": not row["fit"]["converged"],
                 "statistics": {c: _value(c, row[c], styles[c][k]) for c in _STATISTICS},
                 "intervals": {c: _interval(row.get(f"{c}_ci")) for c in ("srcc", "plcc")},

@@ -129,7 +129,8 @@ def metric_facts(name: str, metric: Any, record: Record) -> MetricFacts:
 
 def _parameters(metric: Any) -> str:
     """Identify a network by what it holds: pyiqa and plugins load weights of their own, from files nobody sees."""
-    if not any(True for _ in getattr(metric, "parameters", tuple)()):
+    # pyiqa gives every metric one empty parameter, also those without weights.
+    if not any(parameter.numel() for parameter in getattr(metric, "parameters", tuple)()):
         return ""
     import torch
 
