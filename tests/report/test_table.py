@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -155,3 +157,18 @@ def test_breakdowns_are_shown(rows):
 def test_unknown_format(table):
     with pytest.raises(InputError, match=r"'xml', expected one of plain, github"):
         render(table, "xml", FACTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [None, "type"])
+def test_latex_compiles(rows, tmp_path, by):
+    pdflatex = shutil.which("pdflatex")
+    if pdflatex is None:
+        pytest.skip("needs pdflatex with booktabs")
+    head = r"\documentclass{article}\usepackage[a3paper,landscape]{geometry}\usepackage{booktabs}\begin{document}"
+    body = render(rank(rows, by=by, draws=100), "latex", FACTS)
+    (tmp_path / "table.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    line = [pdflatex, "-halt-on-error", "-interaction=nonstopmode", "table.tex"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").stat().st_size > 1000
