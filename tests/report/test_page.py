@@ -178,3 +178,11 @@ def test_maps_alone_and_beside_a_leaderboard(rows, table):
     both = page(board(rows, table), Provenance(), gallery=shown)
     assert "Causal effect maps</h2>" in both
     assert 'id="numbers"' in both
+
+
+def test_breakdowns_list_metrics_in_the_order_of_the_ranks(text, table):
+    section = text[text.index('<section data-dataset="first"') : text.index('<section data-dataset="second"')]
+    order = re.findall(r'<tr data-metric="([^"]*)"', section)
+    assert len(order) == 3 * 3
+    assert order[:3] == order[3:6] == order[6:]
+    assert order[0] == table["metric"].iloc[0]

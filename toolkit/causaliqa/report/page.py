@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,7 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         lstrip_blocks=True,
     )
     # Where a long name of a metric may go on in the next line.
+    metrics = list(dict.fromkeys(made.table["metric"])) if made else []
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
     assets = files("causaliqa.report") / "assets"
     style, script = (Markup((assets / name).read_text("utf-8")) for name in ("page.css", "page.js"))
@@ -108,8 +109,8 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         style=style,
         script=script,
         sections=_sections(made) if made else [],
-        overview=_matrix(made.table, "dataset") if made and made.table["dataset"].nunique() > 1 else None,
-        metrics=list(dict.fromkeys(made.table["metric"])) if made else [],
+        overview=_matrix(made.table, "dataset", metrics) if made and made.table["dataset"].nunique() > 1 else None,
+        metrics=metrics,
         size=(_svg.WIDTH, _svg.HEIGHT),
         gallery=gallery,
         provenance=provenance,
@@ -153,7 +154,7 @@ def _sections(made: Board) -> list[dict[str, Any]]:
                 "drawn": any(row["drawn"] for row in rows),
                 "resampled": "srcc_ci" in part,
                 "views": [
-                    _matrix(table[table["dataset"] == name], by)
+                    _matrix(table[table["dataset"] == name], by, part["metric"])
                     for by, table in made.breakdowns.items()
                     if (table["dataset"] == name).any()
                 ],
@@ -203,19 +204,19 @@ def _interval(ci: Any) -> str:
     return f"{ci[0]:.3f} to {ci[1]:.3f}" if isinstance(ci, list) and np.isfinite(ci).all() else ""
 
 
-def _matrix(table: pd.DataFrame, by: str) -> dict[str, Any]:
-    """Return SRCC as metrics x types (or levels, splits, data sets)."""
+def _matrix(table: pd.DataFrame, by: str, metrics: Iterable[str]) -> dict[str, Any]:
+    """Return SRCC as metrics, in the order given, x types (or levels, splits, data sets)."""
     table = table.reset_index(drop=True)
     kinds = list(dict.fromkeys(table[by].astype(str)))
     styles = marks(table, "srcc")
-    cells: dict[str, dict[str, Any]] = {}
+    cells: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
     for k, row in enumerate(table.to_dict(orient="records")):
         told = [f"n = {row['n']}", _interval(row.get("srcc_ci")), "tied with the best" if row.get("best_group") else ""]
         cell = _value("srcc", row["srcc"], styles[k]) | {
             "tied": bool(row.get("best_group", False)),
             "told": ", ".join(filter(None, told)),
         }
-        cells.setdefault(row["metric"], {})[str(row[by])] = cell
+        cells[row["metric"]][str(row[by])] = cell
     return {"by": by, "kinds": kinds if by == "dataset" else sorted(kinds, key=_natural), "rows": list(cells.items())}
 
 
