@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from causaliqa.datasets._text import read_text
 from causaliqa.errors import ManifestError
 
 __all__ = ["Archive", "Entry", "Tree", "read_lines"]
@@ -110,12 +111,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         ManifestError: the file cannot be read, is no text or holds nothing.
     """
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise ManifestError(f"label file {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise ManifestError(f"label file {path} is no text; expected the authors' own file") from None
+    text = read_text(path, "label file", "the authors' own file")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise ManifestError(f"label file {path} is empty; expected the authors' own file")
     return lines

@@ -7,6 +7,7 @@ import io
 import math
 from pathlib import Path
 
+from causaliqa.datasets._text import read_text
 from causaliqa.errors import ManifestError
 from causaliqa.specs import Pair, PairDataset
 
@@ -28,12 +29,7 @@ def read_manifest(path: Path, *, labels_only: bool = False) -> PairDataset:
     Raises:
         ManifestError: the file cannot be read, is empty, lacks a column, or a line is malformed; names the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"manifest {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise ManifestError(f"manifest {path} is no UTF-8 text; expected a CSV file") from None
+    text = read_text(path, "manifest", "a CSV file")
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = [c.strip().lower() for c in reader.fieldnames or []]
     reader.fieldnames = columns

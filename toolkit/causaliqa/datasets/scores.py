@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from causaliqa.datasets._text import read_text
 from causaliqa.errors import ManifestError
 from causaliqa.specs import PairDataset
 
@@ -53,12 +54,7 @@ def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
     Raises:
         ManifestError: the file cannot be read, has no score, or cells are no numbers; counts them and names the first.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"scores {path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise ManifestError(f"scores {path} is no UTF-8 text; expected a CSV file") from None
+    text = read_text(path, "scores", "a CSV file")
     try:
         header, *lines = [line for line in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) if line]
     except (ValueError, csv.Error):
@@ -77,13 +73,12 @@ def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
             f"scores {path}: got {len(lines)} lines, {wrong} of them with another number of fields than the header"
         )
     cells = {column: [line[k].strip() for line in lines] for k, column in enumerate(columns)}
+    names = tuple(f"{prefix}_{metric}" if prefix else metric for metric in metrics)
     return ScoreFile(
         path=path,
-        metrics=tuple(f"{prefix}_{metric}" if prefix else metric for metric in metrics),
+        metrics=names,
         images=tuple(zip(cells.get("dataset", [""] * len(lines)), cells["dist"], strict=True)),
-        scores=dict(
-            zip((f"{prefix}_{m}" if prefix else m for m in metrics), _numbers(path, metrics, cells), strict=True)
-        ),
+        scores=dict(zip(names, _numbers(path, metrics, cells), strict=True)),
     )
 
 
