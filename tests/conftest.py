@@ -96,3 +96,19 @@ def tiny():
         return BackboneSpec(**{**facts, **changes})
 
     return net, spec
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command line; returns exit code, stdout and stderr."""
+    from causaliqa.cli import main
+
+    def call(*argv):
+        try:
+            code = main([str(a) for a in argv])
+        except SystemExit as stop:
+            code = stop.code
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
