@@ -101,7 +101,7 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
     """
     bound = _bound(made) if bound is None else bound
     height, width = made.image.shape[:2]
-    lines = textwrap.wrap(title, 56)
+    lines = textwrap.wrap(title, 48)
     figure = new_figure(5.2, 0.45 + 0.2 * len(lines) + 4.4 * height / width)
     left, right = figure.subplots(1, 2, width_ratios=[24, 1])
     paint(left, made, bound=bound)
