@@ -24,6 +24,7 @@ COMMANDS = (
     "report",
     "cem",
     "cem_table",
+    "lam",
     "list",
     "plugins",
     "weights",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _restoring
 from causaliqa.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,21 +22,13 @@ __all__ = ["add", "run"]
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("cem", help="causal effect map: which input patches help or mislead a restorer")
-    command.add_argument(
-        "restorer", metavar="RESTORER", help="NAME[:key=value,...], basicsr:ARCH, path/to/file.py:factory"
-    )
-    command.add_argument("image", metavar="IMAGE", type=Path, help="ground truth; the degradation makes the input")
-    command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
+    _restoring.add_arguments(command)
     command.add_argument(
         "--roi", metavar="X,Y,W,H", action="append", required=True, help="in output pixels; may be repeated"
     )
     command.add_argument("--out", metavar="DIR", type=Path, help="folder for the map and its pictures")
-    command.add_argument("--scale", type=int, help="enlargement for sr (default: the restorer's own, else 4)")
-    command.add_argument("--checkpoint", metavar="FILE", type=Path, help=".pth or .safetensors of the restorer")
-    command.add_argument("--arch-options", metavar="KEY=VALUE,...", default="", help="arguments of the architecture")
     command.add_argument("--sampler", default="natural", metavar="S", help="NAME[:key=value,...] (default: natural)")
     command.add_argument("--library", metavar="DIR|FILE.npz", type=Path, help="natural images of the sampler")
-    command.add_argument("--degradation", metavar="D", help="NAME[:key=value,...] (default: that of the task)")
     command.add_argument("--patch-size", type=int, default=8, help="side in output pixels (default: 8)")
     command.add_argument("--strategy", default="coarse-to-fine", help="plain or coarse-to-fine (default)")
     command.add_argument("--coarse", type=int, default=3, help="interventions on every patch (default: 3)")
@@ -46,9 +37,7 @@ def add(commands: Any) -> None:
     command.add_argument("--tolerance", type=float, default=0.01, help="effects below count as none (default: 0.01)")
     command.add_argument("--measure", default="psnr", help="psnr, or any metric by name (default: psnr)")
     command.add_argument("--bound", type=float, help="effect at which colours are full (default: the map's largest)")
-    command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
     command.add_argument("--batch-size", default="auto", help="images at once, or auto (default)")
-    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     command.add_argument("--no-prune", action="store_true", help="run every patch on the whole image")
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     command.add_argument("--resume", action="store_true", help="go on where an interrupted run in DIR was")
@@ -65,19 +54,20 @@ def run(args: argparse.Namespace) -> int:
     if not args.batch_size.isdecimal() and args.batch_size != "auto":
         raise InputError(f"--batch-size: got {args.batch_size!r}, expected auto or a whole number")
     names = _common.catalog(args)
-    restorer_name, degradation_name = _check_names(names, args)
+    from causaliqa.catalog import parse_request
+
+    # Look every name up before torch is loaded: a typing error should not wait for it.
+    _restoring.check_names(names, args)
+    names.get("samplers", parse_request(args.sampler)[0])
+    if args.measure != "psnr":
+        names.get("metrics", parse_request(args.measure)[0])
     from causaliqa.effects.cem import CausalEffectMap
     from causaliqa.images import load_image
 
     image = load_image(args.image)
     device = _common.choose_device(args.device)
-    options = _options(names, args, degradation_name)
-    restorer = names.create_restorer(
-        restorer_name[0],
-        checkpoint=args.checkpoint,
-        device=device,
-        **{**restorer_name[1], **_parsed(f"x:{args.arch_options}")},
-    )
+    options = _options(names, args)
+    restorer = _restoring.restorer(names, args, device)
     measure: Any = "psnr"
     if args.measure != "psnr":
         measure, _ = _common.build_metric(names, args.measure, "cpu", args.seed)
@@ -99,46 +89,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    from causaliqa.catalog import parse_request
-
-    return parse_request(text)[1]
-
-
-def _check_names(names: Catalog, args: argparse.Namespace) -> tuple[tuple[str, dict[str, Any]], str]:
-    """Look every name up before torch is loaded: a typing error should not wait for it."""
-    from causaliqa.catalog import parse_request
-
-    name, options = parse_request(args.restorer)
-    record, part = names.find_restorer(name)
-    names.get("samplers", parse_request(args.sampler)[0])
-    wanted = args.degradation or args.task
-    names.get("degradations", parse_request(wanted)[0])
-    if args.measure != "psnr":
-        names.get("metrics", parse_request(args.measure)[0])
-    tasks = getattr(record.spec, "tasks", ())
-    if tasks and args.task not in tasks:
-        print(f"causaliqa: {name} was trained for {' and '.join(tasks)}, not for {args.task}", file=sys.stderr)
-    if "arch" in part and args.checkpoint is None:
-        print(f"causaliqa: {name} has random weights; pass --checkpoint FILE", file=sys.stderr)
-    return (name, options), wanted
-
-
-def _options(names: Catalog, args: argparse.Namespace, wanted: str) -> dict[str, Any]:
+def _options(names: Catalog, args: argparse.Namespace) -> dict[str, Any]:
     """Build degradation and sampler, and return the arguments of the map."""
     from causaliqa.catalog import parse_request
 
-    name, degradation = parse_request(wanted)
-    own = getattr(names.find_restorer(parse_request(args.restorer)[0])[0].spec, "scale", 1)
-    if getattr(names.get("degradations", name).spec, "scale", 1) != 1:
-        degradation.setdefault("scale", args.scale or (own if own != 1 else 4))
-    elif args.scale not in (None, 1):
-        raise InputError(f"--scale {args.scale}: degradation {name!r} keeps the size; leave it out")
     sampler_name, sampler = parse_request(args.sampler)
     if args.library is not None:
         sampler["library"] = args.library
     return {
-        "degradation": names.create("degradations", name, **degradation),
+        "degradation": _restoring.degradation(names, args),
         "sampler": names.create("samplers", sampler_name, **sampler),
         "patch_size": args.patch_size,
         "strategy": args.strategy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -100,13 +101,14 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
     """
     bound = _bound(made) if bound is None else bound
     height, width = made.image.shape[:2]
-    figure = new_figure(5.2, (0.65 if title else 0.45) + 4.4 * height / width)
+    lines = textwrap.wrap(title, 48)
+    figure = new_figure(5.2, 0.45 + 0.2 * len(lines) + 4.4 * height / width)
     left, right = figure.subplots(1, 2, width_ratios=[24, 1])
     paint(left, made, bound=bound)
     _colour_bar(right, made, bound=bound)
     summary = made.summary()
     span = f"{summary['min']:+.3f} to {summary['max']:+.3f} dB, region {made.base:.2f} dB"
-    left.set_title(f"{title}\n{span}" if title else span, fontsize=10)
+    left.set_title("\n".join([*lines, span]), fontsize=10)
     return figure
 
 

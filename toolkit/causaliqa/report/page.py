@@ -148,10 +148,10 @@ def _sections(made: Board) -> list[dict[str, Any]]:
                 "dataset": str(name),
                 "n": int((part["n"] + part["n_failed"]).max()),
                 "failed": bool(part["n_failed"].any()),
-                "seconds": "seconds" in part and bool(part["seconds"].notna().any()),
                 "lowest": _lowest(part),
                 "rows": (rows := _rows(part)),
                 "drawn": any(row["drawn"] for row in rows),
+                "seconds": any(row["seconds"] for row in rows),
                 "resampled": "srcc_ci" in part,
                 "views": [
                     _matrix(table[table["dataset"] == name], by, part["metric"])
@@ -194,7 +194,8 @@ def _rows(part: pd.DataFrame) -> list[dict[str, Any]]:
                 "drawn": [f"{v:.2f}" for v in share] if share else None,
                 "n": row["n"],
                 "n_failed": row["n_failed"],
-                "seconds": row.get("seconds"),
+                # Scores from elsewhere took no time that anybody knows.
+                "seconds": row["seconds"] if (row.get("seconds") or 0.0) > 0 else None,
             }
         )
     return rows

@@ -187,7 +187,7 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     note = []
     if "best_group" in table and table["best_group"].any():
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
-        facts.insert(1, "dagger: paired bootstrap of SRCC by reference, Holm-corrected, 5 %")
+        facts.insert(1, "dagger: paired bootstrap of SRCC, Holm-corrected, 5 %")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",

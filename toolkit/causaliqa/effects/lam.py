@@ -1,0 +1,217 @@
+"""Local attribution maps: the gradient method that causal effect maps are compared with.
+
+Source: Gu and Dong, "Interpreting Super-Resolution Networks with Local Attribution Maps", CVPR 2021: integrated
+gradients of a gradient detector on the region of interest, along a path from the blurred input to the input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from causaliqa.effects.grid import Box, Grid
+from causaliqa.errors import InputError
+from causaliqa.specs import ROI, Restorer
+
+__all__ = ["Attribution", "edge_strength", "gini", "local_attribution"]
+
+_EDGE = 1e-12
+"""Below the root, so that flat places have a derivative."""
+
+
+def gini(values: NDArray[np.float64]) -> float:
+    """Return the Gini coefficient of values that are never negative: 0 if all are alike, towards 1 if one has all.
+
+    Example:
+        >>> gini(np.array([1.0, 1.0, 1.0, 1.0])), gini(np.array([0.0, 0.0, 0.0, 1.0]))
+        (0.0, 0.75)
+    """
+    ordered = np.sort(values, axis=None)
+    total, count = float(ordered.sum()), ordered.size
+    if total <= 0:
+        return 0.0
+    return float(2 * (np.arange(1, count + 1) * ordered).sum() / (count * total) - (count + 1) / count)
+
+
+def edge_strength(img: Tensor) -> Tensor:
+    """Sum the gradient magnitude of ``(N, C, H, W)`` by central differences, the outermost pixels left out; ``(N,)``.
+
+    Example:
+        >>> ramp = torch.arange(5.0).expand(1, 1, 5, 5)
+        >>> round(float(edge_strength(ramp)), 3)
+        9.0
+    """
+    across = (img[..., 1:-1, 2:] - img[..., 1:-1, :-2]) / 2
+    down = (img[..., 2:, 1:-1] - img[..., :-2, 1:-1]) / 2
+    return (across.square() + down.square() + _EDGE).sqrt().flatten(1).sum(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """Local attribution map of one region.
+
+    Example:
+        >>> made = Attribution(
+        ...     attribution=np.ones((3, 4, 4)), image=np.zeros((4, 4, 3), np.uint8), roi=ROI(0, 0, 4, 4), change=48.0
+        ... )
+        >>> made.diffusion_index, made.summary()["completeness_error"]
+        (100.0, 0.0)
+    """
+
+    attribution: NDArray[np.float64] = field(repr=False)
+    """What each input value adds to the edges of the region, ``(3, h, w)``; signed."""
+    image: NDArray[np.uint8] = field(repr=False)
+    """The input ``(h, w, 3)``, RGB."""
+    roi: ROI
+    """Region of interest, in output pixels."""
+    change: float
+    """What the detector says of the input, less what it says of the blurred input: what the map should sum to."""
+    scale: int = 1
+    """Side of the output divided by the side of the input."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Settings and seconds."""
+
+    @property
+    def strength(self) -> NDArray[np.float64]:
+        """Absolute attribution of every input pixel, ``(h, w)``."""
+        strength: NDArray[np.float64] = np.abs(self.attribution).sum(axis=0)
+        return strength
+
+    @property
+    def diffusion_index(self) -> float:
+        """How widely the network looks, ``100 (1 - Gini)``: 100 if every pixel counts alike, 0 if a single one does."""
+        return 100 * (1 - gini(self.strength))
+
+    def summary(self) -> dict[str, Any]:
+        """Return diffusion index, Gini coefficient, and how far the map is from summing to :attr:`change`."""
+        off = abs(float(self.attribution.sum()) - self.change)
+        return {
+            "diffusion_index": self.diffusion_index,
+            "gini": gini(self.strength),
+            "change": self.change,
+            "completeness_error": off / abs(self.change) if self.change else off,
+            "roi": [self.roi.x, self.roi.y, self.roi.width, self.roi.height],
+            "scale": self.scale,
+            **self.facts,
+        }
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``lam.npz`` and ``summary.json``; return the folder.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        path = Path(folder)
+        text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path / "lam.npz", attribution=self.attribution, image=self.image)
+            (path / "summary.json").write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        return path
+
+
+def local_attribution(
+    forward_func: Restorer,
+    img: Tensor,
+    roi: ROI | Sequence[int],
+    *,
+    scale: int = 1,
+    steps: int = 50,
+    sigma: float = 1.2,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Attribution:
+    """Say which input pixels the edges in a region of the output come from.
+
+    Args:
+        forward_func: restoration network that passes gradients, ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``.
+        img: degraded input ``(3, h, w)``, RGB in [0, 1].
+        roi: region of interest ``(x, y, width, height)`` in output pixels, at least 3 x 3.
+        scale: s, side of the output divided by the side of the input.
+        steps: points on the path; the gradient is taken in the middle of each step.
+        sigma: width of the blur at the start of the path, in input pixels.
+        device: where it runs; None for where the network's parameters are.
+        progress: called with steps done and all steps.
+
+    Raises:
+        InputError: region, steps or sigma are out of range, or the network returns another size or no gradient.
+
+    Example:
+        >>> img = torch.zeros(3, 16, 16)
+        >>> img[:, :, 8:] = 1
+        >>> made = local_attribution(torch.nn.Identity(), img, (4, 4, 8, 8), steps=20)
+        >>> made.attribution.shape, made.summary()["completeness_error"] < 0.01
+        ((3, 16, 16), True)
+    """
+    if not isinstance(steps, int) or steps < 1:
+        raise InputError(f"steps: got {steps!r}, expected a whole number, 1 or more")
+    if not sigma > 0:
+        raise InputError(f"sigma: got {sigma!r}, expected a number of input pixels above 0")
+    roi = roi if isinstance(roi, ROI) else ROI(*(int(v) for v in roi))
+    if min(roi.width, roi.height) < 3:
+        raise InputError(f"roi {roi} is smaller than 3 x 3; the gradient detector needs neighbours")
+    height, width = (side * scale for side in img.shape[-2:])
+    region = Grid(height=height, width=width, patch_size=scale, roi=roi, scale=scale).region
+    own = next(forward_func.parameters(), None) if isinstance(forward_func, nn.Module) else None
+    where = torch.device(device or (own.device if own is not None else "cpu"))
+    start = time.monotonic()
+    clean = img.detach().float().to(where)[None]
+    path = [_blurred(clean, sigma * (1 - k / (2 * steps))) for k in range(2 * steps + 1)]
+    total = torch.zeros_like(clean, dtype=torch.float64)
+    for k in range(steps):
+        point = path[2 * k + 1].requires_grad_()
+        (slope,) = _gradient(_edges(forward_func, point, region), point)
+        total += slope.double() * (path[2 * k + 2] - path[2 * k]).double()
+        if progress is not None:
+            progress(k + 1, steps)
+    with torch.no_grad():
+        change = float(_edges(forward_func, path[-1], region) - _edges(forward_func, path[0], region))
+    return Attribution(
+        attribution=total[0].cpu().numpy(),
+        image=(clean[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy(),
+        roi=roi,
+        change=change,
+        scale=scale,
+        facts={"steps": steps, "sigma": sigma, "seconds": round(time.monotonic() - start, 3)},
+    )
+
+
+def _blurred(img: Tensor, sigma: float) -> Tensor:
+    """Blur with a Gaussian; nothing happens at the end of the path."""
+    if sigma <= 0:
+        return img.clone()
+    from torchvision.transforms.functional import gaussian_blur
+
+    # Reflection at the border needs an image larger than the kernel reaches.
+    reach = min(4, img.shape[-1] - 1, img.shape[-2] - 1)
+    blurred: Tensor = gaussian_blur(img, [2 * reach + 1] * 2, [sigma] * 2)
+    return blurred
+
+
+def _edges(forward_func: Restorer, img: Tensor, region: Box) -> Tensor:
+    out = forward_func(img)
+    if not isinstance(out, Tensor) or out.dim() != 4 or out.shape[-2] < region.bottom or out.shape[-1] < region.right:
+        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise InputError(f"network returned another size: got {got} for {tuple(img.shape)}; check the scale")
+    return edge_strength(out[..., region.top : region.bottom, region.left : region.right])[0]
+
+
+def _gradient(value: Tensor, point: Tensor) -> tuple[Tensor, ...]:
+    if not value.requires_grad:
+        raise InputError("network passes no gradient; local attribution needs one, causal effect maps do not")
+    slope = torch.autograd.grad(value, point)
+    if not slope[0].isfinite().all():
+        raise InputError("network returned a gradient that is NaN or infinite; expected finite values")
+    return slope
