@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from causaliqa.errors import WeightsError
 from causaliqa.plugins import Record
 from causaliqa.report.provenance import (
     MetricFacts,
@@ -69,6 +70,11 @@ def test_a_metric_without_weights_says_so(metric):
     facts = metric_facts("m", metric, record())
     assert facts.weights == ""
     assert "no weights" in facts.line()
+
+
+def test_a_metric_that_could_not_be_built_says_so():
+    facts = metric_facts("m", WeightsError("no file"), record())
+    assert (facts.weights, facts.lower_better, facts.licence) == ("not built", True, "MIT")
 
 
 def test_odd_kinds_of_numbers_have_a_hash():

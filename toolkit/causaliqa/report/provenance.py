@@ -110,7 +110,7 @@ def metric_facts(name: str, metric: Any, record: Record) -> MetricFacts:
 
     Args:
         name: what the table calls it.
-        metric: the object that :func:`causaliqa.create_metric` returned; anything else if it could not be built.
+        metric: the object that :func:`causaliqa.create_metric` returned, or the error that it could not be built with.
         record: its record in the catalogue.
     """
     spec, key = record.spec, getattr(metric, "key", None)
@@ -129,6 +129,8 @@ def metric_facts(name: str, metric: Any, record: Record) -> MetricFacts:
 
 def _parameters(metric: Any) -> str:
     """Identify a network by what it holds: pyiqa and plugins load weights of their own, from files nobody sees."""
+    if isinstance(metric, Exception):
+        return "not built"
     # pyiqa gives every metric one empty parameter, also those without weights.
     if not any(parameter.numel() for parameter in getattr(metric, "parameters", tuple)()):
         return ""
