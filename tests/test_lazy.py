@@ -32,6 +32,7 @@ def main(*argv: str) -> str:
         main("list", "backbones", "--json"),
         main("plugins"),
         main("weights", "list"),
+        main("data", "list"),
         main("score", "causal_vg", __file__, __file__),
     ],
 )

@@ -120,3 +120,42 @@ def test_every_format_holds_every_metric(frame, how):
 def test_unknown_format(frame):
     with pytest.raises(InputError, match="plain, github"):
         render(rank(frame), "xml", settings={}, versions={})
+
+
+def test_outlier_ratio_where_deviations_are_known(frame):
+    assert "or" not in rank(frame, draws=0)
+    table = rank(frame.assign(label_std=0.001), draws=0).set_index("metric")
+    assert table.loc["good", "or"] == 0
+    assert table.loc["weak", "or"] > 0.5
+    frame["label_std"] = [None] * len(frame)
+    assert "or" not in rank(frame, draws=0)
+    mixed = pd.concat([frame, frame.assign(dataset="e", label_std=9.0)])
+    assert rank(mixed, draws=0).groupby("dataset")["or"].apply(lambda v: v.isna().tolist()).to_dict() == {
+        "d": [True] * 4,
+        "e": [False] * 4,
+    }
+
+
+def test_the_scale_of_the_label_normalises_the_fit(frame):
+    frame = frame[frame["metric"] == "weak"]
+    free = rank(frame, draws=0).loc[0]
+    told = rank(frame.assign(label_low=-5.0, label_high=20.0), draws=0).loc[0]
+    assert told["rmse"] == pytest.approx(free["rmse"], rel=1e-3)
+    assert told["fit"]["params"] != pytest.approx(free["fit"]["params"], rel=1e-2)
+    same = rank(frame.assign(label_low=1.0, label_high=12.0), draws=0).loc[0]
+    assert same["fit"]["params"] == free["fit"]["params"]
+
+
+def test_clusters_say_what_was_resampled(frame):
+    assert set(rank(frame, draws=10)["clusters"]) == {"image"}
+    assert set(rank(frame.assign(ref=""), draws=10)["clusters"]) == {"image"}
+    frame["ref"] = frame["label"].map(lambda v: f"r{v % 6}")
+    assert set(rank(frame, draws=10)["clusters"]) == {"ref"}
+    frame.loc[0, "ref"] = None
+    assert set(rank(frame, draws=10)["clusters"]) == {"image"}
+
+
+def test_by_level(frame):
+    frame["level"] = frame["label"].map(lambda v: str(1 + int(v > 6)))
+    table = rank(frame, by="level", draws=10)
+    assert table.groupby("level", sort=False)["metric"].count().to_dict() == {"1": 4, "2": 4}

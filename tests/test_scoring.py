@@ -1,6 +1,7 @@
 """Scoring: order, failures as rows, references decoded once."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 import causaliqa
 from causaliqa.datasets.manifest import read_manifest
 from causaliqa.errors import CausaliqaError
-from causaliqa.scoring import evaluate, score_dataset
+from causaliqa.scoring import evaluate, frame_of, score_dataset
 
 
 class MeanSquare(nn.Module):
@@ -37,7 +38,7 @@ def test_rows_come_in_manifest_order_whatever_the_order_of_work(manifest):
     dataset = read_manifest(manifest)
     metric = MeanSquare()
     rows = list(score_dataset({"m": metric}, dataset))
-    assert [r.dist for r in rows] == [str(p.dist) for p in dataset.pairs]
+    assert [r.dist for r in rows] == [p.dist.name for p in dataset.pairs]
     assert {r.dist: r.score for r in rows} == plain
     assert len(set(metric.refs)) == 2
     assert metric.refs == sorted(metric.refs, key=metric.refs.index)  # reference by reference
@@ -120,3 +121,47 @@ def test_a_store_needs_metrics_with_a_key(manifest, tmp_path):
 
     with ScoreStore(tmp_path / "s.sqlite") as store, pytest.raises(CausaliqaError, match="has no key"):
         evaluate({"m": MeanSquare()}, read_manifest(manifest), store=store)
+
+
+def test_rows_know_the_data_set_and_the_metric(manifest):
+    dataset = replace(read_manifest(manifest), label_range=(0.0, 5.0))
+    dataset = replace(dataset, pairs=tuple(replace(pair, label_std=0.5) for pair in dataset.pairs))
+    (row, *_) = score_dataset({"m": MeanSquare()}, dataset)
+    assert (row.ref, row.dist) == ("ref0.png", "d0_1.png")
+    assert (row.lower_better, row.label_lower_better, row.label_std) == (True, True, 0.5)
+    assert (row.label_low, row.label_high) == (0.0, 5.0)
+    assert rank_columns(dataset) >= {"or", "clusters"}
+
+
+def rank_columns(dataset):
+    return set(causaliqa.rank(evaluate([MeanSquare()], dataset), draws=10).columns)
+
+
+def test_a_moved_data_set_finds_its_scores_and_keeps_its_names(manifest, tmp_path, monkeypatch):
+    from causaliqa import scoring
+    from causaliqa.catalog import create_metric
+    from causaliqa.store import ScoreStore
+
+    metric = create_metric("causal_effnet_lite0", device="cpu")
+    with ScoreStore(tmp_path / "s.sqlite") as store:
+        before = evaluate({"m": metric}, read_manifest(manifest), store=store)
+        moved = read_manifest(manifest.parent.rename(tmp_path / "moved") / manifest.name)
+        metric.forward = None  # nothing may be computed again, nor may an image be decoded
+        monkeypatch.setattr(scoring, "load_image", None)
+        again = evaluate({"m": metric}, moved, store=store)
+        assert len(list(store.rows())) == len(before) == 8
+    assert again.equals(before)
+
+
+def test_a_pair_without_reference_is_a_failure(manifest):
+    dataset = read_manifest(manifest)
+    bare = replace(dataset, pairs=tuple(replace(pair, ref=None) for pair in dataset.pairs))
+    frame = evaluate([MeanSquare()], bare)
+    assert set(frame["error"]) == {"no reference is known"}
+    assert set(frame["ref"]) == {""}
+
+
+def test_no_rows_have_columns_too():
+    frame = frame_of(())
+    assert {"dataset", "metric", "score", "error"} <= set(frame.columns)
+    assert len(frame) == 0

@@ -215,12 +215,13 @@ def test_another_programs_database_is_refused(path: Path) -> None:
         ScoreStore(path)
 
 
-def test_a_newer_layout_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("layout", [1, 99])
+def test_another_layout_is_refused(path: Path, layout: int) -> None:
     ScoreStore(path).close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 99")
+    db.execute(f"PRAGMA user_version = {layout}")
     db.close()
-    with pytest.raises(InputError, match="got layout 99, expected 1"):
+    with pytest.raises(InputError, match=f"got layout {layout}, expected 2"):
         ScoreStore(path)
 
 
@@ -256,3 +257,32 @@ def test_bad_usage(path: Path, tmp_path: Path) -> None:
 
 def test_options_are_canonical() -> None:
     assert canonical_options({"b": 1, "a": [1, 2]}) == canonical_options({"a": [1, 2], "b": 1}) == '{"a":[1,2],"b":1}'
+
+
+def test_rows_hold_what_statistics_need(path: Path) -> None:
+    facts = {"label_lower_better": True, "label_std": 0.3, "label_low": 0.0, "label_high": 9.0, "lower_better": True}
+    with ScoreStore(path) as store:
+        store.put(key(), row(**facts))
+        (line,) = store.rows()
+    assert {name: line[name] for name in facts} == facts
+    assert line["lower_better"] is True
+
+
+def test_rows_of_other_metrics_versions_options_and_seeds_do_not_mix(path: Path) -> None:
+    changes = [
+        {"metric": "ssim"},
+        {"version": "2"},
+        {"options": '{"a":1}'},
+        {"weights": "abc"},
+        {"seed": 1},
+        {"protocol": "2"},
+    ]
+    with ScoreStore(path) as store:
+        for number in (0, 5):
+            store.put(key(number), row(number, score=1.0))
+            for k, change in enumerate(changes):
+                store.put(key(number, **change), row(number, score=2.0 + k))
+        assert len(list(store.rows())) == 14
+        assert [line["score"] for line in store.rows(like=key())] == [1.0, 1.0]
+        for k, change in enumerate(changes):
+            assert {line["score"] for line in store.rows(like=key(**change))} == {2.0 + k}

@@ -12,21 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causaliqa.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*argv):
-        try:
-            code = main([str(a) for a in argv])
-        except SystemExit as stop:
-            code = stop.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
-
 
 def test_score_of_two_files(run, pair_files):
     code, out, _ = run("score", "psnr", *pair_files, "--json", "--device", "cpu")
@@ -145,14 +130,10 @@ def test_leaderboard_on_a_manifest(run, manifest, tmp_path):
 
 
 def test_tables_do_not_show_the_path_of_weights():
-    from causaliqa.cli.leaderboard import _labels
+    from causaliqa.cli._rows import labels_of
 
-    assert list(_labels(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"]).values()) == [
-        "a",
-        "a:terms=md",
-        "psnr",
-    ]
-    assert list(_labels(["a:weights=/x.pth", "a:weights=/y.pth"]).values()) == ["a:weights=/x.pth", "a:weights=/y.pth"]
+    assert list(labels_of(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"])) == ["a", "a:terms=md", "psnr"]
+    assert list(labels_of(["a:weights=/x.pth", "a:weights=/y.pth"])) == ["a:weights=/x.pth", "a:weights=/y.pth"]
 
 
 def test_leaderboard_writes_files_and_breaks_down(run, manifest, tmp_path):

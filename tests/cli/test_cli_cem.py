@@ -6,26 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causaliqa.cli import main
 from conftest import photo
 
 KEYS = {
     "schema", "restorer", "task", "roi", "patch_size", "strategy", "base", "positive_percent", "negative_percent",
     "none_percent", "min", "max", "inferences", "inferences_plain", "seconds", "seed", "versions",
 }  # fmt: skip
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*argv):
-        try:
-            code = main([str(a) for a in argv])
-        except SystemExit as stop:
-            code = stop.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
 
 
 @pytest.fixture

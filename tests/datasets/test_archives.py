@@ -4,142 +4,28 @@ from __future__ import annotations
 
 import csv
 import importlib
-import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import BUILD, LABEL_FILE, SIZE, csiq, image, kadid, live, pipal, swap, tid
 from PIL import Image
 from scipy.io import savemat
 
 from causaliqa.datasets import causaliqa_datasets
-from causaliqa.datasets._archive import Tree, _counts, _labels
+from causaliqa.datasets._archive import Tree
+from causaliqa.datasets._load import _counts, _labels
 from causaliqa.errors import ManifestError
 from causaliqa.specs import PairDataset
 
 openpyxl = pytest.importorskip("openpyxl")
 
 SPECS = {spec.name: spec for spec in causaliqa_datasets()}
-SIZE = {
-    "live": {"references": 2, "images": 20},
-    "csiq": {"references": 2, "images": 60},
-    "tid2008": {"references": 2, "images": 136},
-    "tid2013": {"references": 2, "images": 240},
-    "kadid10k": {"references": 2, "images": 250},
-    "pipal": {"references": 2, "images": 14},
-    "pipal_val": {"references": 2, "images": 14},
-}
-"""What the small archives hold: every type and level of two references."""
-
-
-def _image(path: Path, side: int = 8) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (side, side)).save(path)
-
-
-def _live(root: Path) -> None:
-    refs, labels, stds, orgs = [], [], [], []
-    for folder in ("jp2k", "jpeg", "wn", "gblur", "fastfading"):
-        lines = []
-        for number, (ref, strength) in enumerate(itertools.product(("bikes.bmp", "Sailing1.bmp"), (0.0, 0.5, 2.0)), 1):
-            _image(root / folder / f"img{number}.bmp")
-            lines.append(f"{ref} img{number}.bmp {strength}")
-            refs.append(ref)
-            orgs.append(strength == 0)
-            labels.append(45.0 * strength)
-            stds.append(strength)
-        (root / folder / "info.txt").write_text("\n".join(reversed(lines)) + "\n")
-    for ref in set(refs):
-        _image(root / "refimgs" / ref.lower())
-    names = np.empty((1, len(refs)), dtype=object)
-    names[0] = refs
-    savemat(root / "refnames_all.mat", {"refnames_all": names})
-    values = {"dmos_new": [labels], "dmos_std": [stds], "orgs": np.array([orgs], np.uint8)}
-    savemat(root / "dmos_realigned.mat", values)
-
-
-def _csiq(root: Path) -> None:
-    folders = {
-        "noise": ("awgn", "AWGN"),
-        "jpeg": ("jpeg", "JPEG"),
-        "jpeg 2000": ("jpeg2000", "jpeg2000"),
-        "fnoise": ("fnoise", "fnoise"),
-        "blur": ("blur", "BLUR"),
-        "contrast": ("contrast", "contrast"),
-    }
-    book = openpyxl.Workbook()
-    book.active.title = "z_crit"
-    sheet = book.create_sheet("all_by_image")
-    for _ in range(3):
-        sheet.append([])
-    sheet.append([None, None, None, "image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"])
-    for ref in (1600, "boston"):
-        _image(root / "src_imgs" / f"{ref}.png")
-        for number, (kind, (folder, name)) in enumerate(folders.items(), 1):
-            for level in range(1, 6):
-                _image(root / "dst_imgs" / folder / f"{ref}.{name}.{level}.png")
-                sheet.append([None, None, None, ref, number, kind, level, 0.1 + 0.01 * level, 0.18 * level])
-    book.save(root / "csiq.DMOS.xlsx")
-
-
-def _tid(types: int, levels: int) -> Callable[[Path], None]:
-    def build(root: Path) -> None:
-        lines, stds = [], []
-        for ref in ("I01", "I25"):
-            # As distributed: capitals in the label file are small letters on disk, and the other way round.
-            _image(root / "reference_images" / (f"{ref}.BMP" if ref == "I01" else "i25.bmp"))
-            for kind, level in itertools.product(range(1, types + 1), range(1, levels + 1)):
-                name = f"{ref}_{kind:02d}_{level}.bmp"
-                _image(root / "distorted_images" / (name.lower() if level == 1 else name))
-                lines.append(f"{7.5 - 1.4 * level + 0.01 * kind:.5f} {name}")
-                stds.append(f"{0.1 + 0.01 * level:.5f}")
-        (root / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
-        (root / "mos_std.txt").write_text("\n".join(stds) + "\n")
-
-    return build
-
-
-def _kadid(root: Path) -> None:
-    lines = ["dist_img,ref_img,dmos,var"]
-    for ref in ("I01", "I81"):
-        _image(root / "images" / f"{ref}.png")
-        for kind, level in itertools.product(range(1, 26), range(1, 6)):
-            name = f"{ref}_{kind:02d}_{level:02d}.png"
-            _image(root / "images" / name)
-            lines.append(f"{name},{ref}.png,{5.3 - 0.8 * level:.2f},{0.1 * level:.3f}")
-    (root / "dmos.csv").write_text("\n".join(lines) + "\n")
-
-
-def _pipal(split: str, folders: tuple[str, ...]) -> Callable[[Path], None]:
-    def build(root: Path) -> None:
-        (root / f"{split}_Label").mkdir(parents=True)
-        for ref in ("A0001", "A0248"):
-            _image(root / f"{split}_Ref" / f"{ref}.bmp")
-            lines = []
-            for number in range(7):
-                name = f"{ref}_{number:02d}_{number:02d}.bmp"
-                _image(root / folders[number % len(folders)] / name)
-                lines.append(f"{name},{1000 + 100 * number:.4f}")
-            (root / f"{split}_Label" / f"{ref}.txt").write_text("\n".join(lines) + "\n")
-
-    return build
-
-
-BUILD = {
-    "live": _live,
-    "csiq": _csiq,
-    "tid2008": _tid(17, 4),
-    "tid2013": _tid(24, 5),
-    "kadid10k": _kadid,
-    "pipal": _pipal("Train", ("Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")),
-    "pipal_val": _pipal("Val", ("Val_Dist",)),
-}
 
 
 @pytest.fixture(params=list(BUILD))
@@ -156,7 +42,7 @@ def _load(name: str, root: Path, **options) -> PairDataset:
 
 def _verify(name: str, root: Path) -> list[str]:
     assert SPECS[name].verify is not None
-    return [line for line in SPECS[name].verify(root, **SIZE[name]) if " in case: " not in line]
+    return [f.message for f in SPECS[name].verify(root, **SIZE[name]) if not f.harmless]
 
 
 def _first(name: str, root: Path) -> Path:
@@ -190,16 +76,16 @@ def test_stronger_distortions_are_worse(archive) -> None:
 
 
 def test_another_layout_of_pipal_and_csiq(tmp_path: Path) -> None:
-    _pipal("Train", ("Train_Dist",))(tmp_path)
+    pipal("Train", ("Train_Dist",))(tmp_path)
     assert len(_load("pipal", tmp_path).pairs) == 14
-    _csiq(tmp_path)
+    csiq(tmp_path)
     for path in list((tmp_path / "dst_imgs").glob("*/*.png")):
         path.rename(tmp_path / "dst_imgs" / path.name)
     assert len(_load("csiq", tmp_path).pairs) == 60
 
 
 def test_live_leaves_out_undistorted_copies_unless_told(tmp_path: Path) -> None:
-    _live(tmp_path)
+    live(tmp_path)
     whole = _load("live", tmp_path, undistorted=True)
     assert len(whole.pairs) == 30
     assert sum(pair.label == 0 for pair in whole.pairs) == 10
@@ -209,7 +95,7 @@ def test_live_leaves_out_undistorted_copies_unless_told(tmp_path: Path) -> None:
 def test_live_without_realigned_labels(tmp_path: Path) -> None:
     from scipy.io import loadmat
 
-    _live(tmp_path)
+    live(tmp_path)
     old = loadmat(tmp_path / "dmos_realigned.mat")
     (tmp_path / "dmos_realigned.mat").unlink()
     savemat(tmp_path / "dmos.mat", {"dmos": old["dmos_new"], "orgs": old["orgs"]})
@@ -217,7 +103,7 @@ def test_live_without_realigned_labels(tmp_path: Path) -> None:
 
 
 def test_live_notices_shuffled_references(tmp_path: Path) -> None:
-    _live(tmp_path)
+    live(tmp_path)
     info = tmp_path / "wn" / "info.txt"
     swap = {"bikes": "Sailing1", "Sailing1": "bikes"}
     info.write_text(re.sub("bikes|Sailing1", lambda match: swap[match[0]], info.read_text()))
@@ -226,9 +112,10 @@ def test_live_notices_shuffled_references(tmp_path: Path) -> None:
 
 
 def test_case_differences_are_found_and_told(tmp_path: Path) -> None:
-    _tid(24, 5)(tmp_path)
-    (line,) = SPECS["tid2013"].verify(tmp_path, **SIZE["tid2013"])
-    assert re.match(r"50 names differ in case: .*i01_01_1.bmp for I01_01_1.bmp", line)
+    tid(24, 5)(tmp_path)
+    (found,) = SPECS["tid2013"].verify(tmp_path, **SIZE["tid2013"])
+    assert (found.kind, len(found.files), found.harmless) == ("case", 50, True)
+    assert re.match(r"50 names differ in case: .*i01_01_1.bmp for I01_01_1.bmp", found.message)
 
 
 def test_missing_image(archive) -> None:
@@ -263,7 +150,7 @@ def test_wrong_counts(archive) -> None:
     got, expected = SIZE[name]["images"], SPECS[name].images
     with pytest.raises(ManifestError, match=f"name {got} distorted images, expected {expected}"):
         SPECS[name].factory(root)
-    with pytest.raises(ManifestError, match="name 2 references, expected 3"):
+    with pytest.raises(ManifestError, match=f"name {SIZE[name]['references']} references, expected 3"):
         _load(name, root, references=3)
 
 
@@ -271,22 +158,46 @@ def test_a_damaged_image_and_one_of_another_size(archive) -> None:
     name, root = archive
     pairs = _load(name, root).pairs
     pairs[0].dist.write_bytes(b"BM")
-    _image(pairs[1].dist, side=9)
+    image(pairs[1].dist, side=9)
+    pairs[2].dist.write_bytes(b"")
     problems = _verify(name, root)
     assert any("1 image cannot be read" in line and pairs[0].dist.name in line for line in problems)
     assert any("1 image has another size than" in line and pairs[1].dist.name in line for line in problems)
-    assert len(problems) == 2
+    assert any("1 image is empty (0 bytes)" in line and pairs[2].dist.name in line for line in problems)
+    assert len(problems) == 3
 
 
-LABEL_FILE = {
-    "live": "dmos_realigned.mat",
-    "csiq": "csiq.DMOS.xlsx",
-    "tid2008": "mos_with_names.txt",
-    "tid2013": "mos_with_names.txt",
-    "kadid10k": "dmos.csv",
-    "pipal": "Train_Label/A0001.txt",
-    "pipal_val": "Val_Label/A0001.txt",
-}
+def test_only_a_deep_look_finds_truncated_images(archive) -> None:
+    name, root = archive
+    path = _first(name, root)
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-60])
+    (found,) = (f for f in SPECS[name].verify(root, **SIZE[name], deep=True) if not f.harmless)
+    assert (found.kind, len(found.files)) == ("unreadable", 1)
+    assert path.name.lower() in found.files[0].lower()
+    assert _verify(name, root) == []
+
+
+def test_labels_alone_are_enough_for_scores_from_elsewhere(archive) -> None:
+    name, root = archive
+    whole = _load(name, root)
+    for pair in whole.pairs:
+        pair.dist.unlink()
+        pair.ref.unlink(missing_ok=True)
+    bare = _load(name, root, labels_only=True)
+    assert [pair.label for pair in bare.pairs] == [pair.label for pair in whole.pairs]
+    assert len({bare.image_name(pair.ref) for pair in bare.pairs}) == SIZE[name]["references"]
+    assert all(bare.image_name(pair.dist)[0] != "/" for pair in bare.pairs)
+    with pytest.raises(ManifestError, match="images are missing"):
+        _load(name, root)
+
+
+def test_both_splits_of_pipal_together(tmp_path: Path) -> None:
+    BUILD["pipal_trainval"](tmp_path)
+    splits = [pair.split for pair in _load("pipal_trainval", tmp_path).pairs]
+    assert (splits.count("train"), splits.count("val")) == (14, 14)
+    assert SPECS["pipal_trainval"].images == SPECS["pipal"].images + SPECS["pipal_val"].images == 24200
 
 
 @pytest.mark.parametrize("content", [b"", bytes(range(256)) * 8, b"\xff\xfe\x00", b"nonsense\n"])
@@ -310,32 +221,9 @@ def test_no_label_file_and_no_folder(archive) -> None:
         _load(name, root / "nowhere")
 
 
-def _swap(name: str, root: Path) -> None:
-    """Exchange the label with the column beside it, as a hurried edit would."""
-    path = root / LABEL_FILE[name]
-    if name == "live":
-        from scipy.io import loadmat
-
-        old = loadmat(path)
-        savemat(path, {"dmos_new": old["dmos_std"], "dmos_std": old["dmos_new"], "orgs": old["orgs"]})
-    elif name == "csiq":
-        book = openpyxl.load_workbook(path)
-        for line in book["all_by_image"].iter_rows(min_row=5):
-            line[7].value, line[8].value = line[8].value, line[7].value
-        book.save(path)
-    elif name == "kadid10k":
-        lines = [line.split(",") for line in path.read_text().split()]
-        path.write_text("\n".join(",".join([a, b, d, c]) for a, b, c, d in lines[1:]) + "\n")
-        path.write_text("dist_img,ref_img,dmos,var\n" + path.read_text())
-    else:
-        mark = "," if "pipal" in name else " "
-        lines = [line.split(mark) for line in path.read_text().splitlines()]
-        path.write_text("\n".join(mark.join(reversed(line)) for line in lines) + "\n")
-
-
 def test_swapped_label_column(archive) -> None:
     name, root = archive
-    _swap(name, root)
+    swap(name, root)
     with pytest.raises(ManifestError, match=r"another column\?|columns swapped"):
         _load(name, root)
 
@@ -354,7 +242,7 @@ def test_a_scale_turned_round(tmp_path: Path, name: str) -> None:
 
 
 def test_a_label_that_is_no_number(tmp_path: Path) -> None:
-    _tid(24, 5)(tmp_path)
+    tid(24, 5)(tmp_path)
     path = tmp_path / "mos_with_names.txt"
     path.write_text("none" + path.read_text()[7:])
     with pytest.raises(ManifestError, match=r"the label of distorted_images/I01_01_1.bmp is not a number"):
@@ -362,7 +250,7 @@ def test_a_label_that_is_no_number(tmp_path: Path) -> None:
 
 
 def test_an_image_with_two_labels(tmp_path: Path) -> None:
-    _kadid(tmp_path)
+    kadid(tmp_path)
     path = tmp_path / "dmos.csv"
     path.write_text(path.read_text().replace("I01_01_02.png", "I01_01_01.png"))
     with pytest.raises(ManifestError, match=r"1 image has two labels: images/I01_01_01.png"):

@@ -62,3 +62,22 @@ def test_missing_and_folder(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(ManifestError, match="cannot be read"):
             read_manifest(path)
+
+
+def test_labels_alone_need_neither_images_nor_references(write, tmp_path):
+    path = write("dist,mos\nx.png,4\nsub/y.png,2\n")
+    with pytest.raises(ManifestError, match="column 'ref' is missing"):
+        read_manifest(path)
+    data = read_manifest(path, labels_only=True)
+    assert [pair.ref for pair in data.pairs] == [None, None]
+    assert [data.image_name(pair.dist) for pair in data.pairs] == ["x.png", "sub/y.png"]
+    with_ref = read_manifest(write("ref,dist,mos\nr.png,x.png,4\n,y.png,4\n"), labels_only=True)
+    assert [with_ref.image_name(pair.ref) for pair in with_ref.pairs] == ["r.png", ""]
+    with pytest.raises(ManifestError, match="line 2: dist is empty"):
+        read_manifest(write("dist,mos\n,4\n"), labels_only=True)
+
+
+def test_images_elsewhere_keep_their_whole_path(write, tmp_path):
+    data = read_manifest(write(f"ref,dist,mos\n{tmp_path}/a.png,/elsewhere/x.png,1\n"), labels_only=True)
+    (pair,) = data.pairs
+    assert (data.image_name(pair.ref), data.image_name(pair.dist)) == ("a.png", "/elsewhere/x.png")

@@ -224,6 +224,46 @@ def test_rates_in_a_short_simulation() -> None:
     result = bench["simulate"](bench["SCENARIOS"]["typical"], references=25, runs=40, draws=200)
     assert 85 <= result["cover srcc"] <= 100
     assert 85 <= result["cover plcc"] <= 100
-    for name in ("bootstrap srcc", "bootstrap plcc", "residual test"):
+    for name in ("paired srcc", "paired plcc", "residual test"):
         assert result[f"alarm {name}"] <= 15
     assert result["alarm meng"] > 20
+
+
+def _draw_with_references(seed: int, references: int = 20):
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(references), 6)
+    labels = rng.normal(size=len(clusters))
+    scores = (
+        labels
+        + rng.normal(size=(2, len(clusters))) * 0.7
+        + 0.4 * rng.normal(size=(2, references, 1)).repeat(6, axis=2).reshape(2, -1)
+    )
+    return scores, labels, clusters
+
+
+def test_the_paired_test_is_the_jackknife_over_references():
+    scores, labels, clusters = _draw_with_references(0)
+    z = lambda keep: np.diff([np.arctanh(srcc(one[keep], labels[keep])) for one in scores])[0]  # noqa: E731
+    left = np.array([z(clusters != c) for c in range(20)])
+    error = np.sqrt(19 / 20 * np.sum((left - left.mean()) ** 2))
+    expected = 2 * stats.t.sf(abs(z(clusters >= 0)) / error, 19)
+    for threads in (1, 2):
+        boot = ClusterBootstrap(scores, labels, clusters, draws=30, threads=threads)
+        assert boot.pvalue(0, 1) == pytest.approx(expected, rel=1e-9)
+
+
+def test_references_without_a_common_image_do_not_count():
+    scores, labels, clusters = _draw_with_references(1)
+    scores[0, clusters == 3] = np.nan
+    kept = clusters != 3
+    whole = ClusterBootstrap(scores, labels, clusters, draws=30)
+    part = ClusterBootstrap(scores[:, kept], labels[kept], clusters[kept], draws=30)
+    assert whole.pvalue(0, 1) == pytest.approx(part.pvalue(0, 1), rel=1e-9)
+
+
+def test_with_more_references_than_draws_the_draws_are_taken():
+    scores, labels, _ = _draw_with_references(2, references=60)
+    few = ClusterBootstrap(scores, labels, np.arange(360), draws=300, seed=1)
+    assert few.pvalue(0, 1) != ClusterBootstrap(scores, labels, np.arange(360), draws=300, seed=2).pvalue(0, 1)
+    many = ClusterBootstrap(scores, labels, np.arange(360), draws=400)
+    assert few.pvalue(0, 1) == pytest.approx(many.pvalue(0, 1), abs=0.1)

@@ -33,6 +33,8 @@ class Registry:
     backbones: Mapping[str, BackboneSpec]
     restorers: Mapping[str, RestorerSpec]
     presets: Mapping[str, Preset]
+    datasets: Mapping[str, Mapping[str, str]]
+    """SHA-256 of files of data sets, by data set and by path inside its folder."""
     files: tuple[Path, ...]
     """Files it was read from; later ones win."""
 
@@ -81,12 +83,17 @@ class _Reader:
         return {str(name): section.child(name) for name in section.data}
 
 
-def _weights(name: str, entry: _Reader) -> WeightsEntry:
-    entry.only("url", "sha256", "licence", "package", "source")
-    digest = entry.data.get("sha256", "")
+def _digest(entry: _Reader, key: str) -> str:
+    digest = entry.data.get(key, "")
     # YAML reads an unquoted 39792300 as a number; leading zeros would be lost, so numbers are refused.
     if not isinstance(digest, str) or not set(digest) <= set("0123456789abcdef") or len(digest) > 64:
-        raise entry.error("sha256", f"got {digest!r}, expected lower-case hexadecimal in quotes")
+        raise entry.error(key, f"got {digest!r}, expected lower-case hexadecimal in quotes")
+    return digest
+
+
+def _weights(name: str, entry: _Reader) -> WeightsEntry:
+    entry.only("url", "sha256", "licence", "package", "source")
+    digest = _digest(entry, "sha256")
     url = entry.text("url", "")
     if url and not url.startswith(("https://", "http://", "file://")):
         raise entry.error("url", f"got {url!r}, expected an https address")
@@ -144,6 +151,14 @@ def _preset(name: str, entry: _Reader) -> Preset:
     return Preset(name=name, metrics=tuple(metrics))
 
 
+def _dataset(entry: _Reader) -> dict[str, str]:
+    entry.only("files")
+    if "files" not in entry.data:
+        raise entry.error("files", "missing")
+    files = entry.child("files")
+    return {str(file): _digest(files, file) for file in files.data}
+
+
 def _read(file: Path) -> Registry:
     import yaml
 
@@ -154,12 +169,13 @@ def _read(file: Path) -> Registry:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RegistryError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
     top = _Reader(file, "", {} if data is None else data)
-    top.only("weights", "backbones", "restorers", "presets")
+    top.only("weights", "backbones", "restorers", "datasets", "presets")
     return Registry(
         weights={k: _weights(k, v) for k, v in top.children("weights").items()},
         backbones={k: _backbone(k, v) for k, v in top.children("backbones").items()},
         restorers={k: _restorer(k, v) for k, v in top.children("restorers").items()},
         presets={k: _preset(k, v) for k, v in top.children("presets").items()},
+        datasets={k: _dataset(v) for k, v in top.children("datasets").items()},
         files=(file,),
     )
 
@@ -170,6 +186,7 @@ def _merged(base: Registry, over: Registry) -> Registry:
         backbones={**base.backbones, **over.backbones},
         restorers={**base.restorers, **over.restorers},
         presets={**base.presets, **over.presets},
+        datasets={**base.datasets, **over.datasets},
         files=base.files + over.files,
     )
 

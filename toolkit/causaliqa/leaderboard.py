@@ -33,16 +33,17 @@ def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = 1000, seed:
     and ties resample references, not images (:mod:`causaliqa.functional.significance`), with the fits held fixed.
 
     Args:
-        frame: one line a pair and metric, as :func:`causaliqa.evaluate` returns it; without a column ``ref`` every
-            image counts as a reference of its own.
+        frame: one line a pair and metric, as :func:`causaliqa.evaluate` returns it; where references are unknown
+            every image counts as one of its own.
         by: a further column to break down by, for example ``"type"``.
         draws: resamples behind intervals and ties; 0 leaves them out.
         seed: seed of the resamples.
 
     Returns:
         Columns dataset, metric, (by,) n, n_failed, plcc (after the 4-parameter logistic fit), srcc, krcc, rmse (after
-        the fit, in the unit of the labels), plcc_raw, srcc_ci, plcc_ci (95 %), fit, direction_ok, best_group (tied with
-        the best SRCC, Holm-corrected at 5 %), seconds (per pair).
+        the fit, in the unit of the labels), plcc_raw, fit, direction_ok, seconds (per pair), or (outlier ratio, where
+        deviations of labels are known), srcc_ci, plcc_ci (95 %), best_group (tied with the best SRCC, Holm-corrected
+        at 5 %), clusters (what was resampled: ``ref``, or ``image`` where references are unknown).
 
     Raises:
         InputError: columns are missing.
@@ -86,16 +87,25 @@ def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: 
         for m in metrics
     }
     images = images.reset_index()
+    spread, label_range = _label_facts(images)
     summaries = {
-        m: summarise(values[m], labels, lower_better=lower_better[m], label_lower_better=label_lower_better)
+        m: summarise(
+            values[m],
+            labels,
+            lower_better=lower_better[m],
+            label_lower_better=label_lower_better,
+            label_std=spread,
+            label_range=label_range,
+        )
         for m in metrics
     }
     lines = [{**names, "metric": m, **_statistics(summaries[m], first[m])} for m in metrics]
     if draws:
+        by_ref = "ref" in images and bool((images["ref"].fillna("").astype(str) != "").all())
         boot = ClusterBootstrap(
             [orient(values[m], lower_better[m]) for m in metrics],
             orient(labels, label_lower_better),
-            images["ref"].astype(str).to_numpy() if "ref" in images else np.arange(len(labels)),
+            images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels)),
             fits=[summaries[m].fit for m in metrics],
             draws=draws,
             seed=seed,
@@ -107,11 +117,23 @@ def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: 
                 "srcc_ci": list(boot.interval(k, "srcc")),
                 "plcc_ci": list(boot.interval(k, "plcc")),
                 "best_group": tied[k],
+                "clusters": "ref" if by_ref else "image",
             }
     return sorted(lines, key=lambda line: -np.inf if np.isnan(line["srcc"]) else line["srcc"], reverse=True)
 
 
+def _label_facts(images: pd.DataFrame) -> tuple[Any, tuple[float, float] | None]:
+    """Deviations of the labels and the ends of their scale, where they are known."""
+    spread = images["label_std"].to_numpy(dtype=float) if "label_std" in images else None
+    ends = [images[c].to_numpy(dtype=float)[0] if c in images else np.nan for c in ("label_low", "label_high")]
+    return (
+        spread if spread is not None and np.isfinite(spread).any() else None,
+        (ends[0], ends[1]) if np.isfinite(ends).all() else None,
+    )
+
+
 def _statistics(summary: Summary, rows: pd.DataFrame) -> dict[str, Any]:
+    known = {} if summary.outlier_ratio is None else {"or": summary.outlier_ratio}
     return {
         "n": summary.n,
         "n_failed": summary.n_failed,
@@ -123,6 +145,7 @@ def _statistics(summary: Summary, rows: pd.DataFrame) -> dict[str, Any]:
         "fit": {"kind": summary.fit.kind, "params": list(summary.fit.params), "converged": summary.fit.converged},
         "direction_ok": summary.direction_ok,
         "seconds": float(rows["seconds"].mean()) if "seconds" in rows else None,
+        **known,
     }
 
 
@@ -158,7 +181,7 @@ def render(table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versio
             fit_converged=[fit["converged"] for fit in table["fit"]],
             fit_params=[" ".join(repr(p) for p in fit["params"]) for fit in table["fit"]],
         )
-        for column in {"srcc_ci", "plcc_ci"} & set(flat.columns):
+        for column in [c for c in ("srcc_ci", "plcc_ci") if c in flat]:
             flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
         return flat.to_csv(index=False).rstrip("\n")
     styles = {"plain": "simple", "github": "github", "latex": "latex_booktabs"}

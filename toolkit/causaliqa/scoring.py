@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.errors import CausaliqaError, InputError
 from causaliqa.images import load_image
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from causaliqa.store import ScoreStore
 
-__all__ = ["evaluate", "score_dataset", "score_pair"]
+    Image = Callable[[], Tensor | CausaliqaError]
+
+__all__ = ["evaluate", "frame_of", "given_rows", "score_dataset", "score_pair", "shard"]
+
+
+T = TypeVar("T")
 
 
 def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
@@ -73,17 +78,25 @@ def score_dataset(
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
     hashed = lru_cache(maxsize=2)(sha256)
     with ThreadPoolExecutor(1) as reader:
-        ahead = _read_ahead(reader, [dataset.pairs[k].dist for k in order], device)
-        for k, image in zip(order, ahead, strict=True):
+
+        def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
+            """Pairs with their keys, and their images, decoded only where a score is missing."""
+            for k in order:
+                keys = _keys(metrics, dataset.name, dataset.pairs[k], hashed) if store is not None else {}
+                complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
+                load = partial(_load, dataset.pairs[k].dist, device)
+                yield k, keys, load if complete else reader.submit(load).result
+
+        for k, keys, image in _one_ahead(prepared()):
             pair = dataset.pairs[k]
-            keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
             known = store.get(keys.values()) if store is not None else {}
             rows[k] = []
             for name, metric in metrics.items():
                 if stored := known.get(keys[name]) if keys else None:
-                    row = _row(dataset.name, name, pair, score=stored.score, seconds=stored.seconds)
+                    result = {"score": stored.score, "seconds": stored.seconds}
                 else:
-                    row = _compute(dataset.name, name, metric, pair, image, reference, strict)
+                    result = _compute(name, metric, pair, image, reference, strict)
+                row = _row(dataset, name, pair, lower_better=metric.lower_better, **result)
                 if store is not None:
                     store.put(keys[name], row)
                 rows[k].append(row)
@@ -94,13 +107,14 @@ def score_dataset(
                 done += 1
 
 
-def _read_ahead(reader: ThreadPoolExecutor, paths: list[Path], device: str) -> Iterator[Future[Any]]:
-    """Yield the images one by one while the next one is being decoded."""
-    following = None
-    for k, path in enumerate(paths):
-        current = following or reader.submit(_load, path, device)
-        following = reader.submit(_load, paths[k + 1], device) if k + 1 < len(paths) else None
-        yield current
+def _one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Fetch an item before the one in front of it is worked on: its image is decoded meanwhile."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def _keys(
@@ -111,11 +125,14 @@ def _keys(
         key = getattr(metric, "key", None)
         if not isinstance(key, ScoreKey):
             raise InputError(f"store: metric {name!r} has no key; build it with causaliqa.create_metric")
-        keys[name] = replace(key, dataset=dataset, img_hash=hashed(pair.dist), ref_hash=hashed(pair.ref))
+        ref_hash = hashed(pair.ref) if pair.ref else ""
+        keys[name] = replace(key, dataset=dataset, img_hash=hashed(pair.dist), ref_hash=ref_hash)
     return keys
 
 
-def _load(path: Path, device: str) -> Tensor | CausaliqaError:
+def _load(path: Path | None, device: str) -> Tensor | CausaliqaError:
+    if path is None:
+        return CausaliqaError("no reference is known")
     try:
         return load_image(path).to(device)
     except CausaliqaError as error:
@@ -123,18 +140,17 @@ def _load(path: Path, device: str) -> Tensor | CausaliqaError:
 
 
 def _compute(
-    dataset: str,
     name: str,
     metric: Metric,
     pair: Pair,
-    image: Future[Any],
-    reference: Callable[[Path], Tensor | CausaliqaError],
+    image: Image,
+    reference: Callable[[Path | None], Tensor | CausaliqaError],
     strict: bool,
-) -> ScoreRow:
+) -> dict[str, Any]:
     start = time.perf_counter()
     score, error = None, ""
     try:
-        ref, img = reference(pair.ref), image.result()
+        ref, img = reference(pair.ref), image()
         if isinstance(ref, CausaliqaError):
             raise ref
         if isinstance(img, CausaliqaError):
@@ -147,25 +163,69 @@ def _compute(
             raise CausaliqaError(f"{name} failed on {pair.dist}: {problem}") from problem
         text = " ".join(str(problem).split())[:300]
         error = text if isinstance(problem, CausaliqaError) else f"{type(problem).__name__}: {text}"
-    return _row(dataset, name, pair, score=score, error=error, seconds=time.perf_counter() - start)
+    return {"score": score, "error": error, "seconds": time.perf_counter() - start}
 
 
-def _row(dataset: str, metric: str, pair: Pair, **result: Any) -> ScoreRow:
+def _row(dataset: PairDataset, metric: str, pair: Pair, **result: Any) -> ScoreRow:
+    low, high = dataset.label_range or (None, None)
     return ScoreRow(
-        dataset=dataset,
+        dataset=dataset.name,
         metric=metric,
-        ref=str(pair.ref),
-        dist=str(pair.dist),
+        ref=dataset.image_name(pair.ref),
+        dist=dataset.image_name(pair.dist),
         label=pair.label,
         type=pair.type,
         level=pair.level,
         split=pair.split,
+        label_lower_better=dataset.label_lower_better,
+        label_std=pair.label_std,
+        label_low=low,
+        label_high=high,
         **result,
     )
 
 
+def given_rows(
+    dataset: PairDataset, metric: str, *, lower_better: bool, scores: Mapping[int, float | None], reason: str
+) -> Iterator[ScoreRow]:
+    """Yield one row per pair from scores that were not computed here.
+
+    Args:
+        dataset: labelled pairs; their images are not opened.
+        metric: what rows shall call the metric.
+        lower_better: direction of the metric.
+        scores: by the number of the pair in the data set.
+        reason: why a pair failed that has no score, or None for one.
+
+    Example:
+        >>> pair = Pair(ref=None, dist=Path("a.png"), label=3.0)
+        >>> dataset = PairDataset(name="d", pairs=(pair, pair), label="mos", label_lower_better=False)
+        >>> rows = given_rows(dataset, "m", lower_better=True, scores={0: 7.5}, reason="not there")
+        >>> [(row.score, row.error) for row in rows]
+        [(7.5, ''), (None, 'not there')]
+    """
+    for number, pair in enumerate(dataset.pairs):
+        score = scores.get(number)
+        yield _row(
+            dataset, metric, pair, lower_better=lower_better, score=score, error="" if score is not None else reason
+        )
+
+
 def _size(img: Tensor) -> str:
     return f"{img.shape[-2]} x {img.shape[-1]}"
+
+
+def shard(dataset: PairDataset, number: int, count: int) -> PairDataset:
+    """Return the share ``number`` (from 1) of ``count``: every reference's pairs stay together.
+
+    >>> pairs = tuple(Pair(ref=Path(ref), dist=Path(f"{k}.png"), label=1.0) for k, ref in enumerate("abca"))
+    >>> data = PairDataset(name="d", pairs=pairs, label="mos", label_lower_better=False)
+    >>> [[pair.dist.name for pair in shard(data, number, 2).pairs] for number in (1, 2)]
+    [['0.png', '2.png', '3.png'], ['1.png']]
+    """
+    refs = sorted({dataset.image_name(pair.ref) for pair in dataset.pairs})
+    mine = set(refs[number - 1 :: count])
+    return replace(dataset, pairs=tuple(pair for pair in dataset.pairs if dataset.image_name(pair.ref) in mine))
 
 
 def evaluate(
@@ -188,23 +248,22 @@ def evaluate(
         progress: called with the number of scores just finished.
 
     Returns:
-        Columns of :class:`~causaliqa.specs.ScoreRow`, and ``label_lower_better`` and ``lower_better``, which
-        :func:`causaliqa.rank` needs.
+        Columns of :class:`~causaliqa.specs.ScoreRow`: what :func:`causaliqa.rank` needs.
     """
-    import pandas as pd
-
     named = metrics if isinstance(metrics, Mapping) else {_name(m): m for m in metrics}
     sets = [datasets] if isinstance(datasets, PairDataset) else list(datasets)
-    lines = [
-        {
-            **asdict(row),
-            "label_lower_better": dataset.label_lower_better,
-            "lower_better": named[row.metric].lower_better,
-        }
+    return frame_of(
+        row
         for dataset in sets
         for row in score_dataset(named, dataset, device=device, strict=strict, store=store, progress=progress)
-    ]
-    return pd.DataFrame(lines)
+    )
+
+
+def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:
+    """Return rows as a frame with the columns of :class:`~causaliqa.specs.ScoreRow`, also where there is none."""
+    import pandas as pd
+
+    return pd.DataFrame([vars(row) for row in rows], columns=[field.name for field in fields(ScoreRow)])
 
 
 def _name(metric: Metric) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "DegradationSpec",
     "FeatureBackbone",
     "FeatureInfo",
+    "Finding",
     "Lazy",
     "Metric",
     "MetricSpec",
@@ -294,20 +295,43 @@ class DatasetSpec(Spec):
 
     kind: ClassVar[str] = "datasets"
 
-    verify: Callable[..., list[str]] | None = None
-    """``verify(root)`` lists what is missing, extra or changed, one line each; None if nobody can tell."""
+    verify: Callable[..., list[Finding]] | None = None
+    """``verify(root, deep=False)`` lists what is missing, extra or changed; ``deep`` decodes every image. None if
+    nobody can tell."""
+    labels_only: bool = False
+    """True if ``factory(root, labels_only=True)`` works on a folder without images, for scores from elsewhere."""
     references: int = 0
     """Reference images of the whole archive; 0 if unknown."""
     images: int = 0
     """Distorted images with a label; 0 if unknown."""
+    label: str = ""
+    """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
+    label_lower_better: bool = False
+    """True if a low label means good quality."""
+    source: str = ""
+    """Where to get it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a check of a data set found."""
+
+    kind: str
+    """``label``, ``count``, ``missing``, ``extra``, ``case``, ``empty``, ``unreadable``, ``size`` or ``changed``."""
+    message: str
+    """One line, with counts and the first names."""
+    files: tuple[str, ...] = ()
+    """All files that it concerns, relative to the folder."""
+    harmless: bool = False
+    """True if the data set can be used as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """One distorted image beside its reference."""
 
-    ref: Path
-    """Reference image."""
+    ref: Path | None
+    """Reference image; None where it is unknown and only scores from elsewhere are ranked."""
     dist: Path
     """Distorted image."""
     label: float
@@ -336,6 +360,15 @@ class PairDataset:
     """True if a low label means good quality, as with DMOS."""
     label_range: tuple[float, float] | None = None
     """Ends of the label's scale, for its normalisation before a fit; None if unknown."""
+    root: Path | None = None
+    """Folder that the names of images are relative to, so that a moved data set stays the same."""
+
+    def image_name(self, path: Path | None) -> str:
+        """Return how rows call an image: relative to the root where it lies below; empty if there is none."""
+        if path is None:
+            return ""
+        inside = self.root is not None and path.is_relative_to(self.root)
+        return (path.relative_to(self.root) if inside and self.root else path).as_posix()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,16 +406,16 @@ def canonical_options(options: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """What one metric says of one pair; a failure is a row too."""
+    """What one metric says of one pair, and all that statistics need to know of both; a failure is a row too."""
 
     dataset: str
     """Name of the data set."""
     metric: str
     """Name of the metric, with its options where it has any."""
     ref: str
-    """Reference image."""
+    """Reference image, relative to the data set's folder; empty where it is unknown."""
     dist: str
-    """Distorted image."""
+    """Distorted image, likewise."""
     label: float
     """Opinion score, on the scale of the data set."""
     type: str = ""
@@ -391,6 +424,16 @@ class ScoreRow:
     """Distortion level."""
     split: str = ""
     """Train, validation or test."""
+    label_lower_better: bool = False
+    """True if a low label means good quality."""
+    label_std: float | None = None
+    """Deviation of the label."""
+    label_low: float | None = None
+    """Lower end of the label's scale; None if unknown."""
+    label_high: float | None = None
+    """Upper end of the label's scale; None if unknown."""
+    lower_better: bool = False
+    """True if a lower score means better quality."""
     score: float | None = None
     """Score of the metric; None where it failed."""
     error: str = ""

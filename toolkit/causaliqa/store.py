@@ -22,35 +22,43 @@ __all__ = ["ScoreStore", "StoredScore"]
 
 _APPLICATION = 0x43495141
 """Marks the file as ours (the letters CIQA) in SQLite's own header."""
-_SCHEMA = 1
+_SCHEMA = 2
 _BUSY = 60.0
 """Seconds to wait for another process that writes."""
 
 _KEY = tuple(field.name for field in fields(ScoreKey))
-_PAIR = ("dataset", "ref", "dist", "label", "type", "level", "split", "img_hash", "ref_hash")
+_TEXTS = ("dataset", "ref", "dist", "type", "level", "split")
+_NUMBERS = ("label", "label_lower_better", "label_std", "label_low", "label_high")
+_PAIR = (*_TEXTS, *_NUMBERS, "img_hash", "ref_hash")
+_SCORE = (*_KEY, "name", "lower_better", "score", "error", "seconds")
+_FLAGS = ("label_lower_better", "lower_better")
+_SAME_METRIC = ("metric", "version", "options", "weights", "seed", "protocol")
+"""The part of a key that tells metrics apart."""
 _TABLES = f"""
 CREATE TABLE scores (
     {", ".join(f"{name} {'INTEGER' if name == 'seed' else 'TEXT'} NOT NULL" for name in _KEY)},
-    name TEXT NOT NULL, score REAL, error TEXT NOT NULL, seconds REAL NOT NULL,
+    name TEXT NOT NULL, lower_better INTEGER NOT NULL, score REAL, error TEXT NOT NULL, seconds REAL NOT NULL,
     CHECK ((score IS NULL) = (error <> '')),
     PRIMARY KEY ({", ".join(_KEY)})
 ) WITHOUT ROWID;
 CREATE TABLE pairs (
-    dataset TEXT NOT NULL, ref TEXT NOT NULL, dist TEXT NOT NULL, label REAL NOT NULL,
-    type TEXT NOT NULL, level TEXT NOT NULL, split TEXT NOT NULL, img_hash TEXT NOT NULL, ref_hash TEXT NOT NULL,
+    {", ".join(f"{name} TEXT NOT NULL" for name in _TEXTS)},
+    label REAL NOT NULL, label_lower_better INTEGER NOT NULL, label_std REAL, label_low REAL, label_high REAL,
+    img_hash TEXT NOT NULL, ref_hash TEXT NOT NULL,
     PRIMARY KEY (dataset, ref, dist)
 ) WITHOUT ROWID;
 CREATE INDEX pairs_by_image ON pairs (dataset, img_hash, ref_hash);
 """
 _PUT_SCORE = f"""
-INSERT INTO scores VALUES ({", ".join("?" * (len(_KEY) + 4))})
+INSERT INTO scores VALUES ({", ".join("?" * len(_SCORE))})
 ON CONFLICT DO UPDATE SET score = excluded.score, error = excluded.error, seconds = excluded.seconds
 WHERE scores.score IS NULL
 """
 _PUT_PAIR = f"INSERT OR REPLACE INTO pairs VALUES ({', '.join('?' * len(_PAIR))})"
 _ROWS = f"""
-SELECT {", ".join(_KEY)}, name, score, error, seconds, ref, dist, label, type, level, split
+SELECT {", ".join(dict.fromkeys((*_SCORE, *_PAIR)))}
 FROM pairs JOIN scores USING (dataset, img_hash, ref_hash)
+{{where}}
 ORDER BY dataset, name, metric, version, options, weights, seed, protocol, ref, dist
 """
 
@@ -198,8 +206,7 @@ class ScoreStore:
         """Write one row, and commit it before returning.
 
         A score that is there stays as it is; a failure gives way. What the row says of its pair replaces what was
-        there: put rows whose score came from :meth:`get` as well, so that :meth:`rows` knows every pair. Names of
-        images are best relative to the data set's folder, which may then move.
+        there: put rows whose score came from :meth:`get` as well, so that :meth:`rows` knows every pair.
 
         Raises:
             InputError: key and row name different data sets, or the row has neither score nor error.
@@ -209,9 +216,10 @@ class ScoreStore:
         score = row.score if row.score is not None and row.score == row.score else None
         if (score is None) != bool(row.error):
             raise InputError(f"store: got score {row.score} and error {row.error!r}, expected one of them")
-        pair = (row.dataset, row.ref, row.dist, row.label, row.type, row.level, row.split, key.img_hash, key.ref_hash)
+        pair = (*(getattr(row, name) for name in (*_TEXTS, *_NUMBERS)), key.img_hash, key.ref_hash)
+        line = (*astuple(key), row.metric, row.lower_better, score, row.error, row.seconds)
         with self._errors(), self._transaction():
-            self._db.execute(_PUT_SCORE, (*astuple(key), row.metric, score, row.error, row.seconds))
+            self._db.execute(_PUT_SCORE, line)
             self._db.execute(_PUT_PAIR, pair)
 
     def merge(self, other: Path) -> int:
@@ -225,7 +233,7 @@ class ScoreStore:
         with ScoreStore(other, create=False):
             pass
         before = len(self)
-        columns = ", ".join((*_KEY, "name", "score", "error", "seconds"))
+        columns = ", ".join(_SCORE)
         with self._errors():
             self._db.execute("ATTACH ? AS other", (str(other),))
             try:
@@ -240,17 +248,25 @@ class ScoreStore:
                 self._db.execute("DETACH other")
         return len(self) - before
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self, *, like: ScoreKey | None = None) -> Iterator[dict[str, Any]]:
         """Yield every pair and score as a plain dict, in an order that does not depend on when they were written.
 
         Keys: the fields of :class:`~causaliqa.specs.ScoreRow` and of :class:`~causaliqa.specs.ScoreKey`; ``metric`` is
         the name that the row was shown under, ``metric_name`` that of the key. Scores of images that have changed
-        since are left out; scores of other versions, options and seeds are not.
+        since are left out.
+
+        Args:
+            like: only rows of the same metric, version, options, weights, seed and protocol, so that those of others
+                never mix into one table; a metric's ``key`` is such a key.
         """
+        where = f"WHERE {' AND '.join(f'{name} = ?' for name in _SAME_METRIC)}" if like else ""
         with self._errors():
-            cursor = self._db.execute(_ROWS)
+            cursor = self._db.execute(
+                _ROWS.format(where=where), [getattr(like, name) for name in _SAME_METRIC] if like else []
+            )
             names = [column[0] for column in cursor.description]
             for line in cursor:
                 row = dict(zip(names, line, strict=True))
+                row.update({flag: bool(row[flag]) for flag in _FLAGS})
                 row["metric_name"], row["metric"] = row["metric"], row.pop("name")
                 yield row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -75,7 +76,9 @@ def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[
         raise InputError(f"{name!r} is no metric")
     if spec.seeded:
         options.setdefault("seed", seed)
-    return names.create_metric(name, device=device, **options), spec
+    # torch.hub announces downloads on stdout, which is for the result.
+    with contextlib.redirect_stdout(sys.stderr):
+        return names.create_metric(name, device=device, **options), spec
 
 
 def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     heading = "Scores against severity (known order, not human opinion), with the fitted logistic curve"
     written.append(scatter_panels(frame, args.out / "scatter.png", label="severity", title=heading))
     pair = next(p for p in dataset.pairs if p.type == "jpeg" and p.level == "4")
-    img, ref = load_image(pair.dist), load_image(pair.ref)
+    img, ref = load_image(pair.dist), load_image(pair.ref or pair.dist)
     metric: Any = metrics["causal_effnet_lite0"]
     explanation = metric.explain(img.to(device), ref.to(device))
     title = f"causal_effnet_lite0: {pair.dist.stem}"

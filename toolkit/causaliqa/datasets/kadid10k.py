@@ -11,7 +11,8 @@ import math
 import re
 from functools import partial
 
-from causaliqa.datasets._archive import Archive, Entry, Tree, load, read_lines, verify
+from causaliqa.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.datasets._load import load, verify
 from causaliqa.errors import ManifestError
 
 __all__ = ["ARCHIVE", "load_kadid10k", "verify_kadid10k"]

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from causaliqa.datasets._archive import Archive, Entry, Tree, load, read_lines, verify
+from causaliqa.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.datasets._load import load, verify
 from causaliqa.errors import ManifestError
 
 __all__ = ["ARCHIVE", "load_live", "verify_live"]

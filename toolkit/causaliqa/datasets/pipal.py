@@ -5,10 +5,21 @@ from __future__ import annotations
 from functools import partial
 from pathlib import PurePosixPath
 
-from causaliqa.datasets._archive import Archive, Entry, Tree, load, read_lines, verify
+from causaliqa.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.datasets._load import load, verify
 from causaliqa.errors import ManifestError
 
-__all__ = ["PIPAL", "PIPAL_VAL", "load_pipal", "load_pipal_val", "verify_pipal", "verify_pipal_val"]
+__all__ = [
+    "PIPAL",
+    "PIPAL_TRAINVAL",
+    "PIPAL_VAL",
+    "load_pipal",
+    "load_pipal_trainval",
+    "load_pipal_val",
+    "verify_pipal",
+    "verify_pipal_trainval",
+    "verify_pipal_val",
+]
 
 _TRAIN = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")
 _VAL = ("Val_Dist", "Val_Distortion")
@@ -48,6 +59,10 @@ def _read(tree: Tree, split: str, folders: tuple[str, ...]) -> list[Entry]:
     return entries
 
 
+def _read_both(tree: Tree) -> list[Entry]:
+    return [*_read(tree, "Train", _TRAIN), *_read(tree, "Val", _VAL)]
+
+
 PIPAL = Archive(
     name="pipal",
     label="elo",
@@ -71,7 +86,21 @@ PIPAL_VAL = Archive(
 )
 """Validation split, in the same layout: Val_Ref, Val_Dist, Val_Label."""
 
+PIPAL_TRAINVAL = Archive(
+    name="pipal_trainval",
+    label="elo",
+    label_lower_better=False,
+    label_range=(868.0, 1858.0),
+    references=225,
+    images=24200,
+    read=_read_both,
+    image_folders=("Train_Ref", *_TRAIN, "Val_Ref", *_VAL),
+)
+"""Both splits in one folder: the 24,200 images of the causal IQA paper. The split of a pair is train or val."""
+
 load_pipal = partial(load, PIPAL)
 verify_pipal = partial(verify, PIPAL)
 load_pipal_val = partial(load, PIPAL_VAL)
 verify_pipal_val = partial(verify, PIPAL_VAL)
+load_pipal_trainval = partial(load, PIPAL_TRAINVAL)
+verify_pipal_trainval = partial(verify, PIPAL_TRAINVAL)

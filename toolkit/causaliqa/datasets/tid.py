@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from causaliqa.datasets._archive import Archive, Entry, Tree, load, read_lines, verify
+from causaliqa.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.datasets._load import load, verify
 from causaliqa.errors import ManifestError
 
 __all__ = ["TID2008", "TID2013", "load_tid2008", "load_tid2013", "verify_tid2008", "verify_tid2013"]

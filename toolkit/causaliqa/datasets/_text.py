@@ -1,0 +1,28 @@
+"""Text files of data sets, and what is said of those that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from causaliqa.errors import ManifestError
+
+__all__ = ["read_text"]
+
+
+def read_text(path: Path, what: str, expected: str) -> str:
+    """Return the text of a UTF-8 file, less a byte order mark.
+
+    Args:
+        path: the file.
+        what: what errors call it.
+        expected: what errors say it should be.
+
+    Raises:
+        ManifestError: the file cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise ManifestError(f"{what} {path} is no UTF-8 text; expected {expected}") from None
