@@ -98,6 +98,60 @@ def tiny():
     return net, spec
 
 
+EVIL = "a|b_c & 5% $x$ #{~^\\} </script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="session")
+def evil():
+    """A name of a metric that means something in HTML, LaTeX and Markdown."""
+    return EVIL
+
+
+def score_rows(n=24, metrics=("good", EVIL, "=weak"), datasets=("first", "second")):
+    """Return rows whose metrics are worse one by one; six references, three types, four levels."""
+    import pandas as pd
+
+    rng = np.random.default_rng(5)
+    label = np.linspace(1, 9, n)
+    parts = []
+    for dataset in datasets:
+        for k, name in enumerate(metrics):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "dataset": dataset,
+                        "metric": name,
+                        "ref": [f"r{j % 6}.png" for j in range(n)],
+                        "dist": [f"i{j}.png" for j in range(n)],
+                        "label": label,
+                        "type": [("blur", "<b>noise</b>", "jpeg")[j % 3] for j in range(n)],
+                        "level": [str((1, 2, 10)[j % 3]) for j in range(n)],
+                        "split": "",
+                        "score": label + rng.normal(0, 0.3 + 1.5 * k, n),
+                        "error": "",
+                        "seconds": 0.25,
+                        "label_lower_better": False,
+                        "lower_better": False,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Scores of three metrics on two data sets."""
+    return score_rows()
+
+
+@pytest.fixture(scope="session")
+def table(rows):
+    """Their leaderboard."""
+    from causaliqa.leaderboard import rank
+
+    return rank(rows, draws=200)
+
+
 @pytest.fixture
 def run(capsys):
     """Call the command line; returns exit code, stdout and stderr."""

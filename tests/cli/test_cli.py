@@ -253,7 +253,14 @@ def test_demo(run, tmp_path, monkeypatch):
     assert "not human opinion" in out
     assert "causal_effnet_lite0" in out
     names = {p.relative_to(tmp_path / "demo").as_posix() for p in (tmp_path / "demo").rglob("*.*")}
-    assert {"leaderboard.csv", "scores.csv", "scatter.png", "explain/strips.png", "explain/cost_map.png"} <= names
+    assert {
+        "leaderboard.csv",
+        "leaderboard.html",
+        "scores.csv",
+        "scatter.png",
+        "explain/strips.png",
+        "explain/cost_map.png",
+    } <= names
     assert {"cem/cem.png", "cem/pie.png", "cem/cem.npz", "cem/summary.json"} <= names
     with (tmp_path / "demo" / "leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))

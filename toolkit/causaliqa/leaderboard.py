@@ -1,10 +1,8 @@
-"""The leaderboard job: rows of scores -> statistics -> a table."""
+"""The leaderboard job: rows of scores -> statistics."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,17 +14,15 @@ from causaliqa.functional.statistics import Summary, contradicts, orient, summar
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "FORMATS", "rank", "render", "wrong_directions"]
+__all__ = ["DRAWS", "rank", "wrong_directions"]
 
-COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
-"""What the printed table shows; csv and json hold more."""
-
-FORMATS = ("plain", "github", "csv", "json", "latex")
+DRAWS = 1000
+"""Resamples behind intervals and ties, by default."""
 
 _NEEDED = ("dataset", "metric", "label", "score", "label_lower_better", "lower_better")
 
 
-def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """Turn scores into one line of statistics per data set and metric, best SRCC first within a data set.
 
     Correlations are positive where metric and label agree *as declared*: nothing is made positive afterwards. Intervals
@@ -142,7 +138,12 @@ def _statistics(summary: Summary, rows: pd.DataFrame) -> dict[str, Any]:
         "krcc": summary.krcc,
         "rmse": summary.rmse,
         "plcc_raw": summary.plcc_raw,
-        "fit": {"kind": summary.fit.kind, "params": list(summary.fit.params), "converged": summary.fit.converged},
+        "fit": {
+            "kind": summary.fit.kind,
+            "params": list(summary.fit.params),
+            "converged": summary.fit.converged,
+            "label_range": list(summary.label_range),
+        },
         "direction_ok": summary.direction_ok,
         "seconds": float(rows["seconds"].mean()) if "seconds" in rows else None,
         **known,
@@ -157,64 +158,3 @@ def wrong_directions(table: pd.DataFrame) -> list[str]:
         for row in table.itertuples()
         if contradicts(float(row.srcc), int(row.n))  # type: ignore[arg-type]
     ]
-
-
-def render(table: pd.DataFrame, how: str, *, settings: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """Write a table as text.
-
-    Args:
-        table: what :func:`rank` returns.
-        how: ``plain``, ``github``, ``csv``, ``json`` or ``latex``.
-        settings: what the run was asked for; part of the json.
-        versions: versions of the packages behind the scores; part of the json.
-
-    Raises:
-        InputError: the format is unknown.
-    """
-    if how == "json":
-        rows = [{k: _json(v) for k, v in row.items()} for row in table.to_dict(orient="records")]
-        document = {"schema": 1, "versions": dict(versions), "settings": dict(settings), "rows": rows}
-        return json.dumps(document, indent=2, allow_nan=False)
-    if how == "csv":
-        flat = table.assign(
-            fit=[fit["kind"] for fit in table["fit"]],
-            fit_converged=[fit["converged"] for fit in table["fit"]],
-            fit_params=[" ".join(repr(p) for p in fit["params"]) for fit in table["fit"]],
-        )
-        for column in [c for c in ("srcc_ci", "plcc_ci") if c in flat]:
-            flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
-        return flat.to_csv(index=False).rstrip("\n")
-    styles = {"plain": "simple", "github": "github", "latex": "latex_booktabs"}
-    if how not in styles:
-        raise InputError(f"format: got {how!r}, expected one of {', '.join(FORMATS)}")
-    return _text(table, styles[how])
-
-
-def _text(table: pd.DataFrame, style: str) -> str:
-    from tabulate import tabulate
-
-    extra = [c for c in ("type", "level", "split") if c in table.columns]
-    shown: Sequence[str] = [c for c in (*COLUMNS[:2], *extra, *COLUMNS[2:]) if c in table.columns]
-    cells = [[_cell(row[c]) for c in shown] for _, row in table[list(shown)].iterrows()]
-    align = ["left" if c in ("dataset", "metric", *extra) else "right" for c in shown]
-    return tabulate(cells, headers=shown, tablefmt=style, disable_numparse=True, colalign=align)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, list):
-        return "-".join(f"{v:.3f}" for v in value) if value[0] >= 0 else f"{value[0]:.3f} to {value[1]:.3f}"
-    if isinstance(value, bool | np.bool_):
-        return "tied" if value else ""
-    return str(value)
-
-
-def _json(value: Any) -> Any:
-    """NaN has no place in JSON; NumPy's scalars neither."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, dict):
-        return {k: _json(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_json(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -17,7 +17,20 @@ from causaliqa.errors import CausaliqaError
 
 __all__ = ["main", "parser"]
 
-COMMANDS = ("score", "explain", "leaderboard", "cem", "cem_table", "lam", "list", "plugins", "weights", "data", "demo")
+COMMANDS = (
+    "score",
+    "explain",
+    "leaderboard",
+    "report",
+    "cem",
+    "cem_table",
+    "lam",
+    "list",
+    "plugins",
+    "weights",
+    "data",
+    "demo",
+)
 
 
 def parser() -> argparse.ArgumentParser:

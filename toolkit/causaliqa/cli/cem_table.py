@@ -28,11 +28,15 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one row a map and, where a network has several images, their mean."""
     from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.report.cem_table import page, render, statistics
+    from causaliqa.report.cem_table import gallery, render, statistics
 
     maps = {str(folder): EffectMap.load(folder) for folder in args.folders}
     frame = statistics(maps, counting=args.counting)
     _common.write_or_print(render(frame, args.format), args.out)
     if args.html is not None:
-        _common.write_or_print(page(maps, frame, bound=args.bound), args.html)
+        from causaliqa.report.page import page
+        from causaliqa.report.provenance import PYIQA_NOTE, Provenance
+
+        facts = Provenance(versions=_common.versions(), notes=(PYIQA_NOTE,))
+        _common.write_or_print(page(None, facts, gallery=gallery(maps, frame, bound=args.bound)), args.html)
     return 0

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _publish
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
@@ -58,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.datasets.graded import write_graded_set
     from causaliqa.datasets.manifest import read_manifest
     from causaliqa.images import load_image
-    from causaliqa.leaderboard import rank, render
+    from causaliqa.leaderboard import rank
     from causaliqa.report.explain import write_explanation
     from causaliqa.report.scatter import scatter_panels
+    from causaliqa.report.table import rows_csv
     from causaliqa.scoring import evaluate
 
     device = _common.choose_device(None)
@@ -70,14 +71,17 @@ def run(args: argparse.Namespace) -> int:
     with _common.progress_bar(len(metrics) * len(dataset.pairs), "scoring") as bar:
         frame = evaluate(metrics, dataset, device=device, progress=bar.update)
     table = rank(frame)
-    print(render(table, "plain", settings={}, versions={}))
+    asked = {request: request for request in requests}
+    facts = _publish.provenance(names, asked, metrics, table, settings={"demo": _NOTE}, seed=0)
+    _publish.write(frame, table, facts, "plain", None)
     print(f"\n{_NOTE}")
 
-    _common.write_or_print(frame.to_csv(index=False).rstrip("\n"), args.out / "scores.csv")
-    _common.write_or_print(render(table, "csv", settings={}, versions={}), args.out / "leaderboard.csv")
-    written = [args.out / "leaderboard.csv", args.out / "scores.csv"]
+    written = [args.out / name for name in ("leaderboard.csv", "leaderboard.html", "scores.csv")]
+    _publish.write(frame, table, facts, "csv", written[0])
+    _publish.write(frame, table, facts, "html", written[1])
+    _common.write_or_print(rows_csv(frame), written[2])
     heading = "Scores against severity (known order, not human opinion), with the fitted logistic curve"
-    written.append(scatter_panels(frame, args.out / "scatter.png", label="severity", title=heading))
+    written.append(scatter_panels(frame, args.out / "scatter.png", table=table, label="severity", title=heading))
     pair = next(p for p in dataset.pairs if p.type == "jpeg" and p.level == "4")
     img, ref = load_image(pair.dist), load_image(pair.ref or pair.dist)
     metric: Any = metrics["causal_effnet_lite0"]

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _rows
+from causaliqa.cli import _common, _publish, _rows
 from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
-
-FORMATS = ("plain", "github", "csv", "json", "latex")
 
 
 def add(commands: Any) -> None:
@@ -20,8 +18,11 @@ def add(commands: Any) -> None:
     command = commands.add_parser("leaderboard", help="rank metrics on labelled image pairs")
     _rows.add_arguments(command)
     command.add_argument("--by", choices=("type", "level", "split"), help="break down by a column of the manifest")
-    command.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
+    command.add_argument("--format", choices=_publish.FORMATS, default="plain", help="how to print the table")
     command.add_argument("--out", metavar="FILE", type=Path, help="write the table there instead of printing it")
+    command.add_argument(
+        "--figure", metavar="FILE.png|pdf|svg", type=Path, help="draw scores against labels with the fitted curves"
+    )
     command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
     command.set_defaults(run=run)
 
@@ -32,18 +33,21 @@ def run(args: argparse.Namespace) -> int:
     plan = _rows.plan(args, names)
     if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
+    _publish.check_picture("--figure", args.figure)
 
-    from causaliqa.leaderboard import rank, render, wrong_directions
+    from causaliqa.leaderboard import rank, wrong_directions
+    from causaliqa.report.table import rows_csv
 
     device = _common.choose_device(args.device) if plan.requests else "none"
     built = _rows.build(args, names, plan, device)
     frame = _rows.collect(args, names, plan, built, device)
     if args.rows is not None:
-        _common.write_or_print(frame.to_csv(index=False).rstrip("\n"), args.rows)
+        _common.write_or_print(rows_csv(frame), args.rows)
     if args.shard:
         print(f"causaliqa: shard {args.shard}: {len(frame)} scores are in {args.store}", file=sys.stderr)
         return _complain(frame, [])
-    table = rank(frame, by=args.by)
+    overall = rank(frame)
+    table = rank(frame, by=args.by) if args.by and args.format != "html" else overall
     settings = {
         "data": args.data,
         "metrics": dict(plan.requests),
@@ -59,10 +63,15 @@ def run(args: argparse.Namespace) -> int:
     if bare := table.loc[table["clusters"] == "image", "dataset"].unique().tolist():
         note = "references are unknown, so intervals and ties resample images, which makes them too narrow"
         print(f"causaliqa: {', '.join(bare)}: {note}", file=sys.stderr)
-    # The same scores give the same csv, byte for byte; how long they took is in the json.
-    shown = table.drop(columns="seconds") if args.format == "csv" else table
-    _common.write_or_print(render(shown, args.format, settings=settings, versions=_common.versions()), args.out)
-    return _complain(frame, wrong_directions(rank(frame) if args.by else table))
+    facts = _publish.provenance(
+        names, plan.requests, built, overall, settings=settings, seed=args.seed, given=plan.given, data=args.data
+    )
+    _publish.write(frame, table, facts, args.format, args.out)
+    if args.figure is not None:
+        from causaliqa.report.scatter import scatter_panels
+
+        scatter_panels(frame, args.figure, table=overall)
+    return _complain(frame, wrong_directions(overall))
 
 
 def _complain(frame: Any, wrong: list[str]) -> int:

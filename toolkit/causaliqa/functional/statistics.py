@@ -29,6 +29,7 @@ __all__ = [
     "outlier_ratio",
     "plcc",
     "plcc_after_fit",
+    "predict_label",
     "rmse",
     "srcc",
     "summarise",
@@ -207,9 +208,38 @@ class Summary:
 
     def predict(self, scores: ArrayLike) -> Array:
         """Return labels in their own unit for scores as the metric gives them: the curve of a scatter plot."""
-        share = self.fit.predict(orient(scores, self.lower_better))
-        low, high = self.label_range
-        return high - (high - low) * share if self.label_lower_better else low + (high - low) * share
+        return predict_label(
+            self.fit,
+            scores,
+            lower_better=self.lower_better,
+            label_lower_better=self.label_lower_better,
+            label_range=self.label_range,
+        )
+
+
+def predict_label(
+    fit: Fit, scores: ArrayLike, *, lower_better: bool, label_lower_better: bool, label_range: tuple[float, float]
+) -> Array:
+    """Return labels in their own unit for scores as the metric gives them.
+
+    Args:
+        fit: from quality-oriented scores to quality-oriented labels normalised to [0, 1].
+        scores: as the metric gives them, any shape.
+        lower_better: direction of the metric.
+        label_lower_better: direction of the label.
+        label_range: smallest and largest label of the normalisation.
+
+    Returns:
+        One label a score, in the shape of the scores.
+
+    Example:
+        >>> line = Fit(kind="linear", params=(1.0, 0.0), converged=True)
+        >>> predict_label(line, [0.25], lower_better=False, label_lower_better=True, label_range=(0.0, 100.0))
+        array([75.])
+    """
+    share = fit.predict(orient(scores, lower_better))
+    low, high = label_range
+    return high - (high - low) * share if label_lower_better else low + (high - low) * share
 
 
 def summarise(

@@ -10,7 +10,10 @@ from causaliqa.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["new_figure", "save"]
+__all__ = ["SUFFIXES", "new_figure", "save"]
+
+SUFFIXES = (".png", ".pdf", ".svg")
+"""Kinds of pictures that can be written."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -24,11 +27,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Any, path: Path) -> Path:
-    """Write a figure as PNG and return its path.
+    """Write a figure as the suffix says (PNG, PDF, SVG) and return its path.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or its suffix names no kind of picture.
     """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: got a picture of kind {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130)

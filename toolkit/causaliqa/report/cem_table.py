@@ -1,12 +1,12 @@
-"""Several causal effect maps side by side: the statistics of Table I, and networks x images as one page."""
+"""Several causal effect maps side by side: the statistics of Table I, and networks x images as pictures."""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["page", "render", "statistics"]
+__all__ = ["Gallery", "GalleryRow", "gallery", "render", "statistics"]
 
 _COLUMNS = {
     "positive_percent": "positive %",
@@ -77,40 +77,55 @@ def render(frame: pd.DataFrame, how: str) -> str:
 def _picture(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=90, format="png")
-    return f'<img src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}" alt="">'
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def page(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float | None = None) -> str:
-    """Return one self-contained HTML page: networks in rows, images in columns, then the table.
+@dataclass(frozen=True, kw_only=True)
+class GalleryRow:
+    """The maps of one network."""
+
+    restorer: str
+    task: str
+    cells: tuple[tuple[str, ...], ...]
+    """Pictures as ``data:`` addresses, for every image of the gallery: map and shares, or nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """What a page shows of maps: networks in rows, images in columns, then the table."""
+
+    bound: float
+    """Effect in dB at which colours are full, in all pictures alike."""
+    images: tuple[str, ...]
+    rows: tuple[GalleryRow, ...]
+    columns: tuple[str, ...]
+    """Headings of the statistics."""
+    statistics: tuple[tuple[Any, ...], ...]
+
+
+def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float | None = None) -> Gallery:
+    """Return the pictures and statistics of maps for :func:`causaliqa.report.page.page`.
 
     Args:
         maps: maps by folder.
-        frame: their statistics.
+        frame: their :func:`statistics`.
         bound: effect in dB at which colours are full, for all pictures alike; None for the largest of all.
     """
     if bound is None:
         bound = max(max(float(np.nanmax(np.abs(m.effect), initial=0.0)), m.tolerance) for m in maps.values())
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    images: list[str] = []
+    cells: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for name, made in maps.items():
         restorer, task, image = _names(name, made)
-        column = f"{image} {made.roi}"
-        if column not in images:
-            images.append(column)
-        drawn = _picture(draw_map(made, bound=bound)) + _picture(draw_pie(made))
-        cells.setdefault((restorer, task), {})[column] = drawn
-    head = "".join(f"<th>{html.escape(image)}</th>" for image in images)
-    body = "".join(
-        f"<tr><th>{html.escape(restorer)}<br><small>{html.escape(task)}</small></th>"
-        + "".join(f"<td>{row.get(image, '')}</td>" for image in images)
-        + "</tr>"
-        for (restorer, task), row in cells.items()
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Causal effect maps</title><style>'
-        "body{font:14px/1.4 system-ui,sans-serif;margin:2em}table{border-collapse:collapse;margin-bottom:2em}"
-        "td,th{padding:.4em .7em;border-bottom:1px solid #ddd;vertical-align:top;text-align:left}"
-        "td img{display:block;width:320px}td img+img{width:190px}</style></head><body>"
-        "<h1>Causal effect maps</h1><p>Red patches help the green region, blue ones mislead the network; colours are "
-        f"full at {bound:.3g} dB.</p><table><tr><th></th>{head}</tr>{body}</table>{render(frame, 'html')}</body></html>"
+        drawn = (_picture(draw_map(made, bound=bound)), _picture(draw_pie(made)))
+        cells.setdefault((restorer, task), {})[f"{image} {made.roi}"] = drawn
+    images = tuple(dict.fromkeys(image for row in cells.values() for image in row))
+    return Gallery(
+        bound=bound,
+        images=images,
+        rows=tuple(
+            GalleryRow(restorer=restorer, task=task, cells=tuple(row.get(image, ()) for image in images))
+            for (restorer, task), row in cells.items()
+        ),
+        columns=tuple(map(str, frame.columns)),
+        statistics=tuple(tuple(row) for row in frame.itertuples(index=False)),
     )

@@ -2,61 +2,89 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from causaliqa.functional.statistics import summarise
+from causaliqa.errors import CausaliqaError
 from causaliqa.report._figure import new_figure, save
+from causaliqa.report._panels import Panel, panels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["scatter_panels"]
 
+_MOST_TYPES = 10
+"""More types than colours tell nothing apart; all points then have one."""
 
-def scatter_panels(frame: pd.DataFrame, path: Path, *, label: str, title: str, columns: int = 4) -> Path:
-    """Write one panel per metric of one data set.
+
+def scatter_panels(
+    frame: pd.DataFrame, path: Path, *, table: pd.DataFrame, title: str = "", label: str = "", columns: int = 4
+) -> Path:
+    """Write one panel per metric, each data set on rows of its own.
 
     Args:
-        frame: what :func:`causaliqa.evaluate` returned, for one data set.
-        path: PNG to write.
-        label: name of the vertical axis.
+        frame: what :func:`causaliqa.evaluate` returned.
+        path: PNG, PDF or SVG to write.
+        table: what :func:`causaliqa.rank` made of the frame.
         title: heading.
+        label: name of the vertical axis; by default what is known of the labels.
         columns: panels in a row.
 
     Returns:
         The path.
-    """
-    import numpy as np
 
-    metrics = list(dict.fromkeys(frame["metric"]))
-    rows = -(-len(metrics) // columns)
-    figure = new_figure(3.1 * columns, 2.7 * rows + 0.9)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    types = sorted(set(frame["type"].fillna("")))
-    colours = {t: f"C{k % 10}" for k, t in enumerate(types)}
-    for axis, metric in zip(axes.flat, metrics, strict=False):
-        part = frame[(frame["metric"] == metric) & frame["score"].notna()]
-        summary = summarise(
-            part["score"].to_numpy(float),
-            part["label"].to_numpy(float),
-            lower_better=bool(part["lower_better"].iloc[0]),
-            label_lower_better=bool(part["label_lower_better"].iloc[0]),
-        )
-        for kind, points in part.groupby("type", sort=True):
-            axis.scatter(points["score"], points["label"], s=12, alpha=0.75, color=colours[str(kind)], label=str(kind))
-        line = np.linspace(part["score"].min(), part["score"].max(), 200)
-        axis.plot(line, summary.predict(line), color="black", linewidth=1.2)
-        arrow = "lower is better" if part["lower_better"].iloc[0] else "higher is better"
-        axis.set_title(f"{metric}\nSRCC {summary.srcc:.3f}, PLCC {summary.plcc:.3f}", fontsize=8)
-        axis.set_xlabel(arrow, fontsize=7)
-        axis.tick_params(labelsize=7)
-    for axis in axes.flat[len(metrics) :]:
-        axis.set_visible(False)
-    for row in axes:
-        row[0].set_ylabel(label, fontsize=8)
-    if any(types):
-        handles, names = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=min(len(types), 6), fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=10)
+    Raises:
+        InputError: the file cannot be written, or is none of these kinds.
+        CausaliqaError: no metric has a score.
+    """
+    made = panels(frame, table)
+    if not made:
+        raise CausaliqaError(f"{path} was not drawn: no metric has a score")
+    sets = [list(own) for _, own in groupby(made, key=lambda panel: panel.dataset)]
+    columns = min(columns, max(map(len, sets)))
+    lines = [own[k : k + columns] for own in sets for k in range(0, len(own), columns)]
+    figure = new_figure(3.1 * columns, 2.7 * len(lines) + 0.9)
+    axes = figure.subplots(len(lines), columns, squeeze=False)
+    types = sorted({kind for panel in made for kind in panel.points})
+    colours = {t: f"C{k}" if len(types) <= _MOST_TYPES else "C0" for k, t in enumerate(types)}
+    for line, row in zip(lines, axes, strict=True):
+        for axis, panel in zip(row, line, strict=False):
+            _draw(axis, panel, colours)
+        for axis in row[len(line) :]:
+            axis.set_visible(False)
+        name = label or line[0].label
+        row[0].set_ylabel(f"{_plain(line[0].dataset)}\n{name}" if len(sets) > 1 else name, fontsize=8)
+    if 1 < len(types) <= _MOST_TYPES:
+        dots = [axes[0, 0].scatter([], [], s=12, color=colours[t], label=_plain(t) or "no type") for t in types]
+        figure.legend(handles=dots, loc="outside lower center", ncols=min(len(types), 6), fontsize=8, frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=10)
     return save(figure, path)
+
+
+def _plain(text: str) -> str:
+    """Matplotlib takes text between two dollars for a formula."""
+    return text.replace("$", r"\$")
+
+
+def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
+    few = panel.n < 2000
+    for kind, (scores, labels) in panel.points.items():
+        # Rasterised where there are many: a PDF of 25,000 dots is slow to open.
+        axis.scatter(
+            scores,
+            labels,
+            s=12 if few else 4,
+            alpha=0.75 if few else 0.3,
+            linewidths=0,
+            color=colours[kind],
+            rasterized=not few,
+        )
+    axis.plot(*panel.curve, color="black", linewidth=1.2)
+    arrow = "lower is better" if panel.lower_better else "higher is better"
+    axis.set_title(f"{_plain(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
+    axis.set_xlabel(arrow, fontsize=7)
+    axis.tick_params(labelsize=7)
+    axis.locator_params(nbins=5)

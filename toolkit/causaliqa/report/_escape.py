@@ -1,0 +1,72 @@
+"""Text from data made safe for where it is written: one line, a csv cell, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["csv_cell", "csv_text", "latex", "markdown", "one_line"]
+
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
+_NUMBERS = re.compile(f"{_NUMBER}( {_NUMBER})*")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+}
+
+
+def one_line(text: str) -> str:
+    r"""Return text without control characters and line breaks; each run of them becomes a space.
+
+    >>> one_line("a\nb\x1b[31m")
+    'a b [31m'
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+
+
+def csv_cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: an apostrophe goes before what could begin one.
+
+    Numbers stay as they are. :func:`csv_text` takes the apostrophe off again, whatever the text was.
+
+    >>> [csv_cell(t) for t in ("psnr", "=1+1", "-x", "-1.5", "'=a")]
+    ['psnr', "'=1+1", "'-x", '-1.5', "''=a"]
+    """
+    return f"'{text}" if _is_formula(text) else text
+
+
+def csv_text(cell: str) -> str:
+    """Return the text that :func:`csv_cell` made a cell of.
+
+    >>> [csv_text(csv_cell(t)) for t in ("'a", "=1", "'=1")]
+    ["'a", '=1', "'=1"]
+    """
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+
+
+def _is_formula(text: str) -> bool:
+    return bool(_FORMULA.match(text)) and not _NUMBERS.fullmatch(text.lstrip("'"))
+
+
+def markdown(text: str) -> str:
+    """Return text that stays one cell of a table and one piece of text in GitHub's Markdown.
+
+    >>> markdown("a|b_c <i>")
+    'a\\\\|b_c &lt;i>'
+    """
+    return re.sub(r"([\\|*`\[\]~])", r"\\\1", one_line(text)).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def latex(text: str) -> str:
+    """Return text that LaTeX prints as it is.
+
+    >>> latex("causal_vgg: 5 %")
+    'causal\\\\_vgg: 5 \\\\%'
+    """
+    return "".join(_LATEX.get(c, c) for c in one_line(text))

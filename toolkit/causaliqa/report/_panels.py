@@ -1,0 +1,98 @@
+"""What a scatter plot shows, whoever draws it: points by type, and the logistic curve that the statistics used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causaliqa.functional.logistic import Fit
+from causaliqa.functional.statistics import predict_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Panel", "panels"]
+
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One metric on one data set."""
+
+    dataset: str
+    metric: str
+    lower_better: bool
+    label_lower_better: bool
+    srcc: float
+    plcc: float
+    n: int
+    """Images with a score."""
+    points: Mapping[str, Points]
+    """Scores and labels by type; fewer than ``n`` where there are too many to draw."""
+    curve: Points
+    """Scores, and the labels that the fit predicts for them."""
+
+    @property
+    def drawn(self) -> int:
+        """Number of points."""
+        return sum(len(scores) for scores, _ in self.points.values())
+
+    @property
+    def label(self) -> str:
+        """Name of the axis of labels."""
+        return "DMOS (lower is better)" if self.label_lower_better else "MOS (higher is better)"
+
+
+def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None) -> list[Panel]:
+    """Return a panel for every row of a table that counts any image.
+
+    Args:
+        frame: rows, as :func:`causaliqa.evaluate` returns them.
+        table: their statistics over whole data sets, from :func:`causaliqa.rank`.
+        most: draw at most so many points, always the same ones.
+    """
+    groups: dict[Any, pd.DataFrame] = dict(iter(frame.groupby(["dataset", "metric"], sort=False)))
+    scored = (row for row in table.to_dict(orient="records") if row["n"])
+    return [_panel(groups[row["dataset"], row["metric"]], row, most) for row in scored]
+
+
+def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Panel:
+    import pandas as pd
+
+    scores = pd.to_numeric(part["score"])
+    part = part.assign(score=scores)[np.isfinite(scores.to_numpy(dtype=float))]
+    lower_better, label_lower_better = (bool(part[c].any()) for c in ("lower_better", "label_lower_better"))
+    line = np.linspace(float(part["score"].min()), float(part["score"].max()), 100)
+    fit = Fit(kind=row["fit"]["kind"], params=tuple(row["fit"]["params"]), converged=row["fit"]["converged"])
+    drawn = part
+    if most is not None and len(part) > most:
+        drawn = part.iloc[np.sort(np.random.default_rng(0).permutation(len(part))[:most])]
+    kinds = drawn.get("type", drawn["metric"].map(lambda _: "")).map(lambda v: "" if pd.isna(v) else str(v))
+    return Panel(
+        dataset=row["dataset"],
+        metric=row["metric"],
+        lower_better=lower_better,
+        label_lower_better=label_lower_better,
+        srcc=row["srcc"],
+        plcc=row["plcc"],
+        n=len(part),
+        points={
+            kind: (drawn["score"][kinds == kind].to_numpy(float), drawn["label"][kinds == kind].to_numpy(float))
+            for kind in sorted(set(kinds))
+        },
+        curve=(
+            line,
+            predict_label(
+                fit,
+                line,
+                lower_better=lower_better,
+                label_lower_better=label_lower_better,
+                label_range=tuple(row["fit"]["label_range"]),
+            ),
+        ),
+    )

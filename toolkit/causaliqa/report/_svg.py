@@ -1,0 +1,86 @@
+"""Scatter panels as paths of an inline SVG: thousands of points in a few kilobytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causaliqa.report._panels import Panel
+
+__all__ = ["HEIGHT", "WIDTH", "Drawing", "draw"]
+
+WIDTH, HEIGHT = 260, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What the template writes into one SVG of :data:`WIDTH` x :data:`HEIGHT`."""
+
+    dots: dict[str, str]
+    """Path data by type: a stroke of no length with round ends is a dot."""
+    curve: str
+    """Path data of the fitted curve."""
+    x_ticks: list[tuple[float, str]]
+    """Places and texts of the axis of scores."""
+    y_ticks: list[tuple[float, str]]
+    """Places and texts of the axis of labels."""
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    top: int = _TOP
+    bottom: int = HEIGHT - _BOTTOM
+
+
+def draw(panel: Panel) -> Drawing:
+    """Return the paths of a panel.
+
+    Example:
+        >>> line = np.array([0.0, 1.0])
+        >>> facts = {"dataset": "d", "metric": "m", "lower_better": False, "label_lower_better": False}
+        >>> panel = Panel(**facts, srcc=1.0, plcc=1.0, n=2, points={"": (line, line)}, curve=(line, line))
+        >>> drawing = draw(panel)
+        >>> drawing.dots[""], drawing.curve
+        ('M49.6 168.4h0M242.4 15.6h0', 'M49.6 168.4L242.4 15.6')
+    """
+    x_low, x_high = _ends([panel.curve[0], *(x for x, _ in panel.points.values())])
+    y_low, y_high = _ends([panel.curve[1], *(y for _, y in panel.points.values())])
+
+    def place(scores: Array, labels: Array) -> list[str]:
+        x = _LEFT + (scores - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT)
+        y = HEIGHT - _BOTTOM - (labels - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM)
+        return [f"{a:.5g} {b:.5g}" for a, b in zip(x.round(1), y.round(1), strict=True)]
+
+    known = np.isfinite(panel.curve[1])
+    curve = place(panel.curve[0][known], panel.curve[1][known])
+    return Drawing(
+        dots={kind: "".join(f"M{at}h0" for at in place(x, y)) for kind, (x, y) in panel.points.items()},
+        curve=f"M{'L'.join(curve)}" if curve else "",
+        x_ticks=[
+            (round(_LEFT + (v - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT), 1), f"{v:g}")
+            for v in _ticks(x_low, x_high)
+        ],
+        y_ticks=[
+            (round(HEIGHT - _BOTTOM - (v - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM), 1), f"{v:g}")
+            for v in _ticks(y_low, y_high)
+        ],
+    )
+
+
+def _ends(values: list[Array]) -> tuple[float, float]:
+    """Smallest and largest value with a margin; anything where there is none."""
+    known = np.concatenate([v[np.isfinite(v)] for v in values])
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    margin = 0.05 * (high - low) or max(abs(low), 1.0) * 0.5
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    places = MaxNLocator(nbins=4).tick_values(low, high)
+    # Rounded: 0.30000000000000004 is no text for an axis.
+    return [float(f"{v:.6g}") for v in places if low <= v <= high]

@@ -1,0 +1,215 @@
+"""Leaderboards as text: for a screen, for GitHub, for spreadsheets, for programs, for papers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causaliqa.errors import InputError
+from causaliqa.report._escape import csv_cell, latex, markdown, one_line
+from causaliqa.report.provenance import Provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BREAKDOWNS", "COLUMNS", "FORMATS", "document", "marks", "printed", "render", "rows_csv"]
+
+COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
+"""What the printed table shows; csv and json hold more."""
+
+FORMATS = ("plain", "github", "csv", "json", "latex")
+
+BREAKDOWNS = ("type", "level", "split")
+"""Columns that a table may be broken down by."""
+
+_LOWER = ("rmse",)
+_HEADINGS = {
+    "dataset": "Data set",
+    "metric": "Metric",
+    "n": "$n$",
+    "n_failed": "Failed",
+    "plcc": "PLCC",
+    "srcc": "SRCC",
+    "srcc_ci": r"95\,\% interval",
+    "krcc": "KRCC",
+    "rmse": "RMSE",
+}
+_TIED = "best SRCC, or not significantly below it"
+
+
+def render(table: pd.DataFrame, how: str, provenance: Provenance) -> str:
+    r"""Write a table as text, with where it comes from.
+
+    Args:
+        table: what :func:`causaliqa.rank` returns.
+        how: one of :data:`FORMATS`. ``csv`` is the table and nothing else; text in it that a spreadsheet would take for
+            a formula has an apostrophe before it (:func:`~causaliqa.report._escape.csv_cell`).
+        provenance: printed below the table, in short for ``plain``; in ``json`` part of the document.
+
+    Raises:
+        InputError: the format is unknown.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"dataset": "d", "metric": ["a_b", "c"], "n": 9, "srcc": [0.9, 0.8]})
+        >>> print(render(table, "latex", Provenance()).splitlines()[4])
+        d & a\_b & 9 & \textbf{0.900} \\
+    """
+    if how == "json":
+        return json.dumps(document(table, provenance), indent=2, allow_nan=False, default=str)
+    if how == "csv":
+        return _csv(table)
+    if how == "latex":
+        return _latex(table, provenance)
+    if how == "github":
+        footer = "\n".join(f"- {markdown(line)}" for line in provenance.lines())
+        return f"{_text(table, 'github', markdown)}\n\n{footer}"
+    if how == "plain":
+        return "\n".join([_text(table, "simple", one_line), "", *provenance.brief()])
+    raise InputError(f"format: got {how!r}, expected one of {', '.join(FORMATS)}")
+
+
+def document(table: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:
+    """Return table and provenance as one JSON document without NaN."""
+    rows = [_json(row) for row in table.to_dict(orient="records")]
+    facts: dict[str, Any] = _json(provenance.as_dict())
+    return {"schema": 1, "versions": facts.pop("versions"), "settings": facts.pop("settings"), "rows": rows, **facts}
+
+
+def _json(value: Any) -> Any:
+    """NaN has no place in JSON; NumPy's scalars neither."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, dict):
+        return {k: _json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _csv(table: pd.DataFrame) -> str:
+    # Seconds differ from run to run; without them the same scores give the same bytes.
+    flat = table.drop(columns="seconds", errors="ignore").copy()
+    if "fit" in flat:
+        fits = flat.pop("fit")
+        flat["fit"] = [fit["kind"] for fit in fits]
+        flat["fit_converged"] = [fit["converged"] for fit in fits]
+        flat["fit_params"] = [" ".join(repr(p) for p in fit["params"]) for fit in fits]
+    for column in [c for c in ("srcc_ci", "plcc_ci") if c in flat]:
+        flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
+    return rows_csv(flat)
+
+
+def rows_csv(frame: pd.DataFrame) -> str:
+    """Return a frame as csv whose text no spreadsheet takes for a formula; numbers are untouched."""
+    safe: dict[str, Any] = {str(c): frame[c].map(lambda v: csv_cell(v) if isinstance(v, str) else v) for c in frame}
+    return str(frame.assign(**safe).to_csv(index=False)).rstrip("\n")
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    extra = [c for c in BREAKDOWNS if c in table.columns]
+    return [c for c in (*COLUMNS[:2], *extra, *COLUMNS[2:]) if c in table.columns]
+
+
+def _text(table: pd.DataFrame, style: str, escape: Any) -> str:
+    from tabulate import tabulate
+
+    shown = _shown(table)
+    cells = [[escape(_cell(row[c])) for c in shown] for _, row in table[shown].iterrows()]
+    align = ["left" if c in ("dataset", "metric", *BREAKDOWNS) else "right" for c in shown]
+    return tabulate(cells, headers=shown, tablefmt=style, disable_numparse=True, colalign=align)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list):
+        if not np.isfinite(value).all():
+            return ""
+        return "-".join(f"{v:.3f}" for v in value) if value[0] >= 0 else f"{value[0]:.3f} to {value[1]:.3f}"
+    if isinstance(value, bool | np.bool_):
+        return "tied" if value else ""
+    return str(value)
+
+
+def printed(column: str, value: float) -> str:
+    """Return a statistic as papers print it: three decimals, or four figures where it has the labels' unit.
+
+    >>> printed("srcc", 0.98765), printed("rmse", 12.3456), printed("rmse", 0.05)
+    ('0.988', '12.35', '0.05000')
+    """
+    return "" if not np.isfinite(value) else f"{value:#.4g}" if column in _LOWER else f"{value:.3f}"
+
+
+def marks(table: pd.DataFrame, column: str) -> list[str]:
+    """Return ``best``, ``second`` or nothing for every row, within its data set (and type, level, split).
+
+    What is printed alike is marked alike; a group with less than two metrics has no best one.
+
+    >>> import pandas as pd
+    >>> marks(pd.DataFrame({"dataset": "d", "srcc": [0.8, 0.90001, 0.90002, 0.7]}), "srcc")
+    ['second', 'best', 'best', '']
+    """
+    groups = ["dataset", *(c for c in BREAKDOWNS if c in table.columns)]
+    values = table[column].map(lambda v: float(printed(column, v) or "nan")) * (-1 if column in _LOWER else 1)
+    found = dict.fromkeys(table.index, "")
+    for _, part in values.groupby([table[g] for g in groups], sort=False):
+        known = part.dropna()
+        for place, value in zip(("best", "second"), sorted(set(known), reverse=True), strict=False):
+            if len(known) > 1:
+                found |= dict.fromkeys(known.index[known == value], place)
+    return list(found.values())
+
+
+def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
+    """Write for the package booktabs; a data set a block."""
+    table = table.reset_index(drop=True)
+    shown = [c for c in _shown(table) if c != "best_group"]
+    if "n_failed" in shown and not table["n_failed"].any():
+        shown.remove("n_failed")
+    styles = {c: marks(table, c) for c in ("plcc", "srcc", "krcc", "rmse") if c in shown}
+    texts = ("dataset", "metric", *BREAKDOWNS)
+    lines = []
+    before = None
+    for k, row in enumerate(table.to_dict(orient="records")):
+        if before is not None and row["dataset"] != before:
+            lines.append(r"\midrule")
+        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "") for c in shown]
+        cells[0] = "" if row["dataset"] == before else cells[0]
+        lines.append(f"{' & '.join(cells)} \\\\")
+        before = row["dataset"]
+    columns = "".join("l" if c in texts else "r" for c in shown)
+    heading = " & ".join(_HEADINGS.get(c, c.capitalize()) for c in shown)
+    facts = ["needs \\usepackage{booktabs}; bold: best, underlined: second best of a data set", *provenance.lines()]
+    note = []
+    if "best_group" in table and table["best_group"].any():
+        note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
+        facts.insert(1, "dagger: paired bootstrap of SRCC by reference, Holm-corrected, 5 %")
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            f"{heading} \\\\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            *note,
+            r"\end{tabular}",
+            *(f"% {line}" for line in facts),
+        ]
+    )
+
+
+def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
+    value = row[column]
+    if isinstance(value, list):
+        low, high = (f"{v:.3f}" for v in value)
+        return f"[${low}$, ${high}$]" if np.isfinite(value).all() else "--"
+    if isinstance(value, float):
+        number = printed(column, value).replace("-", "$-$") or "--"
+        return {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
+    text = latex(str(value))
+    return rf"{text}$^\dagger$" if column == "metric" and row.get("best_group") else text
