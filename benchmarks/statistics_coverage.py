@@ -162,9 +162,9 @@ def simulate(scenario: Scenario, *, references: int, runs: int, draws: int = 100
             widths += (high - low) / runs if name == "srcc" else 0.0
         a, b = (fit.predict(one) - y for fit, one in zip(fits, pair, strict=True))
         alarms = {
-            "bootstrap srcc": boot.pvalue(0, 1),
+            "paired srcc": boot.pvalue(0, 1),
             "meng": meng(srcc(pair[0], y), srcc(pair[1], y), srcc(pair[0], pair[1]), len(y)),
-            "bootstrap plcc": boot.pvalue(0, 1, "plcc"),
+            "paired plcc": boot.pvalue(0, 1, "plcc"),
             "residual test": residual_test(a, b, clusters),
             "pitman-morgan": pitman_morgan(a, b),
             "f test": f_test(a, b),
@@ -175,7 +175,7 @@ def simulate(scenario: Scenario, *, references: int, runs: int, draws: int = 100
     out |= {"width srcc": widths} | {k: 100 * v / runs for k, v in count.items()}
     if scenario.b:  # only SRCC is the same in the limit
         out |= dict.fromkeys(
-            ("alarm bootstrap plcc", "alarm residual test", "alarm pitman-morgan", "alarm f test"), np.nan
+            ("alarm paired plcc", "alarm residual test", "alarm pitman-morgan", "alarm f test"), np.nan
         )
     return out
 

@@ -224,7 +224,7 @@ def test_rates_in_a_short_simulation() -> None:
     result = bench["simulate"](bench["SCENARIOS"]["typical"], references=25, runs=40, draws=200)
     assert 85 <= result["cover srcc"] <= 100
     assert 85 <= result["cover plcc"] <= 100
-    for name in ("bootstrap srcc", "bootstrap plcc", "residual test"):
+    for name in ("paired srcc", "paired plcc", "residual test"):
         assert result[f"alarm {name}"] <= 15
     assert result["alarm meng"] > 20
 

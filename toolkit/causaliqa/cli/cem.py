@@ -30,10 +30,12 @@ def add(commands: Any) -> None:
     command.add_argument("--sampler", default="natural", metavar="S", help="NAME[:key=value,...] (default: natural)")
     command.add_argument("--library", metavar="DIR|FILE.npz", type=Path, help="natural images of the sampler")
     command.add_argument("--patch-size", type=int, default=8, help="side in output pixels (default: 8)")
-    command.add_argument("--strategy", default="coarse-to-fine", help="plain or coarse-to-fine (default)")
+    command.add_argument("--strategy", default="coarse-to-fine", help="plain, coarse-to-fine (default) or adaptive")
     command.add_argument("--coarse", type=int, default=3, help="interventions on every patch (default: 3)")
     command.add_argument("--fine", type=int, default=50, help="more on sensitive patches (default: 50)")
     command.add_argument("--interventions", type=int, default=500, help="of the plain strategy (default: 500)")
+    command.add_argument("--budget", type=int, metavar="N", help="interventions of the adaptive strategy")
+    command.add_argument("--precision", type=float, metavar="DB", help="or its wanted standard error (default: 0.005)")
     command.add_argument("--tolerance", type=float, default=0.01, help="effects below count as none (default: 0.01)")
     command.add_argument("--measure", default="psnr", help="psnr, or any metric by name (default: psnr)")
     command.add_argument("--bound", type=float, help="effect at which colours are full (default: the map's largest)")
@@ -105,6 +107,8 @@ def _options(names: Catalog, args: argparse.Namespace) -> dict[str, Any]:
         "fine": args.fine,
         "interventions": args.interventions,
         "tolerance": args.tolerance,
+        "budget": args.budget,
+        "precision": args.precision,
         "seed": args.seed,
         "batch_size": "auto" if args.batch_size == "auto" else int(args.batch_size),
         "prune": not args.no_prune,

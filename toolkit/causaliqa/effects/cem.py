@@ -104,6 +104,8 @@ class CausalEffectMap:
         fine: int = 50,
         interventions: int = 500,
         tolerance: float = 0.01,
+        budget: int | None = None,
+        precision: float | None = None,
         seed: int = 0,
         batch_size: int | str = "auto",
         prune: bool = True,
@@ -118,11 +120,14 @@ class CausalEffectMap:
             degradation: what spoils the image, and a patch in its place the same way.
             sampler: where the patches come from that are put in.
             patch_size: side of a patch in output pixels, a multiple of the scale.
-            strategy: ``"coarse-to-fine"``, ``"plain"`` or a plan.
+            strategy: ``"coarse-to-fine"``, ``"plain"``, ``"adaptive"`` or a plan.
             coarse: C, interventions on each patch in the coarse stage.
             fine: F, further interventions on each sensitive patch.
             interventions: T, interventions on each patch of the plain strategy.
             tolerance: tau, effects below it count as none, in dB.
+            budget: interventions of the adaptive strategy.
+            precision: wanted standard error of every patch in dB, where there is no budget; half of ``tolerance`` if
+                neither is given.
             seed: seed of everything random; the same seed gives the same map for every batch size.
             batch_size: images the network sees at once where it is not on the CPU; ``"auto"`` fills the memory.
             prune: leave out patches that provably cannot reach the region, and run on the part of the input that
@@ -142,6 +147,8 @@ class CausalEffectMap:
             fine=fine,
             interventions=interventions,
             tolerance=tolerance,
+            budget=budget,
+            precision=precision,
             seed=seed,
             batch_size=batch_size,
             prune=prune,
@@ -160,9 +167,9 @@ class CausalEffectMap:
         """
         setup = prepare(self.network, self.measure, image, roi, Settings(**options))
         laboratory, reached = setup.laboratory, setup.laboratory.reached
-        first = next(iter(setup.plan.rounds(reached, {})))
+        first = next(iter(setup.plan.rounds(reached, {})), None)
         seconds, sample = 0.0, max(3, self.network.together)
-        if reached:
+        if first and reached:
             started = time.monotonic()
             for _ in laboratory.effects(replace(first, draws=range(sample)), reached[:1]):
                 seconds = (time.monotonic() - started) / sample
@@ -171,7 +178,7 @@ class CausalEffectMap:
             patches=len(laboratory.scene.grid.outside),
             reached=len(reached),
             crop=(crop.height, crop.width),
-            least=len(first.patches) * len(first.draws),
+            least=len(first.patches) * len(first.draws) if first else 0,
             most=setup.plan.most(len(reached)),
             seconds_each=seconds,
             memory=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_memory(),
@@ -241,11 +248,12 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
     laboratory, plan = setup.laboratory, setup.plan
     grid, crop, reached = laboratory.scene.grid, laboratory.reach.crop, laboratory.reached
     height, width = laboratory.scene.degraded.shape[1:]
-    first, *later = plan.rounds(reached, seen)
+    first = next(iter(plan.rounds(reached, {})), None)
+    screening = len(first.draws) if first else 0
     share = crop.height * crop.width / (height * width)
     plain = setup.settings.interventions * len(grid.outside)
     # Without pruning every silent patch would have got the first round, on the whole image.
-    unpruned = made + (len(grid.outside) - len(reached)) * len(first.draws)
+    unpruned = made + (len(grid.outside) - len(reached)) * screening
     plain_pruned = setup.settings.interventions * len(reached) * share
     return {
         "strategy": plan.name,
@@ -255,7 +263,7 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
         "inferences_plain": plain,
         "patches": len(grid.outside),
         "patches_reached": len(reached),
-        "patches_sensitive": len({p for todo in later for p in todo.patches}),
+        "patches_sensitive": len({p for stage in list(seen)[1:] for p in seen[stage]}),
         "reach": laboratory.reach.note,
         "crop": [crop.left, crop.top, crop.width, crop.height],
         "inferences_checking": setup.overhead,

@@ -22,6 +22,9 @@ __all__ = ["COUNTINGS", "EffectMap", "similarity"]
 COUNTINGS = ("paper", "demo")
 """``paper``: patches of the region of interest are left out; ``demo``: they count as positive (the published code)."""
 
+_FEWEST = 3
+"""Interventions below which nothing is called significant."""
+
 _ARRAYS = ("effect", "count", "sem", "samples", "image")
 
 
@@ -85,6 +88,7 @@ class EffectMap:
         if counting == "demo":
             inside = int(np.isnan(self.effect).sum())
             positive, total = positive + inside, total + inside
+        signs = self.signs()
         shares = [100 * n / total if total else float("nan") for n in (positive, negative, total - positive - negative)]
         return {
             "positive_percent": shares[0],
@@ -92,6 +96,8 @@ class EffectMap:
             "none_percent": shares[2],
             "min": float(effects.min(initial=0.0)),
             "max": float(effects.max(initial=0.0)),
+            "significant_positive_percent": 100 * int((signs > 0).sum()) / total if total else float("nan"),
+            "significant_negative_percent": 100 * int((signs < 0).sum()) / total if total else float("nan"),
             "base": self.base,
             "roi": [self.roi.x, self.roi.y, self.roi.width, self.roi.height],
             "patch_size": self.patch_size,
@@ -99,6 +105,31 @@ class EffectMap:
             "counting": counting,
             **self.facts,
         }
+
+    def signs(self, *, rate: float = 0.05) -> NDArray[np.int64]:
+        """Return which patches help (1) or mislead (-1) significantly, and which cannot be told from no effect (0).
+
+        Two-sided t tests of every effect against 0; the rate of false discoveries is held by the procedure of Benjamini
+        and Yekutieli, which needs no independence. Patches in the region and those with fewer than three interventions
+        are 0.
+
+        Args:
+            rate: expected share of wrong ones among the patches that are not 0.
+
+        Raises:
+            InputError: the rate is not between 0 and 1.
+        """
+        if not 0 < rate < 1:
+            raise InputError(f"rate: got {rate!r}, expected a number between 0 and 1")
+        from scipy.stats import false_discovery_control, t
+
+        told = (self.count >= _FEWEST) & (self.sem > 0)
+        found = np.zeros(self.effect.shape, np.int64)
+        if told.any():
+            scaled = np.abs(self.effect[told]) / self.sem[told]
+            p = false_discovery_control(2 * t.sf(scaled, self.count[told] - 1), method="by")
+            found[told] = np.where(p <= rate, np.sign(self.effect[told]), 0).astype(np.int64)
+        return found
 
     def plot(self, *, bound: float | None = None) -> Figure:
         """Draw the map over the input: red helps, blue misleads, green is the region of interest.
@@ -154,7 +185,7 @@ class EffectMap:
                 f"{str(path)!r} holds no causal effect map: {error}; expected cem.npz and summary.json"
             ) from error
         known = {"positive_percent", "negative_percent", "none_percent", "min", "max", "base", "roi", "patch_size"}
-        known |= {"schema", "tolerance", "counting"}
+        known |= {"significant_positive_percent", "significant_negative_percent", "schema", "tolerance", "counting"}
         facts = {key: value for key, value in summary.items() if key not in known}
         return cls(**arrays, base=base, tolerance=tolerance, roi=roi, patch_size=patch_size, facts=facts)
 

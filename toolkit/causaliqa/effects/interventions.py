@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,13 +20,27 @@ from causaliqa.errors import CausaliqaError, InputError
 from causaliqa.functional.degrade import generator_for, quantise
 from causaliqa.specs import Degradation, PlacedSampler, Sampler
 
-__all__ = ["Interventions", "Measure", "Scene"]
+__all__ = ["EvenSampler", "Interventions", "Measure", "Scene"]
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Quality of images against their references, ``(N, 3, H, W)`` twice to ``(N,)``."""
 
 _AHEAD = 16
 """Interventions that are prepared together where the network takes one image at a time."""
+
+
+@runtime_checkable
+class EvenSampler(Protocol):
+    """A sampler of known patches, which can spread its draws over them and tell them apart."""
+
+    def sequence(self, number: int, shift: int, size: int) -> Tensor:
+        """Return patch ``number`` of a sequence that is spread evenly, ``(1, 3, size, size)``.
+
+        For a random ``shift`` below 2 ** 32 each is as likely as a draw makes it.
+        """
+
+    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
+        """Return what sets patches ``(n, 3, size, size)`` apart, ``(n, k)``: mean 0, variance 1 over all draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +60,18 @@ class Scene:
     seed: int
     """Seed of everything random."""
 
-    def draw(self, patch: int, number: int, *, screening: bool = False) -> Tensor:
+    def known(self, patch: int, number: int) -> NDArray[np.float64]:
+        """Return what is known of an even draw, ``(k,)``; nothing if the sampler draws independently."""
+        if not isinstance(self.sampler, EvenSampler):
+            return np.empty(0)
+        facts: NDArray[np.float64] = self.sampler.covariates(self._even(self.sampler, patch, number))[0]
+        return facts
+
+    def _even(self, sampler: EvenSampler, patch: int, number: int) -> Tensor:
+        shift = int(torch.randint(2**32, (), generator=generator_for(self.seed, patch)))
+        return sampler.sequence(number, shift, self.grid.patch_size)
+
+    def draw(self, patch: int, number: int, *, screening: bool = False, even: bool = False) -> Tensor:
         """Return intervention ``number`` on a patch, degraded, ``(3, h', w')`` input pixels.
 
         It depends on seed, patch and number alone.
@@ -58,9 +84,12 @@ class Scene:
         sampler = getattr(self.sampler, "screening", self.sampler) if screening else self.sampler
         if isinstance(sampler, PlacedSampler):
             drawn = sampler.in_place(self.clean, box.top, box.left, box.height, box.width, generator=generator)[None]
+        elif even and isinstance(sampler, EvenSampler):
+            drawn = self._even(sampler, patch, number)
         else:
-            # A partial patch at the border is the corner of a whole one.
-            drawn = sampler(1, self.grid.patch_size, generator)[..., : box.height, : box.width]
+            drawn = sampler(1, self.grid.patch_size, generator)
+        # A partial patch at the border is the corner of a whole one.
+        drawn = drawn[..., : box.height, : box.width]
         made = self.degradation.patch_in_place(
             self.clean, box.top, box.left, drawn, seed=self.seed, generator=generator
         )
@@ -137,12 +166,12 @@ class Interventions:
         support = self.reach.support.scaled(grid.scale)
         return tuple(p for p in grid.outside if grid.box(p).overlaps(support))
 
-    def input_with(self, patch: int, number: int, *, screening: bool = False) -> Tensor:
+    def input_with(self, patch: int, number: int, *, screening: bool = False, even: bool = False) -> Tensor:
         """Return the network's input with one patch replaced, ``(3, h, w)``."""
         grid, crop = self.scene.grid, self.reach.crop
         place = grid.box(patch).shrunk(grid.scale)
         part = place.meet(crop)
-        new = self.scene.draw(patch, number, screening=screening)
+        new = self.scene.draw(patch, number, screening=screening, even=even)
         mixed = self._input.clone()
         mixed[:, part.top - crop.top : part.bottom - crop.top, part.left - crop.left : part.right - crop.left] = new[
             :, part.top - place.top : part.bottom - place.top, part.left - place.left : part.right - place.left
@@ -164,7 +193,7 @@ class Interventions:
         start = 0
         while start < len(jobs):
             batch = jobs[start : start + max(_AHEAD, self.network.together)]
-            inputs = torch.stack([self.input_with(p, t, screening=todo.screening) for p, t in batch])
+            inputs = torch.stack([self.input_with(p, t, screening=todo.screening, even=todo.even) for p, t in batch])
             regions = self.restore(inputs)
             if not regions.isfinite().all():
                 raise InputError("network returned NaN or infinity for an intervention; expected finite values")

@@ -33,6 +33,8 @@ class Round:
     """Numbers of the interventions on each: with seed and patch they decide what is drawn."""
     screening: bool = False
     """Draw as the sampler does for screening."""
+    even: bool = False
+    """Draw evenly where the sampler can, instead of independently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +42,22 @@ class Estimate:
     """Effect of one patch."""
 
     samples: NDArray[np.float64] = field(repr=False)
-    """Effects of the interventions that it is the mean of, in dB."""
-
-    @property
-    def effect(self) -> float:
-        """Average treatment effect in dB; positive if the patch helps."""
-        return float(self.samples.mean())
+    """Effects of the interventions behind it, in dB."""
+    effect: float
+    """Average treatment effect in dB; positive if the patch helps."""
+    sem: float
+    """Standard error of the effect in dB; NaN for one intervention."""
 
     @property
     def count(self) -> int:
         """Number of interventions."""
         return len(self.samples)
 
-    @property
-    def sem(self) -> float:
-        """Standard error of the effect in dB; NaN for one intervention."""
-        return float(self.samples.std(ddof=1) / np.sqrt(self.count)) if self.count > 1 else float("nan")
+    @classmethod
+    def mean_of(cls, samples: NDArray[np.float64]) -> Estimate:
+        """Average independent effects."""
+        sem = float(samples.std(ddof=1) / np.sqrt(len(samples))) if len(samples) > 1 else float("nan")
+        return cls(samples=samples, effect=float(samples.mean()), sem=sem)
 
 
 class Plan(Protocol):
@@ -94,7 +96,7 @@ class Plain:
 
     def estimate(self, patch: int, seen: Seen) -> Estimate:
         """Average all interventions."""
-        return Estimate(samples=seen["plain"][patch])
+        return Estimate.mean_of(seen["plain"][patch])
 
     def most(self, patches: int) -> int:
         """T inferences a patch."""
@@ -134,7 +136,7 @@ class CoarseToFine:
     def estimate(self, patch: int, seen: Seen) -> Estimate:
         """Average the fine interventions, or the coarse ones of a patch that is not sensitive."""
         fine = seen["fine"].get(patch)
-        return Estimate(samples=seen["coarse"][patch] if fine is None else fine)
+        return Estimate.mean_of(seen["coarse"][patch] if fine is None else fine)
 
     def most(self, patches: int) -> int:
         """C + F inferences a patch."""
@@ -160,4 +162,4 @@ def make_plan(strategy: str, *, coarse: int, fine: int, interventions: int, tole
         return Plain(interventions=interventions)
     if strategy == "coarse-to-fine":
         return CoarseToFine(coarse=coarse, fine=fine, tolerance=tolerance)
-    raise InputError(f"strategy: got {strategy!r}, expected plain or coarse-to-fine")
+    raise InputError(f"strategy: got {strategy!r}, expected plain, coarse-to-fine or adaptive")

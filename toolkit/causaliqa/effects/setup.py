@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from causaliqa.effects.adaptive import Adaptive, make_adaptive
 from causaliqa.effects.dependence import Reach, probe, whole
 from causaliqa.effects.grid import Grid
 from causaliqa.effects.interventions import Interventions, Measure, Scene
@@ -19,6 +21,9 @@ from causaliqa.errors import InputError
 from causaliqa.specs import ROI, Degradation, PlacedSampler, Sampler
 
 __all__ = ["Settings", "Setup", "prepare"]
+
+_WAYS = ((False, False), (True, False), (False, True))
+"""Ways to draw: screening or not, even or not."""
 
 _CLOSE = 1e-5
 """Largest difference between outputs of the pruned and of the full way that counts as rounding."""
@@ -44,6 +49,10 @@ class Settings:
     """T, interventions on each patch of the plain strategy."""
     tolerance: float = 0.01
     """tau, in dB."""
+    budget: int | None = None
+    """Interventions of the adaptive strategy."""
+    precision: float | None = None
+    """Wanted standard error of the adaptive strategy, in dB."""
     seed: int = 0
     """Seed of everything random."""
     batch_size: int | str = "auto"
@@ -54,6 +63,10 @@ class Settings:
     @property
     def plan(self) -> Plan:
         """The plan that the strategy names."""
+        if self.strategy == "adaptive":
+            return make_adaptive(self.budget, self.precision, self.tolerance)
+        if self.budget is not None or self.precision is not None:
+            raise InputError("budget and precision belong to the strategy adaptive; leave them out or choose it")
         made = make_plan(
             self.strategy if isinstance(self.strategy, str) else "plain",
             coarse=self.coarse,
@@ -88,6 +101,8 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
     """
     plan = settings.plan
     scene = _scene(image, roi, settings, network.scale)
+    if isinstance(plan, Adaptive):
+        plan = replace(plan, covariates=lru_cache(maxsize=None)(scene.known))
     full = Interventions(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
     before = network.inferences
     laboratory = full
@@ -109,7 +124,7 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
         "image": _digest(scene.clean, scene.degraded),
         "roi": str(scene.grid.roi),
         "patch_size": settings.patch_size,
-        "patches": _digest(*(scene.draw(p, 0, screening=s) for p in some for s in (False, True))),
+        "patches": _digest(*(scene.draw(p, 0, screening=s, even=e) for p in some for s, e in _WAYS)),
         "plan": repr(plan),
         "measure": name,
         "base": laboratory.base.hex(),

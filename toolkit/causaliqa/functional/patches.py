@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["cut_patches", "gradient_magnitude", "luma"]
+__all__ = ["cut_patches", "even_place", "gradient_magnitude", "luma", "spread_order"]
 
 
 def luma(img: Tensor) -> Tensor:
@@ -49,3 +51,45 @@ def cut_patches(img: Tensor, size: int, count: int, generator: torch.Generator) 
     lefts = torch.randint(width - size + 1, (count,), generator=generator)
     places = zip(tops.tolist(), lefts.tolist(), strict=True)
     return torch.stack([img[:, y : y + size, x : x + size] for y, x in places])
+
+
+def spread_order(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Order points so that neighbours in the order are neighbours in space: halves, halves of halves, and so on.
+
+    Every block is cut at its median, across the axis along which it is widest. A sequence of places in the order that
+    is even at every scale then draws points evenly at every scale.
+
+    Args:
+        points: ``(N, k)``.
+
+    Returns:
+        Indices ``(N,)``.
+
+    Example:
+        >>> spread_order(np.array([[3.0], [1.0], [2.0], [0.0]])).tolist()
+        [3, 1, 2, 0]
+    """
+    order = np.arange(len(points))
+    starts = np.array([0])
+    while len(starts) < len(points):
+        sizes = np.diff(starts, append=len(points))
+        block = np.repeat(np.arange(len(starts)), sizes)
+        values = points[order]
+        mean = np.add.reduceat(values, starts) / sizes[:, None]
+        axis = np.add.reduceat((values - mean[block]) ** 2, starts).argmax(axis=1)
+        order = order[np.lexsort((values[np.arange(len(order)), axis[block]], block))]
+        halves = starts[sizes > 1] + sizes[sizes > 1] // 2
+        starts = np.sort(np.concatenate([starts, halves]))
+    return order
+
+
+def even_place(number: int, shift: int) -> float:
+    """Return number ``number`` of a sequence in [0, 1), every beginning of which is spread evenly.
+
+    Van der Corput's sequence with a digital shift: for a random ``shift`` below 2 ** 32 each place is uniform.
+
+    Example:
+        >>> [even_place(k, 0) for k in range(4)]
+        [0.0, 0.5, 0.25, 0.75]
+    """
+    return (int(f"{number & 0xFFFFFFFF:032b}"[::-1], 2) ^ shift) / 2**32

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from causaliqa.errors import InputError
 from causaliqa.functional.degrade import generator_for
-from causaliqa.functional.patches import cut_patches, gradient_magnitude
+from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
 from causaliqa.photographs import photographs
 from causaliqa.weights import cache_folder
 
@@ -26,6 +26,9 @@ COUNT = 24_000
 
 DRAWS = ("density", "uniform")
 """``density``: as often as such content occurs in the library; ``uniform``: every gradient magnitude alike."""
+
+_AXES = 3
+"""Directions in which patches are told apart."""
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _COLOUR = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower", "grace_hopper")
@@ -141,6 +144,32 @@ def _from_archive(path: Path, size: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array[:, :size, :size].transpose(0, 3, 1, 2)))
 
 
+class _Space:
+    """Patches as points: what sets them apart, and an order in which neighbours are alike."""
+
+    def __init__(self, patches: Tensor, indices: NDArray[np.int64]) -> None:
+        flat = patches.flatten(1).double()
+        self._mean = flat.mean(0)
+        spread = (flat - self._mean).T @ (flat - self._mean) / len(flat)
+        # The signs of eigenvectors are free; what is made of them must not depend on the machine.
+        axes = torch.linalg.eigh(spread).eigenvectors[:, -_AXES:].flip(1)
+        self._axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
+        points = self._points(patches)
+        self._deviation = np.maximum(points.std(axis=0), 1e-12)
+        squares = (points[:, 0] / self._deviation[0]) ** 2
+        self._square = (float(squares.mean()), max(float(squares.std()), 1e-12))
+        self.order = indices[spread_order(points)]
+
+    def _points(self, patches: Tensor) -> NDArray[np.float64]:
+        points: NDArray[np.float64] = ((patches.flatten(1).double() - self._mean) @ self._axes).numpy()
+        return points
+
+    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
+        points = self._points(patches) / self._deviation
+        mean, deviation = self._square
+        return np.column_stack([points, (points[:, 0] ** 2 - mean) / deviation])
+
+
 @lru_cache(maxsize=8)
 def _default() -> Library:
     return Library()
@@ -176,6 +205,7 @@ class NaturalPatches:
         if screening is not None and screening != draws:
             self.screening = NaturalPatches(library, draws=screening, screening=None)
         self._ranked: dict[int, tuple[Tensor, Tensor]] = {}
+        self._spaces: dict[int, _Space] = {}
 
     def __call__(self, n: int, size: int, generator: Generator) -> Tensor:
         """Draw ``(n, 3, size, size)`` patches in [0, 1]."""
@@ -183,13 +213,44 @@ class NaturalPatches:
         if self.draws == "density":
             chosen = torch.randint(len(patches), (n,), generator=generator)
         else:
-            magnitude, order = self._rank(size)
-            low, high = magnitude[0], magnitude[-1]
-            wanted = low + (high - low) * torch.rand(n, generator=generator)
-            above = torch.searchsorted(magnitude, wanted).clamp(1, len(order) - 1)
-            nearer = (wanted - magnitude[above - 1] < magnitude[above] - wanted).long()
-            chosen = order[above - nearer]
+            chosen = self._of_magnitude(torch.rand(n, generator=generator), size)
         return patches[chosen].float() / 255
+
+    def sequence(self, number: int, shift: int, size: int) -> Tensor:
+        """Return patch ``number`` of an endless sequence, spread evenly over the library, ``(1, 3, size, size)``.
+
+        For a random ``shift`` below 2 ** 32 each of them is as likely as a draw makes it, so means are unbiased.
+        """
+        order = self._space(size).order
+        chosen = order[int(even_place(number, shift) * len(order))]
+        return self.library.patches(size)[chosen : chosen + 1].float() / 255
+
+    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
+        """Return what sets patches ``(n, 3, size, size)`` apart, ``(n, k)``: mean 0 and variance 1 over all draws.
+
+        The three directions in which the patches of the library differ most (94 % of their variance: brightness and
+        its two slopes, as a rule), and the square of the first.
+        """
+        return self._space(patches.shape[-1]).covariates(patches)
+
+    def _of_magnitude(self, shares: Tensor, size: int) -> Tensor:
+        """Return the patches whose gradient magnitude is closest to shares of the way from the least to the largest."""
+        magnitude, order = self._rank(size)
+        low, high = magnitude[0], magnitude[-1]
+        wanted = low + (high - low) * shares
+        above = torch.searchsorted(magnitude, wanted).clamp(1, len(order) - 1)
+        nearer = (wanted - magnitude[above - 1] < magnitude[above] - wanted).long()
+        return order[above - nearer]
+
+    def _space(self, size: int) -> _Space:
+        """Lay out everything that may be drawn, each as often as it is."""
+        if size not in self._spaces:
+            patches = self.library.patches(size)
+            all_of = torch.arange(len(patches))
+            if self.draws == "uniform":
+                all_of = self._of_magnitude((all_of + 0.5) / len(patches), size)
+            self._spaces[size] = _Space(patches[all_of].float() / 255, all_of.numpy())
+        return self._spaces[size]
 
     def _rank(self, size: int) -> tuple[Tensor, Tensor]:
         """Gradient magnitudes of the library in rising order, and whose they are."""
