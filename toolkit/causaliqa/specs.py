@@ -231,6 +231,10 @@ class MetricSpec(Spec):
     """Raised whenever a score changes; part of the key of stored scores."""
     seeded: bool = False
     """True if the factory takes ``seed`` (scores depend on it, but never on batch or order)."""
+    identity: float | None = None
+    """Score of an image against itself, to rounding; None if nothing is promised."""
+    differentiable: bool = False
+    """True if finite gradients reach ``img``, also where it equals ``ref``."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
     ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
