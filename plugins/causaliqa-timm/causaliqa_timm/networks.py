@@ -10,8 +10,9 @@ from typing import Any
 import timm
 import torch
 import torch.nn.functional as F
-from causaliqa import BackboneSpec, InputError, WeightsEntry
 from torch import Tensor, nn
+
+from causaliqa import BackboneSpec, InputError, WeightsEntry
 
 __all__ = ["TimmFeatures", "build", "describe"]
 

@@ -4,16 +4,16 @@ import json
 import subprocess
 import sys
 
-import causaliqa
 import numpy as np
 import pytest
 import timm
 import torch
-from causaliqa.errors import InputError, UnknownNameError, WeightsError
-from causaliqa.testing import check_backbone, check_metric
+from causaliqa_timm.networks import build, describe
 from PIL import Image
 
-from causaliqa_timm.networks import build, describe
+import causaliqa
+from causaliqa.errors import InputError, UnknownNameError, WeightsError
+from causaliqa.testing import check_backbone, check_metric
 
 
 @pytest.fixture(autouse=True)
