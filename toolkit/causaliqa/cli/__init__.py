@@ -17,7 +17,7 @@ from causaliqa.errors import CausaliqaError
 
 __all__ = ["main", "parser"]
 
-COMMANDS = ("score", "explain", "leaderboard", "cem", "cem_table", "list", "plugins", "weights", "demo")
+COMMANDS = ("score", "explain", "leaderboard", "cem", "cem_table", "list", "plugins", "weights", "new_plugin", "demo")
 
 
 def parser() -> argparse.ArgumentParser:
