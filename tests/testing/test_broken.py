@@ -1,5 +1,6 @@
 """Deliberately broken plugins: every clause of the contract fails, and its message says what to fix."""
 
+import contextlib
 import sys
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ from torch import nn
 
 from causaliqa import testing
 from causaliqa.backbones._stages import StagedBackbone, freeze
-from causaliqa.catalog import default_catalog
+from causaliqa.catalog import Catalog, default_catalog, use_catalog
+from causaliqa.config import load_registry
+from causaliqa.plugins import PluginHost
 from causaliqa.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
 
 FACTS = {"summary": "broken on purpose", "licence": "MIT"}
@@ -355,14 +358,21 @@ def _install(folder, **changes):
 def test_work_at_import(tmp_path, monkeypatch, changes, words):
     _install(tmp_path, **changes)
     monkeypatch.syspath_prepend(str(tmp_path))
-    default_catalog.cache_clear()
-    try:
+    with _own_catalog():
         if words is None:
             testing.check_sampler("worker")
         else:
             with pytest.raises(testing.ContractError, match=words):
                 testing.check_sampler("worker")
+
+
+@contextlib.contextmanager
+def _own_catalog():
+    before = default_catalog()
+    use_catalog(Catalog(PluginHost(), load_registry()))
+    try:
+        yield
     finally:
-        default_catalog.cache_clear()
+        use_catalog(before)
         for module in ("worker_plugin", "worker_heavy"):
             sys.modules.pop(module, None)

@@ -9,6 +9,7 @@ import difflib
 import fnmatch
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,14 +19,7 @@ from causaliqa.building import check_options, on_backbone, on_device, parse_requ
 from causaliqa.config import Registry, load_registry
 from causaliqa.errors import InputError, PluginError, UnknownNameError
 from causaliqa.plugins import PluginHost, Record
-from causaliqa.specs import (
-    BackboneSpec,
-    Lazy,
-    MetricSpec,
-    RestorerSpec,
-    Spec,
-    WeightsEntry,
-)
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, RestorerSpec, Spec, WeightsEntry
 from causaliqa.weights import resolve
 
 if TYPE_CHECKING:
@@ -49,6 +43,7 @@ __all__ = [
     "list_restorers",
     "list_samplers",
     "parse_request",
+    "use_catalog",
 ]
 
 KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
@@ -71,8 +66,6 @@ class Catalog:
         self.host = host
         self.registry = registry
         self._records: dict[str, Mapping[str, Record]] = {}
-
-    # -- names --------------------------------------------------------------------------------------------------------
 
     def records(self, kind: str) -> Mapping[str, Record]:
         """Return every usable record of a kind by name."""
@@ -151,8 +144,6 @@ class Catalog:
         failed = ", ".join(s.canonical for s in self.host.failed())
         note = f" Note: plugins that failed to load: {failed}." if failed else ""
         raise UnknownNameError(f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them")
-
-    # -- objects ------------------------------------------------------------------------------------------------------
 
     def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> Metric:
         """Build a metric; see :func:`create_metric`."""
@@ -269,9 +260,22 @@ class Catalog:
             return factory(**options)
 
 
-@lru_cache(maxsize=1)
+_CHOSEN: ContextVar[Catalog | None] = ContextVar("causaliqa_catalog", default=None)
+
+
+def use_catalog(catalog: Catalog) -> Catalog:
+    """Let a catalogue answer every question of this context, also those that pyiqa asks; returns it."""
+    _CHOSEN.set(catalog)
+    return catalog
+
+
 def default_catalog() -> Catalog:
-    """Return the catalogue that the environment asks for; built on first use."""
+    """Return the catalogue that was chosen with :func:`use_catalog`, else the one that the environment asks for."""
+    return _CHOSEN.get() or _from_environment()
+
+
+@lru_cache(maxsize=1)
+def _from_environment() -> Catalog:
     disabled = os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "").split(",")
     strict = os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
     return Catalog(PluginHost(disabled=disabled, strict=strict), load_registry())
@@ -367,12 +371,7 @@ def create_degradation(name: str, **options: Any) -> Degradation:
 
 
 def list_metrics(pattern: str = "*") -> list[str]:
-    """Return the names of all metrics that match a glob pattern.
-
-    Example:
-        >>> list_metrics("causal_v*")
-        ['causal_vgg']
-    """
+    """Return the names of all metrics that match a glob pattern, as in ``list_metrics("causal_*")``."""
     return default_catalog().names("metrics", pattern)
 
 

@@ -41,10 +41,10 @@ def host(args: argparse.Namespace) -> PluginHost:
 
 def catalog(args: argparse.Namespace) -> Catalog:
     """Return the catalogue that flags and environment ask for."""
-    from causaliqa.catalog import Catalog
+    from causaliqa.catalog import Catalog, use_catalog
     from causaliqa.config import load_registry
 
-    return Catalog(host(args), load_registry(args.registry))
+    return use_catalog(Catalog(host(args), load_registry(args.registry)))
 
 
 def choose_device(wanted: str | None) -> str:
