@@ -43,6 +43,12 @@ def add(commands: Any) -> None:
     command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
     command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
     command.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
+    command.add_argument(
+        "--license",
+        choices=("any", "permissive"),
+        default="any",
+        help="permissive: Apache-2.0, MIT, BSD only",
+    )
     command.add_argument("--strict", action="store_true", help="stop at the first failure")
     command.set_defaults(run=run)
 
@@ -51,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     names = _common.catalog(args)
     requests = _requests(args, names)
+    for request in requests if args.license == "permissive" else ():
+        _common.check_licence(names, request)
     datasets = [_dataset(names, item, args.limit) for item in args.data]
     if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
         raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")
