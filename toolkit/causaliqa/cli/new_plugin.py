@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     if taken is not None:
         raise InputError(f"new-plugin: {args.kind} {args.name!r} is taken by {taken.provider}; choose another name")
     package = new_plugin(args.name, args.kind, args.out)
-    print(f"{package}\nnext: pip install '{package}[test]' && python -m pytest {package}/tests")
+    print(f"{package}\nnext: cd {package} && pip install -e '.[test]' && python -m pytest tests")
     return 0
