@@ -92,7 +92,13 @@ def test_a_metric_with_random_weights(seeded, words):
         testing.check_metric(replace(metric(mse), factory=random_start, seeded=seeded))
 
 
+def own_seed(*, seed=42):
+    noise = torch.rand((), generator=torch.Generator().manual_seed(seed))
+    return metric(lambda img, ref: mse(img, ref) * (1 + noise)).factory()
+
+
 def test_good_metrics_pass():
+    testing.check_metric(replace(metric(mse), factory=own_seed, seeded=True))
     testing.check_metric(metric(mse))
     testing.check_metric(metric(lambda img, ref: (1e-9 + mse(img, ref)).sqrt() - 1e-9**0.5))
     testing.check_metric(metric(lambda img, ref: -mse(img, ref), lower_better=False, differentiable=False))

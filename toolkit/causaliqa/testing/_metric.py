@@ -40,6 +40,7 @@ def check_metric(metric: str | MetricSpec, **options: Any) -> None:
     """
     made = subject(metric, MetricSpec)
     spec = made.spec
+    options = {"seed": 0, **options} if spec.seeded else options
     score: Score = made.catalog.create_metric(made.name, device="cpu", **options)
     ref = torch.cat([photo(), photo(name="coffee")])
     img = _noisy(ref, 20)
@@ -93,9 +94,8 @@ def _check_build(
 ) -> None:
     if options.get("pretrained") is False:
         return
-    fixed = {"seed": 0, **options} if spec.seeded else options
     with reseeded(9):
-        again: Score = made.catalog.create_metric(made.name, device="cpu", **fixed)
+        again: Score = made.catalog.create_metric(made.name, device="cpu", **options)
     if difference(_call(again, img, ref), base) > 0:
         clause, cure = ("seed", "use no other") if spec.seeded else ("build", "load weights, or seed their start")
         made.fail(clause, f"a second object gives other scores; its randomness must come from its seed: {cure}")
