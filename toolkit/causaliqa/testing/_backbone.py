@@ -48,9 +48,9 @@ def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
         _check_maps(made, net, img[:, :, :height, :width])
     if spec.mass == "share" and any(float(m.min()) < 0 for m in maps):
         made.fail("mass", "share needs features that are never negative; say mass='softmax', or tap after the ReLU")
+    alone = [_maps(net, one) for one in torch.split(img, 1)]
     for k, level in enumerate(maps):
-        together = torch.cat([_maps(net, one)[k] for one in torch.split(img, 1)])
-        if (gap := difference(level, together)) > _CLOSE:
+        if (gap := difference(level, torch.cat([own[k] for own in alone]))) > _CLOSE:
             made.fail("batch", f"map {k} differs by {gap:.2g} when images come one by one; see to batch normalisation")
     _check_gradients(made, net, img[:1])
 
