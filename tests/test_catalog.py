@@ -198,3 +198,73 @@ def test_usual_checkpoint_of_a_registry_restorer(tmp_path):
     taken = replace(registry, restorers={"tiny_edsr_x4": restorer})
     with pytest.raises(InputError, match="is taken"):
         Catalog(PluginHost(entry_points=lambda: []), taken).records("restorers")
+
+
+def many(net):
+    def describe(part):
+        if part == "no.such":
+            raise InputError("it has no network 'no.such'")
+        if part == "broken":
+            raise OSError("out of paper")
+        return BackboneSpec(name=part, factory=lambda weights: net, summary=f"net {part}", licence="MIT", mass="share")
+
+    spec = BackboneSpec(name="zoo", factory=dict, summary="any network: zoo.NAME", licence="-", many=describe)
+    return catalog(entry("p", plugin(spec, hook="causaliqa_backbones")))
+
+
+def test_a_record_can_stand_for_many_backbones(tiny):
+    made = many(tiny[0])
+    assert made.create_backbone("zoo.small.v1") is tiny[0]
+    record = made.get("metrics", "causal_zoo.small.v1")
+    assert (record.spec.backbone, record.provider) == ("zoo.small.v1", "p 1.0")
+    assert record.spec.licence == "Apache-2.0; weights MIT"
+    metric = made.create_metric("causal_zoo.small.v1", device="cpu", terms="md")
+    assert (metric.name, metric.features.name) == ("causal_zoo.small.v1", "zoo.small.v1")
+    assert made.create_metric("causal", backbone="zoo.small.v1", device="cpu").name == "causal_zoo.small.v1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "error", "words"),
+    [
+        ("backbone", "zoo", UnknownNameError, "'zoo' stands for many networks; expected zoo.NAME"),
+        ("metric", "causal_zoo", UnknownNameError, "stands for many networks"),
+        ("backbone", "zoo.no.such", InputError, "it has no network 'no.such'"),
+        ("metric", "causal_zoo.broken", PluginError, r"backbone 'zoo.broken' of p 1\.0 could not be built: OSError"),
+        ("backbone", "zoology.x", UnknownNameError, "unknown backbone"),
+        ("metric", "psnr_zoo.small", UnknownNameError, "unknown metric"),
+    ],
+)
+def test_names_of_many_that_do_not_work(tiny, kind, name, error, words):
+    made = many(tiny[0])
+    create = made.create_backbone if kind == "backbone" else made.create_metric
+    with pytest.raises(error, match=words):
+        create(name)
+
+
+def test_records_that_stand_for_many_are_listed_but_not_given_to_pyiqa(tiny):
+    made = many(tiny[0])
+    assert "causal_zoo" in made.names("metrics")
+    assert made.stands_for_many(made.get("metrics", "causal_zoo").spec)
+    assert made.stands_for_many(made.records("restorers")["basicsr"].spec)
+    assert not made.stands_for_many(made.get("metrics", "causal_vgg").spec)
+
+
+def test_a_record_can_bring_its_own_weights(tmp_path, tiny):
+    file = tmp_path / "own.pth"
+    torch.save({"a": torch.zeros(1)}, file)
+    seen = []
+    spec = BackboneSpec(
+        name="own",
+        factory=lambda weights: seen.append(weights) or tiny[0],
+        summary="-",
+        licence="MIT",
+        weights=WeightsEntry(file="own.pth", url=file.as_uri(), licence="MIT"),
+    )
+    made = catalog(entry("p", plugin(spec, hook="causaliqa_backbones")))
+    with pytest.raises(WeightsError, match=r"own\.pth is not here"):
+        made.create_backbone("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CAUSALIQA_OFFLINE")
+        made.create_backbone("own")
+    made.create_backbone("own", pretrained=False)
+    assert seen == [cache_folder() / "own.pth", None]

@@ -174,12 +174,21 @@ def test_a_built_in_name_cannot_be_taken():
 
 
 def test_a_name_claimed_twice_is_ambiguous():
-    made, _ = host(entry("one", plugin(spec("same"), spec("one"))), entry("two", plugin(spec("same"), spec("two"))))
+    made, lines = host(entry("one", plugin(spec("same"), spec("one"))), entry("two", plugin(spec("same"), spec("two"))))
     assert {"one", "two"} <= set(made.records("metrics"))
+    assert len(lines) == 1
+    assert "metric 'same' is claimed by one 1.0 and two 1.0" in lines[0]
+    assert [s.state for s in made.statuses()] == ["conflict", "conflict"]
     assert "same" not in made.records("metrics")
     assert [r.provider for r in made.ambiguous("metrics")["same"]] == ["one 1.0", "two 1.0"]
     with pytest.raises(AmbiguousNameError, match=r"one 1\.0 and two 1\.0"):
         made.check_ambiguous("metrics", "same")
+
+
+def test_strict_makes_an_ambiguous_name_fatal():
+    made, _ = host(entry("one", plugin(spec("same"))), entry("two", plugin(spec("same"))), strict=True)
+    with pytest.raises(PluginError, match="claimed by"):
+        made.records("metrics")
 
 
 def test_one_entry_point_name_in_two_distributions():

@@ -20,6 +20,8 @@ def causaliqa_metrics() -> list[causaliqa.MetricSpec]:
             summary="mean difference of horizontal and vertical edges",
             licence="Apache-2.0",
             lower_better=True,
+            identity=0.0,
+            differentiable=True,
         )
     ]
 

@@ -22,6 +22,7 @@ _WHERE = {
     "ROI": "specs",
     "RestorerSpec": "specs",
     "SamplerSpec": "specs",
+    "WeightsEntry": "specs",
     "create_backbone": "catalog",
     "create_degradation": "catalog",
     "create_metric": "catalog",
@@ -53,6 +54,7 @@ __all__ = [
     "MetricSpec",
     "RestorerSpec",
     "SamplerSpec",
+    "WeightsEntry",
     "__version__",
     "create_backbone",
     "create_degradation",
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
         MetricSpec,
         RestorerSpec,
         SamplerSpec,
+        WeightsEntry,
         lazy,
     )
 

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import inspect
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.building import check_options, on_backbone, on_device, parse_request, provenance, score_key
 from causaliqa.config import Registry, load_registry
-from causaliqa.errors import CausaliqaError, InputError, PluginError, UnknownNameError
-from causaliqa.images import PROTOCOL
+from causaliqa.errors import InputError, PluginError, UnknownNameError
 from causaliqa.plugins import PluginHost, Record
-from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, RestorerSpec, ScoreKey, Spec, canonical_options
-from causaliqa.weights import resolve, sha256
+from causaliqa.specs import BackboneSpec, Lazy, MetricSpec, RestorerSpec, Spec, WeightsEntry
+from causaliqa.weights import resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,43 +43,10 @@ __all__ = [
     "list_restorers",
     "list_samplers",
     "parse_request",
+    "use_catalog",
 ]
 
 KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
-
-
-def parse_request(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``NAME[:key=value[,key=value]]`` into the name and its options; values are YAML scalars or lists.
-
-    A part after a colon that holds no ``=`` belongs to the name.
-
-    Raises:
-        InputError: an option is malformed or given twice.
-
-    Example:
-        >>> parse_request("causal_vgg:weights=vgg16.pth,seed=3")
-        ('causal_vgg', {'weights': 'vgg16.pth', 'seed': 3})
-        >>> parse_request("basicsr:EDSR:num_feat=64,strides=[1, 2]")
-        ('basicsr:EDSR', {'num_feat': 64, 'strides': [1, 2]})
-    """
-    import yaml
-
-    start = re.search(r":(?=[A-Za-z_]\w*=)", text)
-    name, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
-    options: dict[str, Any] = {}
-    for part in filter(None, re.split(r",(?=[A-Za-z_]\w*=)", tail)):
-        key, _, value = part.partition("=")
-        if key in options:
-            raise InputError(f"{text!r}: option {key!r} is given twice")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"{text!r}: the value of {key!r} is not valid: got {value!r}") from error
-        if isinstance(options[key], dict):
-            raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
-    if not name.strip():
-        raise InputError(f"{text!r}: the name is empty, expected NAME[:key=value[,key=value]]")
-    return name, options
 
 
 class Catalog:
@@ -100,8 +66,6 @@ class Catalog:
         self.host = host
         self.registry = registry
         self._records: dict[str, Mapping[str, Record]] = {}
-
-    # -- names --------------------------------------------------------------------------------------------------------
 
     def records(self, kind: str) -> Mapping[str, Record]:
         """Return every usable record of a kind by name."""
@@ -133,18 +97,30 @@ class Catalog:
             for backbone in self.records("backbones").values():
                 derived = f"{name}_{backbone.spec.name}"
                 if derived not in metrics and derived not in self.host.ambiguous("metrics"):
-                    spec = replace(
-                        record.spec,
-                        name=derived,
-                        backbone=backbone.spec.name,
-                        summary=f"{record.spec.summary}: {backbone.spec.summary}",
-                        licence=f"{record.spec.licence}; weights {backbone.spec.licence}",
-                    )
-                    provider = record if backbone.builtin else backbone
-                    made[derived] = Record(
-                        spec=spec, provider=provider.provider, builtin=record.builtin and backbone.builtin
-                    )
+                    made[derived] = on_backbone(record, backbone)
         return made
+
+    def _one_of_many(self, kind: str, name: str) -> Record | None:
+        """Return the record of ``NAME.PART`` where NAME stands for many networks, or of a metric on such a network."""
+        if kind == "backbones":
+            head, _, part = name.partition(".")
+            record = self.records(kind).get(head)
+            if not part or record is None or not isinstance(record.spec, BackboneSpec) or record.spec.many is None:
+                return None
+            with provenance(f"backbone {name!r}", record):
+                return replace(record, spec=replace(record.spec.many(part), name=name))
+        for family in self.records("metrics").values() if kind == "metrics" else ():
+            if getattr(family.spec, "backbone", None) == "*" and name.startswith(f"{family.spec.name}_"):
+                backbone = self._one_of_many("backbones", name.removeprefix(f"{family.spec.name}_"))
+                if backbone is not None:
+                    return on_backbone(family, backbone)
+        return None
+
+    def stands_for_many(self, spec: Spec) -> bool:
+        """Say whether a record needs a part after its name before anything can be built."""
+        if isinstance(spec, MetricSpec) and spec.backbone is not None and spec.backbone in self.records("backbones"):
+            spec = self.records("backbones")[spec.backbone].spec
+        return bool(getattr(spec, "many", None) or getattr(spec, "part", ""))
 
     def names(self, kind: str, pattern: str = "*") -> list[str]:
         """Return the names of a kind that match a glob pattern, sorted."""
@@ -160,7 +136,7 @@ class Catalog:
         self.host.check_ambiguous(kind, name)
         records = self.records(kind)
         plain = name.removeprefix("pyiqa:")
-        record = records.get(plain)
+        record = records.get(plain) or self._one_of_many(kind, name)
         if record is not None and (plain == name or record.provider == "pyiqa"):
             return record
         near = difflib.get_close_matches(name, records, n=3)
@@ -168,8 +144,6 @@ class Catalog:
         failed = ", ".join(s.canonical for s in self.host.failed())
         note = f" Note: plugins that failed to load: {failed}." if failed else ""
         raise UnknownNameError(f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them")
-
-    # -- objects ------------------------------------------------------------------------------------------------------
 
     def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> Metric:
         """Build a metric; see :func:`create_metric`."""
@@ -192,14 +166,16 @@ class Catalog:
         for fact in ("lower_better", "metric_mode"):
             setattr(module, fact, getattr(spec, fact))
         module.name = name
-        module.key = _key(name, spec, asked, weights)
-        built: Metric = _on_device(module, device)
+        module.key = score_key(name, spec, asked, weights)
+        built: Metric = on_device(module, device)
         return built
 
     def _backbone_spec(self, name: str) -> BackboneSpec:
         spec = self.get("backbones", name).spec
         if not isinstance(spec, BackboneSpec):
             raise PluginError(f"backbone {name!r} is no BackboneSpec")
+        if spec.many is not None:
+            raise UnknownNameError(f"backbone {name!r} stands for many networks; expected {name}.NAME")
         return spec
 
     def create_backbone(
@@ -216,14 +192,21 @@ class Catalog:
         self, spec: BackboneSpec, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None
     ) -> Path | None:
         """Return the file that a backbone loads, or None."""
-        entry = None
-        if pretrained and spec.weights is not None and weights is None:
-            entry = self.registry.weights.get(spec.weights)
-            if entry is None:
-                raise InputError(
-                    f"backbone {spec.name!r} wants weights {spec.weights!r}, which registry.yaml does not list"
-                )
-        return resolve(entry, weights)
+        return resolve(self.weights_entry(spec) if pretrained and weights is None else None, weights)
+
+    def weights_entry(self, spec: BackboneSpec | RestorerSpec) -> WeightsEntry | None:
+        """Return what is known of the weights file of a record, or None if it has none.
+
+        Raises:
+            InputError: registry.yaml does not list it.
+        """
+        if spec.weights is None or isinstance(spec.weights, WeightsEntry):
+            return spec.weights
+        entry = self.registry.weights.get(spec.weights)
+        if entry is None:
+            what = f"{spec.kind[:-1]} {spec.name!r}"
+            raise InputError(f"{what} wants weights {spec.weights!r}, which registry.yaml does not list")
+        return entry
 
     def create_restorer(
         self,
@@ -235,14 +218,11 @@ class Catalog:
     ) -> Restorer:
         """Build a restoration network; see :func:`create_restorer`."""
         record, part = self.find_restorer(name)
-        wanted = getattr(record.spec, "weights", None)
-        if checkpoint is None and wanted is not None:
-            if wanted not in self.registry.weights:
-                raise InputError(f"restorer {name!r} wants weights {wanted!r}, which registry.yaml does not list")
-            checkpoint = resolve(self.registry.weights[wanted], None)
+        if checkpoint is None and isinstance(record.spec, RestorerSpec):
+            checkpoint = resolve(self.weights_entry(record.spec), None)
         if checkpoint is not None:
             options["checkpoint"] = checkpoint
-        built: Restorer = _on_device(self._build(record, {**options, **part}, hidden=tuple(part)), device)
+        built: Restorer = on_device(self._build(record, {**options, **part}, hidden=tuple(part)), device)
         return built
 
     def find_restorer(self, name: str) -> tuple[Record, dict[str, str]]:
@@ -273,70 +253,29 @@ class Catalog:
     def _build(self, record: Record, options: dict[str, Any], hidden: tuple[str, ...] = ()) -> Any:
         """Call a factory; bad options are the user's error, anything else that a plugin raises is the plugin's."""
         what = f"{record.spec.kind[:-1]} {record.spec.name!r}"
-        try:
+        with provenance(what, record, options):
             factory = record.spec.factory
             factory = factory.resolve() if isinstance(factory, Lazy) else factory
-            _check_options(what, factory, options, hidden)
+            check_options(what, factory, options, hidden)
             return factory(**options)
-        except CausaliqaError:
-            raise
-        except (TypeError, ValueError) as error:
-            if record.builtin and options:
-                raise InputError(f"{what}: {error}") from error
-            raise self._failure(what, record, error) from error
-        except Exception as error:
-            raise self._failure(what, record, error) from error
-
-    @staticmethod
-    def _failure(what: str, record: Record, error: Exception) -> PluginError:
-        reason = " ".join(str(error).split())[:400]
-        return PluginError(f"{what} of {record.provider} could not be built: {type(error).__name__}: {reason}")
 
 
-def _check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]) -> None:
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    for key in options:
-        if key not in known:
-            free = ", ".join(k for k in known if k not in hidden) or "none"
-            raise InputError(f"{what}: unknown option {key!r}; it takes: {free}")
+_CHOSEN: ContextVar[Catalog | None] = ContextVar("causaliqa_catalog", default=None)
 
 
-def _key(name: str, spec: MetricSpec, options: Mapping[str, Any], weights: Path | None) -> ScoreKey:
-    """Return what a stored score of this metric depends on, but for the images."""
-    told = {k: v for k, v in options.items() if k not in ("seed", "weights", "backbone")}
-    return ScoreKey(
-        metric=name,
-        version=spec.version,
-        options=canonical_options(told),
-        weights=sha256(weights) if weights is not None else "",
-        dataset="",
-        img_hash="",
-        ref_hash="",
-        seed=int(options.get("seed", 0)),
-        protocol=PROTOCOL,
-    )
+def use_catalog(catalog: Catalog) -> Catalog:
+    """Let a catalogue answer every question of this context, also those that pyiqa asks; returns it."""
+    _CHOSEN.set(catalog)
+    return catalog
 
 
-def _on_device(module: Any, device: str | None) -> Any:
-    import torch
-
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return module.to(device) if hasattr(module, "to") else module
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} cannot be used: {' '.join(str(error).split())[:200]}") from error
+def default_catalog() -> Catalog:
+    """Return the catalogue that was chosen with :func:`use_catalog`, else the one that the environment asks for."""
+    return _CHOSEN.get() or _from_environment()
 
 
 @lru_cache(maxsize=1)
-def default_catalog() -> Catalog:
-    """Return the catalogue that the environment asks for; built on first use."""
+def _from_environment() -> Catalog:
     disabled = os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "").split(",")
     strict = os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
     return Catalog(PluginHost(disabled=disabled, strict=strict), load_registry())
@@ -432,12 +371,7 @@ def create_degradation(name: str, **options: Any) -> Degradation:
 
 
 def list_metrics(pattern: str = "*") -> list[str]:
-    """Return the names of all metrics that match a glob pattern.
-
-    Example:
-        >>> list_metrics("causal_v*")
-        ['causal_vgg']
-    """
+    """Return the names of all metrics that match a glob pattern, as in ``list_metrics("causal_*")``."""
     return default_catalog().names("metrics", pattern)
 
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pluggy
@@ -139,6 +139,11 @@ def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
     return sorted(found, key=lambda e: (e.distribution, e.name))
 
 
+def _claimed(kind: str, name: str, records: Iterable[Record]) -> str:
+    owners = " and ".join(record.provider for record in records)
+    return f"{kind[:-1]} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
+
+
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
@@ -211,10 +216,7 @@ class PluginHost:
         """
         claims = self._load()[kind].get(name)
         if claims is not None and len(claims.records) > 1:
-            owners = " and ".join(record.provider for record in claims.records)
-            raise AmbiguousNameError(
-                f"{kind[:-1]} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
-            )
+            raise AmbiguousNameError(_claimed(kind, name, claims.records))
 
     def failed(self) -> list[PluginStatus]:
         """Return the plugins that failed to load."""
@@ -236,8 +238,25 @@ class PluginHost:
                     spec.name, _Claims([Record(spec=spec, provider=_provider(module), builtin=True)])
                 )
         statuses = [self._load_plugin(manager, entry, claims) for entry in self._sorted_entries()]
-        self._claims, self._statuses = claims, statuses
+        self._claims, self._statuses = claims, self._with_conflicts(statuses, claims)
         return claims
+
+    def _with_conflicts(
+        self, statuses: list[PluginStatus], claims: dict[str, dict[str, _Claims]]
+    ) -> list[PluginStatus]:
+        """Say which names several plugins claim, and mark the claimants."""
+        for kind, names in claims.items():
+            for name, claim in names.items():
+                if len(claim.records) > 1:
+                    line = _claimed(kind, name, claim.records)
+                    if self._strict:
+                        raise PluginError(line)
+                    self._report(line)
+                    statuses = [
+                        replace(s, state="conflict", error=s.error or line) if f"{kind}/{name}" in s.names else s
+                        for s in statuses
+                    ]
+        return statuses
 
     def _sorted_entries(self) -> list[EntryPoint]:
         try:

@@ -21,9 +21,10 @@ ARCH = "CausaliqaMetric"
 def extend(configs: MutableMapping[str, Any]) -> tuple[str, ...]:
     """Add every metric that pyiqa does not have to its table of defaults; return the names that are ours."""
     ours = []
-    for name, record in default_catalog().records("metrics").items():
+    names = default_catalog()
+    for name, record in names.records("metrics").items():
         spec = record.spec
-        if record.provider == "pyiqa" or not isinstance(spec, MetricSpec):
+        if record.provider == "pyiqa" or not isinstance(spec, MetricSpec) or names.stands_for_many(spec):
             continue
         if name in configs and configs[name]["metric_opts"].get("type") != ARCH:
             continue

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from causaliqa.errors import InputError
+from causaliqa.protocols import Degradation, FeatureBackbone, FeatureInfo, Metric, PlacedSampler, Restorer, Sampler
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import torch
 
 __all__ = [
     "ROI",
@@ -42,19 +41,10 @@ __all__ = [
     "ScoreKey",
     "ScoreRow",
     "Spec",
+    "WeightsEntry",
     "canonical_options",
     "lazy",
 ]
-
-
-class FeatureInfo(Protocol):
-    """What timm's ``features_only`` models say of their maps."""
-
-    def channels(self) -> list[int]:
-        """Number of channels of every map."""
-
-    def reduction(self) -> list[int]:
-        """Stride of every map against the input."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +74,6 @@ def lazy(path: str, **fixed: Any) -> Lazy:
         Counter({'a': 2})
     """
     return Lazy(path, tuple(fixed.items()))
-
-
-@runtime_checkable
-class FeatureBackbone(Protocol):
-    """timm's ``features_only`` contract: an image goes in, a list of feature maps comes out."""
-
-    feature_info: FeatureInfo
-
-    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Map ``(N, 3, H, W)`` to maps ``(N, C_k, H_k, W_k)``."""
-
-
-class Metric(Protocol):
-    """A quality metric: ``(img, ref) -> (N,)``, both ``(N, 3, H, W)``, RGB in [0, 1]."""
-
-    lower_better: bool
-    metric_mode: str
-
-    def __call__(self, img: torch.Tensor, ref: torch.Tensor) -> torch.Tensor:
-        """Score every image of the batch on its own."""
 
 
 @dataclass(frozen=True)
@@ -141,62 +111,22 @@ class ROI:
         return f"{self.x},{self.y},{self.width},{self.height}"
 
 
-class Restorer(Protocol):
-    """A restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``; N > 1 works."""
+@dataclass(frozen=True, kw_only=True)
+class WeightsEntry:
+    """One weights file, as registry.yaml or a record describes it."""
 
-    def __call__(self, img: torch.Tensor) -> torch.Tensor:
-        """Restore every image of the batch on its own."""
-
-
-class Sampler(Protocol):
-    """A source of clean patches for interventions.
-
-    One that has an attribute ``screening``, a sampler too, is asked for that one's patches in the coarse stage.
-    """
-
-    def __call__(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; the generator decides which."""
-
-
-@runtime_checkable
-class PlacedSampler(Protocol):
-    """A sampler whose patches depend on the image, or on the patch that they replace."""
-
-    def in_place(
-        self, img: torch.Tensor, y: int, x: int, height: int, width: int, *, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Draw one ``(3, height, width)`` patch for the place ``(y, x)`` of the clean image ``(3, H, W)``."""
-
-
-class Degradation(Protocol):
-    """What spoils a clean image, and a patch in its place in the same way; both 8-bit where files would be.
-
-    An image and a patch that goes into it must come from the same degraded distribution, or the effect of the patch
-    is that of the seam (CEM, Definition IV.1).
-    """
-
-    scale: int
-    """Side of the clean image divided by the side of the degraded one."""
-
-    def degrade(self, img: torch.Tensor, seed: int) -> torch.Tensor:
-        """Degrade a clean image ``(3, H, W)``; returns ``(3, H // scale, W // scale)``."""
-
-    def patch_in_place(
-        self, img: torch.Tensor, y: int, x: int, patch: torch.Tensor, *, seed: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Degrade clean patches as they would be at ``(y, x)`` of the clean image.
-
-        Args:
-            img: clean image ``(3, H, W)``.
-            y: first row of the place, in clean pixels, a multiple of ``scale``.
-            x: first column of the place.
-            patch: clean patches ``(n, 3, h, w)``, sides multiples of ``scale``.
-            seed: seed of the whole image, as passed to :meth:`degrade`: what the image and the patch share.
-            generator: decides what is fresh for every patch.
-
-        Returns:
-            Degraded patches ``(n, 3, h // scale, w // scale)``.
-        """
+    file: str
+    """File name; in registry.yaml also the key of the entry."""
+    licence: str
+    """Licence of the weights."""
+    url: str = ""
+    """Where to download it."""
+    sha256: str = ""
+    """Full hash, or the prefix that torchvision puts into file names; lower-case hexadecimal."""
+    package: str = ""
+    """Installed package that ships the file, as ``package:path/inside/it``."""
+    source: str = ""
+    """Where it comes from, for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +162,10 @@ class MetricSpec(Spec):
     """Raised whenever a score changes; part of the key of stored scores."""
     seeded: bool = False
     """True if the factory takes ``seed`` (scores depend on it, but never on batch or order)."""
+    identity: float | None = None
+    """Score of an image against itself, to rounding; None if nothing is promised."""
+    differentiable: bool = False
+    """True if finite gradients reach ``img``, also where it equals ``ref``."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
     ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
@@ -243,8 +177,8 @@ class BackboneSpec(Spec):
 
     kind: ClassVar[str] = "backbones"
 
-    weights: str | None = None
-    """Key under ``weights:`` in registry.yaml; None if the factory needs no file."""
+    weights: str | WeightsEntry | None = None
+    """The file that is loaded: a key under ``weights:`` in registry.yaml, or a plugin's own entry; None for no file."""
     window: int = 4
     """Side of the windows of the causal metric, in feature pixels."""
     mass: Literal["share", "softmax"] = "softmax"
@@ -253,6 +187,9 @@ class BackboneSpec(Spec):
     """Input normalisation by default: ``none``, ``imagenet`` or ``half`` (see ``functional.image``)."""
     min_size: int = 32
     """Smallest side of an image, in pixels, that the network takes."""
+    many: Callable[[str], BackboneSpec] | None = None
+    """If given, the record stands for many networks: ``NAME.PART`` is what ``many(PART)`` returns, which may import
+    what it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,8 +202,9 @@ class RestorerSpec(Spec):
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
-    weights: str | None = None
-    """Key under ``weights:`` in registry.yaml of the file passed as ``checkpoint`` unless the user names one."""
+    weights: str | WeightsEntry | None = None
+    """The file passed as ``checkpoint`` unless the user names one: a key under ``weights:`` in registry.yaml, or a
+    plugin's own entry."""
     part: str = ""
     """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
     factory as the argument of this name."""

@@ -14,11 +14,11 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.errors import InputError, WeightsError
+from causaliqa.specs import WeightsEntry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,24 +27,6 @@ __all__ = ["WeightsEntry", "cache_folder", "fetch", "find", "load_into", "load_s
 
 _TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsEntry:
-    """What registry.yaml says of one weights file."""
-
-    file: str
-    """File name; also the key of the entry."""
-    licence: str
-    """Licence of the weights."""
-    url: str = ""
-    """Where to download it."""
-    sha256: str = ""
-    """Full hash, or the prefix that torchvision puts into file names; lower-case hexadecimal."""
-    package: str = ""
-    """Installed package that ships the file, as ``package:path/inside/it``."""
-    source: str = ""
-    """Where it comes from, for people."""
 
 
 def cache_folder() -> Path:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import causaliqa
+from causaliqa.testing import check_metric
 
 
 @pytest.fixture
@@ -38,6 +39,10 @@ def test_catalogue():
     assert metric.lower_better
     assert metric(ref, ref).tolist() == [0, 0]
     assert all(metric(1 - ref, ref) > 0)
+
+
+def test_contract():
+    check_metric("example_edges")
 
 
 def test_command_line(files):

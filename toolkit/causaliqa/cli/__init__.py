@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from importlib import import_module
 
 import causaliqa
@@ -29,6 +30,7 @@ COMMANDS = (
     "plugins",
     "weights",
     "data",
+    "new_plugin",
     "demo",
 )
 
@@ -53,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        # The catalogue that a command chooses is gone with its context.
+        code: int = copy_context().run(args.run, args)
         sys.stdout.flush()
         return code
     except CausaliqaError as error:

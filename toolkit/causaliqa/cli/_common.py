@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_metric",
     "catalog",
+    "check_licence",
     "choose_device",
     "file_pairs",
     "host",
@@ -42,10 +43,10 @@ def host(args: argparse.Namespace) -> PluginHost:
 
 def catalog(args: argparse.Namespace) -> Catalog:
     """Return the catalogue that flags and environment ask for."""
-    from causaliqa.catalog import Catalog
+    from causaliqa.catalog import Catalog, use_catalog
     from causaliqa.config import load_registry
 
-    return Catalog(host(args), load_registry(args.registry))
+    return use_catalog(Catalog(host(args), load_registry(args.registry)))
 
 
 def choose_device(wanted: str | None) -> str:
@@ -79,6 +80,33 @@ def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[
     # torch.hub announces downloads on stdout, which is for the result.
     with contextlib.redirect_stdout(sys.stderr):
         return names.create_metric(name, device=device, **options), spec
+
+
+def check_licence(names: Catalog, request: str) -> None:
+    """Refuse a metric unless its code and the weights that it would load are free for any purpose.
+
+    Weights that the user names are the user's to judge.
+
+    Raises:
+        InputError: naming the licence.
+    """
+    from causaliqa.catalog import parse_request
+    from causaliqa.licences import is_permissive
+    from causaliqa.specs import BackboneSpec, MetricSpec
+
+    name, options = parse_request(request)
+    spec = names.get("metrics", name).spec
+    found = {f"metric {name!r}": spec.licence}
+    wanted = options.get("backbone") or (spec.backbone if isinstance(spec, MetricSpec) else None)
+    if isinstance(wanted, str) and wanted != "*":
+        backbone = names.get("backbones", wanted).spec
+        found[f"backbone {wanted!r}"] = backbone.licence
+        entry = names.weights_entry(backbone) if isinstance(backbone, BackboneSpec) else None
+        if entry is not None and "weights" not in options:
+            found[f"weights {entry.file}"] = entry.licence
+    for what, licence in found.items():
+        if not is_permissive(licence):
+            raise InputError(f"--license permissive: {what} has the licence {licence!r}; leave {request!r} out")
 
 
 def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:

@@ -24,6 +24,9 @@ def add(commands: Any) -> None:
         "--figure", metavar="FILE.png|pdf|svg", type=Path, help="draw scores against labels with the fitted curves"
     )
     command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
+    command.add_argument(
+        "--license", choices=("any", "permissive"), default="any", help="permissive: Apache-2.0, MIT, BSD only"
+    )
     command.set_defaults(run=run)
 
 
@@ -31,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     names = _common.catalog(args)
     plan = _rows.plan(args, names)
+    for request in plan.requests.values() if args.license == "permissive" else ():
+        _common.check_licence(names, request)
     if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
     _publish.check_picture("--figure", args.figure)

@@ -18,12 +18,17 @@ def add(commands: Any) -> None:
     command = commands.add_parser("list", help="show what can be used by name")
     command.add_argument("kind", choices=KINDS)
     command.add_argument("glob", nargs="?", default="*", metavar="GLOB", help="names that match, as in causal_*")
+    command.add_argument(
+        "--license", nargs="?", const="any", choices=("any", "permissive"), help="permissive: Apache-2.0, MIT, BSD only"
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print name, provider, licence and one line; no torch is loaded."""
+    from causaliqa.licences import is_permissive
+
     names = _common.catalog(args)
     rows = [
         {
@@ -44,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         }
         for name, records in names.host.ambiguous(args.kind).items()
     ]
+    if args.license == "permissive":
+        rows = [row for row in rows if is_permissive(row["licence"])]
     if args.json:
         print(json.dumps({"schema": 1, "kind": args.kind, "items": rows}, indent=2))
         return 0

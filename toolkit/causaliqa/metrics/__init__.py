@@ -21,6 +21,8 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         reference="Full-reference IQA by abductive counterfactual inference",
         lower_better=True,
         seeded=True,
+        identity=0.0,
+        differentiable=True,
         backbone="*",
     )
     yield MetricSpec(
@@ -30,5 +32,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         licence="Apache-2.0",
         reference="Liao et al., DeepWSD, ACM MM 2022, arXiv:2208.03323",
         lower_better=True,
+        identity=0.0,
+        differentiable=True,
         backbone="vgg",
     )

@@ -1,0 +1,85 @@
+"""Everything built in keeps the contract that plugins are held to."""
+
+import socket
+
+import pytest
+
+from causaliqa import testing
+from causaliqa.catalog import default_catalog
+from causaliqa.errors import PluginError, WeightsError
+
+NAMES = default_catalog()
+METRICS = NAMES.names("metrics")
+OURS = [name for name in METRICS if NAMES.get("metrics", name).provider == "causaliqa"]
+LARGE = ("causal_effnet", "causal_resnet", "causal_vgg", "deepwsd")
+
+
+def marked(names):
+    return [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in names]
+
+
+@pytest.fixture
+def _no_network(monkeypatch):
+    """What a metric of pyiqa would download is missed at once, not after a minute."""
+
+    def refuse(*_args, **_options):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.mark.parametrize("name", marked(OURS))
+def test_metrics(name):
+    options = {"backbone": "effnet_lite0"} if name == "causal" else {}
+    try:
+        testing.check_metric(name, **options)
+    except WeightsError:
+        testing.check_metric(name, pretrained=False, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in OURS])
+def test_metrics_of_pyiqa(name):
+    try:
+        testing.check_metric(name)
+    except PluginError as error:
+        pytest.skip(f"weights or packages are not here: {error}")
+
+
+@pytest.mark.parametrize("name", NAMES.names("backbones"))
+def test_backbones(name):
+    try:
+        testing.check_backbone(name)
+    except WeightsError:
+        testing.check_backbone(name, pretrained=False)
+
+
+@pytest.mark.parametrize("name", [*NAMES.names("restorers"), "torch.nn:Identity"])
+def test_restorers(name):
+    record, part = NAMES.find_restorer(name) if ":" in name else (NAMES.records("restorers")[name], {})
+    if record.spec.part and not part:
+        pytest.skip("stands for many networks")
+    try:
+        testing.check_restorer(name)
+    except WeightsError as error:
+        pytest.skip(f"weights are not here: {error}")
+
+
+@pytest.mark.parametrize("name", NAMES.names("samplers"))
+def test_samplers(name):
+    testing.check_sampler(name)
+
+
+@pytest.mark.parametrize("name", NAMES.names("degradations"))
+def test_degradations(name):
+    testing.check_degradation(name)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["causal_vgg", "deepwsd"])
+def test_trained_vgg(name, vgg_weights):
+    testing.check_metric(name, weights=vgg_weights)

@@ -1,0 +1,35 @@
+"""``causaliqa new-plugin NAME``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from causaliqa.cli import _common
+from causaliqa.errors import InputError
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    from causaliqa.scaffold import KINDS
+
+    command = commands.add_parser("new-plugin", help="write the package of a new plugin, with a test that passes")
+    command.add_argument("name", metavar="NAME", help="what it will be called, as in edge_loss")
+    command.add_argument("--kind", choices=KINDS, default="metric", help="what it provides (default: metric)")
+    command.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="folder that takes the package")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the package and say what to do next; a built-in name is refused."""
+    from causaliqa.scaffold import new_plugin
+
+    taken = _common.catalog(args).records(f"{args.kind}s").get(args.name.replace("-", "_"))
+    if taken is not None:
+        raise InputError(f"new-plugin: {args.kind} {args.name!r} is taken by {taken.provider}; choose another name")
+    package = new_plugin(args.name, args.kind, args.out)
+    print(f"{package}\nnext: cd {package} && pip install -e '.[test]' && python -m pytest tests")
+    return 0

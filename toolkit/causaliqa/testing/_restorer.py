@@ -1,0 +1,77 @@
+"""The contract of a restoration network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causaliqa.specs import Restorer, RestorerSpec
+from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+
+__all__ = ["check_restorer"]
+
+_CLOSE = 1e-4
+_SIZES = ((24, 32), (17, 23), (33, 16))
+"""Rows and columns of inputs: even, odd, and neither square nor wide."""
+_BRIGHT = 10.0
+"""A mean brightness beyond which an output cannot be on the scale of [0, 1]."""
+
+
+def check_restorer(restorer: str | RestorerSpec, **options: Any) -> None:
+    """Check that a restoration network keeps what its record claims.
+
+    The clauses: import, record, output, size, range, batch, determinism, input. The scale of a name such as
+    ``basicsr:EDSR``, whose record stands for many networks, is what the first output shows.
+
+    Args:
+        restorer: name of an installed restorer, or a record.
+        options: options to build it with, for example ``checkpoint``.
+
+    Raises:
+        ContractError: a clause is broken; the message says which and what to do.
+
+    Example:
+        >>> check_restorer("tiny_edsr_x4")
+    """
+    made = subject(restorer, RestorerSpec)
+    spec = made.spec
+    if not isinstance(spec.scale, int) or spec.scale < 1 or not isinstance(spec.tasks, tuple):
+        made.fail("record", "expected a whole scale, 1 or more, and a tuple of tasks such as ('sr',)")
+    net = made.catalog.create_restorer(made.name, device="cpu", **options)
+    scale = 0 if spec.part else spec.scale
+    for height, width in _SIZES:
+        img = torch.cat([photo(height, width), photo(height, width, name="coffee")])
+        scale = scale or _call(made, net, img[:1]).shape[-1] // width
+        out = _check_output(made, net, img, scale)
+        alone = torch.cat([_call(made, net, one) for one in torch.split(img, 1)])
+        if (gap := difference(out, alone)) > _CLOSE:
+            made.fail("batch", f"outputs differ by {gap:.2g} when images come one by one; restore each on its own")
+
+
+def _call(made: AnySubject, net: Restorer, img: Tensor) -> Tensor:
+    try:
+        with torch.no_grad():
+            out = net(img)
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        made.fail("size", f"it refuses {tuple(img.shape)}: {reason}; pad inside, and cut the border off again")
+    if not isinstance(out, Tensor) or not out.is_floating_point():
+        got = out.dtype if isinstance(out, Tensor) else type(out).__name__
+        made.fail("output", f"got {got}, expected a tensor of floats (N, 3, s h, s w)")
+    return out
+
+
+def _check_output(made: AnySubject, net: Restorer, img: Tensor, scale: int) -> Tensor:
+    what = "two calls on one image give different outputs"
+    out: Tensor = check_repeats(made, lambda: _call(made, net, img), img, what=what)
+    count, _, height, width = img.shape
+    expected = (count, 3, height * scale, width * scale)
+    if tuple(out.shape) != expected:
+        made.fail("size", f"got {tuple(out.shape)} for {tuple(img.shape)}, expected {expected}; check scale={scale}")
+    if not bool(out.isfinite().all()):
+        made.fail("output", "it is not finite; check the weights")
+    if (mean := float(out.abs().mean())) > _BRIGHT:
+        made.fail("range", f"its mean is {mean:.3g}, expected the scale of [0, 1]; divide by 255")
+    return out
