@@ -8,7 +8,8 @@ limit, so that the tests of SRCC have to be.
 
     python benchmarks/statistics_coverage.py [--runs 500] [--references 25] [--seed 0] [--scenario NAME ...]
 
-The result lies beside this file in ``results/statistics_coverage.csv``.
+The result lies beside this file in ``results/statistics_coverage.csv``. ``statistics_coverage_draws.csv`` is from
+before the paired tests took the jackknife's error instead of that of the draws.
 """
 
 from __future__ import annotations
