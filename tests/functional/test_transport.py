@@ -1,5 +1,9 @@
 """The transport cost: hand-computed, against POT, both kernels, and its gradient."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +148,17 @@ def test_level_kernel_passes_no_gradient():
         level_response(
             x.requires_grad_(), y, window=8, how="share", noise=torch.zeros(12, 64), strengths=[], kernel="compiled"
         )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_kernel_leaves_torch_its_number_of_threads(threads):
+    code = (
+        "import numba, torch\n"
+        "from causaliqa.functional.transport import level_response\n"
+        "x = torch.rand(2, 8, 8)\n"
+        "level_response(x, x + 1, window=4, how='share', noise=torch.zeros(4, 16), strengths=[0.1])\n"
+        "print(torch.get_num_threads())\n"
+    )
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == [str(threads)]

@@ -6,7 +6,8 @@ share a group, so that none is half empty.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -25,6 +26,20 @@ _FAST = {"nsz", "arcp", "contract", "reassoc"}
 
 _BLOCK = 256
 """Windows that are handled together where one channel has fewer."""
+
+
+@contextmanager
+def _threads_of_torch() -> Iterator[None]:
+    """Use as many threads as torch may, and leave that number alone: numba's OpenMP would raise it for torch, too."""
+    count = torch.get_num_threads()
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+        if torch.get_num_threads() != count:
+            torch.set_num_threads(count)
 
 
 def _channels_together(windows: int) -> int:
@@ -184,8 +199,9 @@ def level(
     shares, mean, tolerance = (0.0, 0.0), 0.0, 0.0
     if share:
         sums = np.empty((2, len(a), 2))
-        _moments(a, sums[0])
-        _moments(b, sums[1])
+        with _threads_of_torch():
+            _moments(a, sums[0])
+            _moments(b, sums[1])
         (first_x, second_x), (first_y, second_y) = sums.sum(axis=1)
         shares = (1 / (first_x + 1e-6), 1 / (first_y + 1e-6))
         mass_x, mass_y = second_x * shares[0], second_y * shares[1]
@@ -196,7 +212,8 @@ def level(
     ot, md, l2 = np.empty((3, len(a), len(noise)))
     shift = np.zeros((len(a), len(scales) - 1))
     block = _channels_together(len(noise))
-    _level(a, b, window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
+    with _threads_of_torch():
+        _level(a, b, window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
     done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
     return done[0], done[1], done[2], done[3], tolerance
 
@@ -209,7 +226,8 @@ class _Response(torch.autograd.Function):
         shift = np.zeros((x.shape[0], len(scales) - 1))
         a, b, s = (v.detach().contiguous().numpy() for v in (x, y, scales))
         block = _channels_together(x.shape[1])
-        _response(a, b, _noise_lanes(noise, block), s, block, cost, shift)
+        with _threads_of_torch():
+            _response(a, b, _noise_lanes(noise, block), s, block, cost, shift)
         out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.T.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out
