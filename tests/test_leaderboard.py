@@ -67,7 +67,9 @@ def test_intervals_and_ties(frame):
     assert low <= table.loc["weak", "srcc"] <= high
     again = rank(frame, draws=200).set_index("metric")
     assert again.loc["weak", "srcc_ci"] == [low, high]
-    assert rank(frame, draws=200, seed=1).set_index("metric").loc["weak", "srcc_ci"] != [low, high]
+    frame["ref"] = frame["label"].map(lambda v: f"r{v}")  # from eight references on, draws are taken
+    one, other = (rank(frame, draws=200, seed=s).set_index("metric").loc["weak", "srcc_ci"] for s in (0, 1))
+    assert one != other
     assert "srcc_ci" not in rank(frame, draws=0)
 
 
