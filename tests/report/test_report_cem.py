@@ -74,3 +74,9 @@ def test_a_map_without_effects_is_drawn(made, tmp_path):
     empty = EffectMap(**{**vars(made), "effect": np.where(np.isnan(made.effect), np.nan, 0.0)})
     empty.save(tmp_path)
     assert Image.open(tmp_path / "cem.png").size[0] > 300
+
+
+def test_a_notebook_shows_a_figure_by_itself():
+    from causaliqa.report._figure import new_figure
+
+    assert new_figure(2, 1)._repr_png_().startswith(b"\x89PNG")

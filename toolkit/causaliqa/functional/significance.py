@@ -2,9 +2,8 @@
 
 Images of one reference are no independent draws: what a metric makes of a content it makes of all its distorted copies.
 Everything that a leaderboard prints therefore goes by references. The classical tests (Meng, Pitman and Morgan, F) take
-images as independent and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both.
-
-All arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
+images as independent and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both. All arrays
+are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ class ClusterBootstrap:
             return float("nan"), float("nan")
         if abs(values[0]) > 1 - 1e-12:
             return (float(np.sign(values[0])),) * 2
-        steps = _jackknifed(values, level) if clusters < _FEW else _studentised(values, errors, clusters, level)
+        steps = _jackknifed(values, errors, level) if clusters < _FEW else _studentised(values, errors, clusters, level)
         low, high = np.tanh(np.arctanh(values[0]) - steps)
         return float(low), float(high)
 
@@ -225,11 +224,12 @@ def _studentised(values: Array, errors: Array, clusters: int, level: float) -> A
     return np.asarray(np.quantile(usable, [1 - tail, tail]) * spread[0] if len(usable) else [np.nan] * 2)
 
 
-def _jackknifed(values: Array, level: float) -> Array:
+def _jackknifed(values: Array, errors: Array, level: float) -> Array:
     """Steps from z to both ends, from the sample (entry 0) and the sample without each cluster in turn."""
-    z = np.arctanh(np.clip(values[1:], -1 + 1e-12, 1 - 1e-12))
-    step = float(z.std()) * np.sqrt(len(z) - 1) * stats.t.ppf((1 + level) / 2, len(z) - 1)
-    return np.array([step, -step])
+    z, few = np.arctanh(np.clip(values[1:], -1 + 1e-12, 1 - 1e-12)), len(values) - 1
+    # Two references may agree by chance; the larger of both errors is taken.
+    error = np.fmax(z.std() * np.sqrt(few - 1), errors[0] / (1 - values[0] ** 2) * np.sqrt(few / (few - 1)))
+    return np.array([1.0, -1.0]) * float(error * stats.t.ppf((1 + level) / 2, few - 1))
 
 
 def bootstrap_ci(

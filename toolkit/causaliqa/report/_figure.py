@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,26 @@ SUFFIXES = (".png", ".pdf", ".svg")
 """Kinds of pictures that can be written."""
 
 
+@lru_cache(maxsize=1)
+def _kind() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows by itself, whether pyplot is loaded or not."""
+
+        def _repr_png_(self) -> bytes:
+            out = BytesIO()
+            self.savefig(out, format="png", dpi=100)
+            return out.getvalue()
+
+    return Picture
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return a figure of so many inches that is bound to no screen and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _kind()(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
