@@ -152,6 +152,19 @@ def test_seed_decides():
     assert (one.effect != other.effect).any()
 
 
+@pytest.mark.parametrize("degradation", [GaussianNoise(sigma=25), MediumRain()])
+def test_interventions_alone_differ_with_an_image_seed_of_its_own(degradation):
+    def made(**seeds):
+        options = {**QUICK, "degradation": degradation, **seeds}
+        return CausalEffectMap(local()).attribute(picture(), ROI, **options)
+
+    first, second, other = made(seed=0, image_seed=5), made(seed=1, image_seed=5), made(seed=0)
+    np.testing.assert_array_equal(first.image, second.image)
+    assert (first.image != other.image).any()
+    assert (first.samples != second.samples).any()
+    assert made(seed=5).base == first.base
+
+
 def test_effects_of_a_patch_do_not_depend_on_the_others():
     cem = CausalEffectMap(local())
     few, many = (cem.attribute(picture(), ROI, strategy="plain", interventions=t, **NOISE) for t in (3, 6))

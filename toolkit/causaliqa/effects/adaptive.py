@@ -1,8 +1,9 @@
-"""Interventions where they are needed: even draws, adjusted means, and more of them where the error is largest.
+"""Interventions where they are needed: even draws, weighted means, and more of them where the error is largest.
 
-What an intervention does to the region is, for the most part, a smooth function of a few properties of the patch that
-is put in. So (1) the patches are drawn evenly over the library instead of independently, (2) the mean is adjusted for
-what is known of the draws, and (3) further interventions go to the patches whose standard error is still large.
+What an intervention does to the region is, for the most part, a smooth function of the patch that is put in. So (1) the
+patches are drawn evenly over the library instead of independently, (2) an effect is averaged over the library by what
+its draws say of the patches around them, and (3) further interventions go to the patches whose standard error is still
+large.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from numpy.typing import NDArray
 
 from causaliqa.effects.plan import Estimate, Round, Seen
 from causaliqa.errors import InputError
-from causaliqa.functional.regression import adjusted_mean
+from causaliqa.functional.quadrature import Population
 
-__all__ = ["Adaptive", "Covariates", "make_adaptive"]
+__all__ = ["Adaptive", "Place", "make_adaptive"]
 
-Covariates = Callable[[int, int], NDArray[np.float64]]
-"""What is known of intervention ``number`` on a patch, ``(k,)``; mean 0 and variance 1 over all that may be drawn."""
+Place = Callable[[int, int], NDArray[np.float64]]
+"""Where intervention ``number`` on a patch lies in the space of all that may be drawn, ``(k,)``."""
 
 _SHARE = 10
 """One round goes to at most one in so many patches, so that the next can learn from it."""
@@ -30,7 +31,7 @@ _FEW = 6
 """Interventions below which the scatter of the effects says too little; their size stands in for it."""
 
 
-def _nothing(patch: int, number: int) -> NDArray[np.float64]:
+def _nowhere(patch: int, number: int) -> NDArray[np.float64]:
     return np.empty(0)
 
 
@@ -59,8 +60,10 @@ class Adaptive:
     """Further ones at a time."""
     limit: int = 500
     """Most interventions on one patch."""
-    covariates: Covariates = field(default=_nothing, repr=False, compare=False)
-    """What is known of each draw."""
+    place: Place = field(default=_nowhere, repr=False, compare=False)
+    """Where each draw lies."""
+    population: Population | None = field(default=None, repr=False, compare=False)
+    """All that may be drawn; None where nothing is known of it, and effects are plain means."""
     name: str = "adaptive"
 
     def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
@@ -73,22 +76,30 @@ class Adaptive:
         left = math.inf if self.budget is None else self.budget - first * len(patches)
         error = {p: self._error(p, seen) for p in patches}
         while chosen := self._chosen(counts, error, left):
-            for start, group in groupby(sorted(chosen, key=lambda p: (counts[p], p)), key=lambda p: counts[p]):
-                yield self._round(tuple(group), start, start + self.step)
-            for p in chosen:
-                counts[p] += self.step
+            for (start, stop), group in groupby(sorted(chosen, key=lambda p: (*chosen[p], p)), key=chosen.__getitem__):
+                yield self._round(tuple(group), start, stop)
+            for p, (start, stop) in chosen.items():
+                left -= stop - start
+                counts[p] = stop
                 error[p] = self._error(p, seen)
-            left -= self.step * len(chosen)
 
     def _round(self, patches: Sequence[int], start: int, stop: int) -> Round:
         return Round(stage=f"draws {start}-{stop}", patches=tuple(patches), draws=range(start, stop), even=True)
 
-    def _chosen(self, counts: dict[int, int], error: dict[int, float], left: float) -> list[int]:
-        """Return the patches of the next round: where an intervention lowers the sum of errors most."""
-        room = max(0, min(max(1, len(counts) // _SHARE), left // self.step))
-        open_ones = [p for p, n in counts.items() if n + self.step <= self.limit and error[p] > (self.precision or 0)]
-        gain = {p: error[p] * (1 - math.sqrt(counts[p] / (counts[p] + self.step))) for p in open_ones}
-        return sorted(open_ones, key=lambda p: (-gain[p], p))[: int(room)]
+    def _chosen(self, counts: dict[int, int], error: dict[int, float], left: float) -> dict[int, tuple[int, int]]:
+        """Return the draws of the next round, where an intervention lowers the sum of errors most."""
+        gain, step = {}, {}
+        for p, n in counts.items():
+            step[p] = min(max(self.step, n // 4), self.limit - n)
+            if step[p] > 0 and error[p] > (self.precision or 0):
+                gain[p] = error[p] * (1 - math.sqrt(n / (n + step[p]))) / step[p]
+        chosen = {}
+        for p in sorted(gain, key=lambda p: (-gain[p], p))[: max(1, len(counts) // _SHARE)]:
+            more = int(min(step[p], left))
+            if more > 0:
+                chosen[p] = (counts[p], counts[p] + more)
+                left -= more
+        return chosen
 
     def _error(self, patch: int, seen: Seen) -> float:
         """Return the standard error of a patch; of few effects, what it would be if they scattered around zero."""
@@ -103,10 +114,12 @@ class Adaptive:
         return np.concatenate(parts)
 
     def estimate(self, patch: int, seen: Seen) -> Estimate:
-        """Average all effects of a patch, adjusted for what its draws were."""
+        """Average the effects of a patch over all that may be drawn."""
         samples = self._samples(patch, seen)
-        known = np.array([self.covariates(patch, number) for number in range(len(samples))])
-        effect, sem = adjusted_mean(samples, known)
+        if self.population is None:
+            return Estimate.mean_of(samples)
+        places = np.array([self.place(patch, number) for number in range(len(samples))])
+        effect, sem = self.population.mean_of(samples, places)
         return Estimate(samples=samples, effect=effect, sem=sem)
 
     def most(self, patches: int) -> int:

@@ -107,6 +107,7 @@ class CausalEffectMap:
         budget: int | None = None,
         precision: float | None = None,
         seed: int = 0,
+        image_seed: int | None = None,
         batch_size: int | str = "auto",
         prune: bool = True,
         resume: str | os.PathLike[str] | None = None,
@@ -129,6 +130,8 @@ class CausalEffectMap:
             precision: wanted standard error of every patch in dB, where there is no budget; half of ``tolerance`` if
                 neither is given.
             seed: seed of everything random; the same seed gives the same map for every batch size.
+            image_seed: seed of what spoils the image, to compare runs that differ in their interventions alone; None
+                for ``seed``.
             batch_size: images the network sees at once where it is not on the CPU; ``"auto"`` fills the memory.
             prune: leave out patches that provably cannot reach the region, and run on the part of the input that
                 it depends on; checked on a sample, given up where the check fails.
@@ -150,6 +153,7 @@ class CausalEffectMap:
             budget=budget,
             precision=precision,
             seed=seed,
+            image_seed=image_seed,
             batch_size=batch_size,
             prune=prune,
         )
@@ -258,6 +262,7 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
     return {
         "strategy": plan.name,
         "seed": laboratory.scene.seed,
+        "image_seed": laboratory.scene.image_seed,
         "scale": grid.scale,
         "inferences": made,
         "inferences_plain": plain,

@@ -39,8 +39,11 @@ class EvenSampler(Protocol):
         For a random ``shift`` below 2 ** 32 each is as likely as a draw makes it.
         """
 
-    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
-        """Return what sets patches ``(n, 3, size, size)`` apart, ``(n, k)``: mean 0, variance 1 over all draws."""
+    def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
+        """Return where patches ``(n, 3, size, size)`` lie among all that may be drawn, ``(n, k)``."""
+
+    def population(self, size: int) -> NDArray[np.float64]:
+        """Return the coordinates of patches that stand for all that may be drawn, ``(m, k)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +61,16 @@ class Scene:
     sampler: Sampler | PlacedSampler
     """Where patches come from."""
     seed: int
-    """Seed of everything random."""
+    """Seed of the interventions."""
+    image_seed: int
+    """Seed of what spoilt the image."""
 
-    def known(self, patch: int, number: int) -> NDArray[np.float64]:
-        """Return what is known of an even draw, ``(k,)``; nothing if the sampler draws independently."""
+    def place(self, patch: int, number: int) -> NDArray[np.float64]:
+        """Return where an even draw lies among all, ``(k,)``; nothing if the sampler draws independently."""
         if not isinstance(self.sampler, EvenSampler):
             return np.empty(0)
-        facts: NDArray[np.float64] = self.sampler.covariates(self._even(self.sampler, patch, number))[0]
-        return facts
+        place: NDArray[np.float64] = self.sampler.coordinates(self._even(self.sampler, patch, number))[0]
+        return place
 
     def _even(self, sampler: EvenSampler, patch: int, number: int) -> Tensor:
         shift = int(torch.randint(2**32, (), generator=generator_for(self.seed, patch)))
@@ -91,7 +96,7 @@ class Scene:
         # A partial patch at the border is the corner of a whole one.
         drawn = drawn[..., : box.height, : box.width]
         made = self.degradation.patch_in_place(
-            self.clean, box.top, box.left, drawn, seed=self.seed, generator=generator
+            self.clean, box.top, box.left, drawn, seed=self.image_seed, generator=generator
         )
         expected = (1, 3, box.height // scale, box.width // scale)
         if tuple(made.shape) != expected:

@@ -14,10 +14,11 @@ from torch import Tensor
 from causaliqa.effects.adaptive import Adaptive, make_adaptive
 from causaliqa.effects.dependence import Reach, probe, whole
 from causaliqa.effects.grid import Grid
-from causaliqa.effects.interventions import Interventions, Measure, Scene
+from causaliqa.effects.interventions import EvenSampler, Interventions, Measure, Scene
 from causaliqa.effects.network import Network
 from causaliqa.effects.plan import Plan, make_plan
 from causaliqa.errors import InputError
+from causaliqa.functional.quadrature import Population
 from causaliqa.specs import ROI, Degradation, PlacedSampler, Sampler
 
 __all__ = ["Settings", "Setup", "prepare"]
@@ -55,6 +56,8 @@ class Settings:
     """Wanted standard error of the adaptive strategy, in dB."""
     seed: int = 0
     """Seed of everything random."""
+    image_seed: int | None = None
+    """Seed of what spoils the image, where it is another one."""
     batch_size: int | str = "auto"
     """Images the network sees at once."""
     prune: bool = True
@@ -102,7 +105,7 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
     plan = settings.plan
     scene = _scene(image, roi, settings, network.scale)
     if isinstance(plan, Adaptive):
-        plan = replace(plan, covariates=lru_cache(maxsize=None)(scene.known))
+        plan = _informed(plan, scene)
     full = Interventions(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
     before = network.inferences
     laboratory = full
@@ -134,15 +137,25 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
     return Setup(laboratory=laboratory, plan=plan, settings=settings, key=key, overhead=overhead)
 
 
+def _informed(plan: Adaptive, scene: Scene) -> Adaptive:
+    """Tell the plan where draws lie among all that the sampler could make, if the sampler knows."""
+    if not isinstance(scene.sampler, EvenSampler):
+        return plan
+    population = Population(scene.sampler.population(scene.grid.patch_size))
+    return replace(plan, place=lru_cache(maxsize=None)(scene.place), population=population)
+
+
 def _scene(image: Tensor, roi: ROI | Sequence[int], settings: Settings, scale: int) -> Scene:
     degradation, seed = settings.degradation, settings.seed
+    image_seed = seed if settings.image_seed is None else settings.image_seed
     if not isinstance(image, Tensor) or not image.is_floating_point():
         raise InputError(f"image: got {getattr(image, 'dtype', type(image).__name__)}, expected floats in [0, 1]")
     image = image[0] if image.dim() == 4 and len(image) == 1 else image
     if image.dim() != 3 or image.shape[0] != 3:
         raise InputError(f"image: got shape {tuple(image.shape)}, expected (3, H, W)")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"seed: got {seed!r}, expected a whole number, 0 or more")
+    for name, value in (("seed", seed), ("image seed", image_seed)):
+        if not isinstance(value, int) or value < 0:
+            raise InputError(f"{name}: got {value!r}, expected a whole number, 0 or more")
     what = type(degradation).__name__
     if degradation.scale != scale:
         raise InputError(
@@ -154,7 +167,7 @@ def _scene(image: Tensor, roi: ROI | Sequence[int], settings: Settings, scale: i
     clean = image.detach().cpu().float()
     height, width = (side - side % scale for side in clean.shape[1:])
     grid = Grid(height=height, width=width, patch_size=settings.patch_size, roi=roi, scale=scale)
-    degraded = degradation.degrade(clean, seed)
+    degraded = degradation.degrade(clean, image_seed)
     expected = (3, height // scale, width // scale)
     if tuple(degraded.shape) != expected:
         raise InputError(f"degradation {what}: got shape {tuple(degraded.shape)}, expected {expected}")
@@ -165,6 +178,7 @@ def _scene(image: Tensor, roi: ROI | Sequence[int], settings: Settings, scale: i
         degradation=degradation,
         sampler=settings.sampler,
         seed=seed,
+        image_seed=image_seed,
     )
 
 

@@ -27,8 +27,10 @@ COUNT = 24_000
 DRAWS = ("density", "uniform")
 """``density``: as often as such content occurs in the library; ``uniform``: every gradient magnitude alike."""
 
-_AXES = 3
+_AXES = 6
 """Directions in which patches are told apart."""
+_POPULATION = 2000
+"""Patches that stand for all, where something is averaged over the library."""
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _COLOUR = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower", "grace_hopper")
@@ -154,20 +156,16 @@ class _Space:
         # The signs of eigenvectors are free; what is made of them must not depend on the machine.
         axes = torch.linalg.eigh(spread).eigenvectors[:, -_AXES:].flip(1)
         self._axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
-        points = self._points(patches)
-        self._deviation = np.maximum(points.std(axis=0), 1e-12)
-        squares = (points[:, 0] / self._deviation[0]) ** 2
-        self._square = (float(squares.mean()), max(float(squares.std()), 1e-12))
-        self.order = indices[spread_order(points)]
+        self._unit = max(float(((flat - self._mean) @ self._axes[:, 0]).std()), 1e-12)
+        points = self.coordinates(patches)
+        order = spread_order(points)
+        self.order = indices[order]
+        count = min(_POPULATION, len(order))
+        self.population = points[order[[(2 * k + 1) * len(order) // (2 * count) for k in range(count)]]]
 
-    def _points(self, patches: Tensor) -> NDArray[np.float64]:
-        points: NDArray[np.float64] = ((patches.flatten(1).double() - self._mean) @ self._axes).numpy()
+    def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
+        points: NDArray[np.float64] = ((patches.flatten(1).double() - self._mean) @ self._axes / self._unit).numpy()
         return points
-
-    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
-        points = self._points(patches) / self._deviation
-        mean, deviation = self._square
-        return np.column_stack([points, (points[:, 0] ** 2 - mean) / deviation])
 
 
 @lru_cache(maxsize=8)
@@ -225,13 +223,17 @@ class NaturalPatches:
         chosen = order[int(even_place(number, shift) * len(order))]
         return self.library.patches(size)[chosen : chosen + 1].float() / 255
 
-    def covariates(self, patches: Tensor) -> NDArray[np.float64]:
-        """Return what sets patches ``(n, 3, size, size)`` apart, ``(n, k)``: mean 0 and variance 1 over all draws.
+    def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
+        """Return where patches ``(n, 3, size, size)`` lie among all that may be drawn, ``(n, k)``.
 
-        The three directions in which the patches of the library differ most (94 % of their variance: brightness and
-        its two slopes, as a rule), and the square of the first.
+        The six directions in which the patches of the library differ most (96 % of their variance: brightness, its
+        slopes and colour, as a rule), in units of the deviation along the first.
         """
-        return self._space(patches.shape[-1]).covariates(patches)
+        return self._space(patches.shape[-1]).coordinates(patches)
+
+    def population(self, size: int) -> NDArray[np.float64]:
+        """Return the coordinates of patches that stand for all that may be drawn, ``(m, k)``."""
+        return self._space(size).population
 
     def _of_magnitude(self, shares: Tensor, size: int) -> Tensor:
         """Return the patches whose gradient magnitude is closest to shares of the way from the least to the largest."""

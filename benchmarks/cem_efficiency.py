@@ -1,0 +1,257 @@
+"""How close do the strategies come to the plain map, and at what cost? Table III of the paper, for six networks.
+
+    python benchmarks/cem_efficiency.py --data DATA --work FOLDER
+
+Every strategy runs its real plan, on all patches that can reach the region or, for the slower networks, on a random
+sample of them. The truth is a plain map of T = 500 of those patches that a pilot run finds strongest, and of a random
+sample of the others, which count for all others; a second, independent one says how similar two such maps are at best.
+What was measured is kept in FOLDER, so a stopped run goes on, and a changed plan costs only what it makes anew.
+
+Networks run in bfloat16, which is faster here (--exact: in float32); truth and strategies see the same network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from research_networks import IMDN, DnCNN
+from scipy import stats
+from torch import nn
+
+from causaliqa import create_degradation, create_restorer, create_sampler
+from causaliqa.effects.adaptive import make_adaptive
+from causaliqa.effects.effect_map import similarity
+from causaliqa.effects.network import Network
+from causaliqa.effects.plan import CoarseToFine, Plain, Round
+from causaliqa.effects.setup import Settings, prepare
+from causaliqa.functional.fidelity import psnr
+from causaliqa.functional.quadrature import Population
+from causaliqa.images import load_image
+from causaliqa.restorers.checkpoint import load_checkpoint
+from causaliqa.specs import ROI
+
+RESULTS = Path(__file__).parent / "results"
+REGION = ROI(96, 152, 32, 32)
+IMAGES = ("demo_1.png", "demo_2.png", "demo_3.png")
+NETWORKS = {
+    "tiny_edsr_x4": ("sr", 4, None, (20, 8), None),
+    "tiny_rcan_x4": ("sr", 4, 250, (16, 8), None),
+    "tiny_dncnn_50": ("denoise", 1, None, (16, 8), None),
+    "tiny_edsr_rain": ("derain", 1, None, (16, 8), None),
+    "dncnn": ("denoise", 1, None, (14, 6), (DnCNN, "dncnn_color_zhang/dncnn_color_sigma50.pth")),
+    "imdn": ("sr", 4, 100, (10, 6), (IMDN, "imdn_x4/IMDN_x4.pth")),
+}
+"""Task, scale, patches in the sample (None: all), how many strong and other ones have a truth, class and weights."""
+PILOT = 3000
+"""Seed of the pilot run that finds the strong ones."""
+TRUTH, SECOND = 1000, 2000
+"""Seeds of the two plain maps; the strategies have seeds from 0."""
+T = 500
+FEWEST = 6
+"""Interventions below which an interval is not counted."""
+
+
+class Half(nn.Module):
+    """A network whose convolutions run in bfloat16."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner.to(memory_format=torch.channels_last)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.inner(x).float()
+
+
+class Batched(Network):
+    """Sees eight images at once, which bfloat16 needs to be fast."""
+
+    together = 8
+
+
+def restorer(name, data):
+    build = NETWORKS[name][4]
+    if build is None:
+        return create_restorer(name, device="cpu")
+    model = build[0]().eval().requires_grad_(False)
+    load_checkpoint(model, data / "weights" / build[1])
+    return model
+
+
+class Notebook:
+    """Effects of single interventions by kind of draw, seed and patch: measured once, when they are asked for."""
+
+    def __init__(self, path, name, image, data, *, exact):
+        task, scale, *_ = NETWORKS[name]
+        model = restorer(name, data)
+        network = Network(model, scale) if exact else Batched(Half(model), scale)
+        degradation = create_degradation(task, **({"scale": scale} if task == "sr" else {}))
+        natural = create_sampler("natural")
+        settings = Settings(degradation=degradation, sampler=natural, image_seed=0)
+        self.lab = prepare(network, psnr, load_image(data / "cem_images" / image), REGION, settings).laboratory
+        self.scene = self.lab.scene
+        self.samplers = {"natural": natural, "uniform": create_sampler("natural", draws="uniform")}
+        self.path, self.effects, self.saved = path, {}, time.monotonic()
+        if path.is_file():
+            with np.load(path) as archive:
+                self.effects = {key: archive[key] for key in archive.files}
+
+    def get(self, seed, patch, stop, *, sampler="natural", screening=False, even=False):
+        kind = "screening" if screening else "even" if even else sampler
+        key = f"{kind}-{seed}-{patch}"
+        have = self.effects.get(key, np.empty(0))
+        if len(have) < stop:
+            self.lab.scene = replace(self.scene, seed=seed, sampler=self.samplers[sampler])
+            todo = Round(stage=kind, patches=(patch,), draws=range(len(have), stop), screening=screening, even=even)
+            ((_, new),) = self.lab.effects(todo, [patch])
+            self.effects[key] = have = np.concatenate([have, new])
+            if time.monotonic() - self.saved > 60:
+                self.save()
+        return have[:stop]
+
+    def save(self):
+        part = self.path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **self.effects)
+        part.replace(self.path)
+        self.saved = time.monotonic()
+
+    def sample(self, count):
+        """Patches of the strategies."""
+        reached = np.array(self.lab.reached)
+        chosen = np.random.default_rng(0).permutation(len(reached))[:count]
+        return sorted(int(p) for p in reached[chosen])
+
+    def judged(self, patches, strong, others):
+        """Return patches with a truth, and for how many each of them stands."""
+        size = {p: np.abs(self.get(PILOT, p, 8)).mean() for p in patches}
+        first = sorted(patches, key=lambda p: -size[p])
+        rest = np.random.default_rng(1).permutation(first[strong:])[:others].tolist()
+        return first[:strong] + rest, np.array([1.0] * strong + [(len(patches) - strong) / len(rest)] * len(rest))
+
+
+def carry_out(plan, patches, fetch):
+    """Run a plan; return the estimates of the patches and the inferences it took."""
+    seen, made = {}, 0
+    for todo in plan.rounds(patches, seen):
+        stage = seen.setdefault(todo.stage, {})
+        for patch in todo.patches:
+            stage[patch] = fetch(todo, patch)
+            made += len(todo.draws)
+    return (lambda p: plan.estimate(p, seen)), made
+
+
+def strategies(book, patches, seed):
+    """Yield name, estimates by patch, and inferences of every strategy."""
+
+    def paper(sampler):
+        def fetch(todo, patch):
+            if todo.screening:
+                return book.get(seed, patch, todo.draws.stop, screening=True)[todo.draws.start :]
+            # Numbers of the fine stage go on where the coarse one ended; here they begin again.
+            return book.get(seed, patch, len(todo.draws), sampler=sampler)
+
+        return fetch
+
+    for name, coarse, fine, sampler in (
+        ("C3F10", 3, 10, "natural"),
+        ("C3F30", 3, 30, "natural"),
+        ("C1F50", 1, 50, "natural"),
+        ("C3F50-uniform", 3, 50, "uniform"),
+        ("C3F50", 3, 50, "natural"),
+    ):
+        estimate, cost = carry_out(CoarseToFine(coarse=coarse, fine=fine), patches, paper(sampler))
+        yield name, estimate, cost
+    plain = Plain(interventions=max(1, round(cost / len(patches))))
+    yield "plain, as C3F50", *carry_out(plain, patches, lambda todo, p: book.get(seed, p, len(todo.draws)))
+
+    def even(todo, patch):
+        return book.get(seed, patch, todo.draws.stop, even=True)[todo.draws.start :]
+
+    scene = replace(book.scene, seed=seed)
+    place = lru_cache(maxsize=None)(scene.place)
+    population = Population(scene.sampler.population(scene.grid.patch_size))
+    for share in (1, 2, 4, 8):
+        plan = make_adaptive(max(1, cost // share), None, 0.01)
+        plan = replace(plan, place=place, population=population)
+        yield f"adaptive, 1/{share} of C3F50" if share > 1 else "adaptive, as C3F50", *carry_out(plan, patches, even)
+
+
+def measured(book, name, image, seeds):
+    """Yield one row for every strategy and seed."""
+    patches = book.sample(NETWORKS[name][2])
+    judged, weight = book.judged(patches, *NETWORKS[name][3])
+    truth, second = (np.array([book.get(s, p, T) for p in judged]) for s in (TRUTH, SECOND))
+    first = truth.mean(axis=1)
+    long = np.concatenate([truth, second], axis=1)
+    best, error = long.mean(axis=1), long.std(axis=1, ddof=1) / np.sqrt(2 * T)
+    reached, outside = len(book.lab.reached), len(book.scene.grid.outside)
+
+    def row(strategy, seed, cost, effects):
+        return {
+            "network": name,
+            "image": image,
+            "strategy": strategy,
+            "seed": seed,
+            "patches": len(patches),
+            "judged": len(judged),
+            "inferences_each": round(cost / len(patches), 2),
+            "share_percent": round(100 * cost / len(patches) * reached / (T * outside), 3),
+            "similarity": round(similarity(weight * effects, weight * first), 2),
+        }
+
+    yield row("plain T = 500 again", 0, T * len(patches), second.mean(axis=1))
+    for seed in range(seeds):
+        for strategy, estimate, cost in strategies(book, patches, seed):
+            estimates = [estimate(p) for p in judged]
+            effects, sem, n = (np.array([getattr(e, k) for e in estimates]) for k in ("effect", "sem", "count"))
+            told = (n >= FEWEST) & (sem > 0)
+            # The long run is no truth either: its own error counts.
+            away = np.abs(effects - best)[told] / np.hypot(sem, error)[told]
+            inside = away <= stats.t.ppf(0.975, n[told] - 1)
+            yield {
+                **row(strategy, seed, cost, effects),
+                "intervals": int(told.sum()),
+                "covered": int(inside.sum()),
+                "bias_percent": round(100 * float(weight @ (effects - best) / (weight @ np.abs(best))), 2),
+            }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with weights/ and cem_images/")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps what was measured")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--images", nargs="+", choices=IMAGES, default=IMAGES)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--exact", action="store_true", help="run networks in float32")
+    parser.add_argument("--out", type=Path, default=RESULTS / "cem_efficiency.csv")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.work.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for image in args.images:
+        for name in args.networks:
+            start = time.monotonic()
+            path = args.work / f"{name}-{Path(image).stem}{'-exact' if args.exact else ''}.npz"
+            book = Notebook(path, name, image, args.data, exact=args.exact)
+            found = list(measured(book, name, image, args.seeds))
+            book.save()
+            rows += found
+            print(f"{name} {image} {time.monotonic() - start:.0f} s", flush=True)
+    fields = [*rows[0], "intervals", "covered", "bias_percent"]
+    with args.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
