@@ -13,7 +13,6 @@ Networks run in bfloat16, which is faster here (--exact: in float32); truth and 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from dataclasses import replace
 from functools import lru_cache
@@ -21,11 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from research_networks import IMDN, DnCNN
+from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, Half, degradation, restorer, scale_of, write
 from scipy import stats
-from torch import nn
 
-from causaliqa import create_degradation, create_restorer, create_sampler
+from causaliqa import create_sampler
 from causaliqa.effects.adaptive import make_adaptive
 from causaliqa.effects.effect_map import similarity
 from causaliqa.effects.network import Network
@@ -34,21 +32,17 @@ from causaliqa.effects.setup import Settings, prepare
 from causaliqa.functional.fidelity import psnr
 from causaliqa.functional.quadrature import Population
 from causaliqa.images import load_image
-from causaliqa.restorers.checkpoint import load_checkpoint
-from causaliqa.specs import ROI
+from causaliqa.report._figure import new_figure, save
 
-RESULTS = Path(__file__).parent / "results"
-REGION = ROI(96, 152, 32, 32)
-IMAGES = ("demo_1.png", "demo_2.png", "demo_3.png")
-NETWORKS = {
-    "tiny_edsr_x4": ("sr", 4, None, (20, 8), None),
-    "tiny_rcan_x4": ("sr", 4, 250, (16, 8), None),
-    "tiny_dncnn_50": ("denoise", 1, None, (16, 8), None),
-    "tiny_edsr_rain": ("derain", 1, None, (16, 8), None),
-    "dncnn": ("denoise", 1, None, (14, 6), (DnCNN, "dncnn_color_zhang/dncnn_color_sigma50.pth")),
-    "imdn": ("sr", 4, 100, (10, 6), (IMDN, "imdn_x4/IMDN_x4.pth")),
+SAMPLES = {
+    "tiny_edsr_x4": (None, 20, 8),
+    "tiny_rcan_x4": (250, 16, 8),
+    "tiny_dncnn_50": (None, 16, 8),
+    "tiny_edsr_rain": (None, 16, 8),
+    "dncnn": (None, 14, 6),
+    "imdn": (100, 10, 6),
 }
-"""Task, scale, patches in the sample (None: all), how many strong and other ones have a truth, class and weights."""
+"""Patches that the strategies run on (None: all that reach the region); how many strong and other ones have a truth."""
 PILOT = 3000
 """Seed of the pilot run that finds the strong ones."""
 TRUTH, SECOND = 1000, 2000
@@ -58,43 +52,21 @@ FEWEST = 6
 """Interventions below which an interval is not counted."""
 
 
-class Half(nn.Module):
-    """A network whose convolutions run in bfloat16."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner.to(memory_format=torch.channels_last)
-
-    def forward(self, x):
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.inner(x).float()
-
-
 class Batched(Network):
     """Sees eight images at once, which bfloat16 needs to be fast."""
 
     together = 8
 
 
-def restorer(name, data):
-    build = NETWORKS[name][4]
-    if build is None:
-        return create_restorer(name, device="cpu")
-    model = build[0]().eval().requires_grad_(False)
-    load_checkpoint(model, data / "weights" / build[1])
-    return model
-
-
 class Notebook:
     """Effects of single interventions by kind of draw, seed and patch: measured once, when they are asked for."""
 
     def __init__(self, path, name, image, data, *, exact):
-        task, scale, *_ = NETWORKS[name]
-        model = restorer(name, data)
+        task, model = NETWORKS[name][0], restorer(name, data)
+        scale = scale_of(task)
         network = Network(model, scale) if exact else Batched(Half(model), scale)
-        degradation = create_degradation(task, **({"scale": scale} if task == "sr" else {}))
         natural = create_sampler("natural")
-        settings = Settings(degradation=degradation, sampler=natural, image_seed=0)
+        settings = Settings(degradation=degradation(task), sampler=natural, image_seed=0)
         self.lab = prepare(network, psnr, load_image(data / "cem_images" / image), REGION, settings).laboratory
         self.scene = self.lab.scene
         self.samplers = {"natural": natural, "uniform": create_sampler("natural", draws="uniform")}
@@ -186,8 +158,9 @@ def strategies(book, patches, seed):
 
 def measured(book, name, image, seeds):
     """Yield one row for every strategy and seed."""
-    patches = book.sample(NETWORKS[name][2])
-    judged, weight = book.judged(patches, *NETWORKS[name][3])
+    count, strong, others = SAMPLES[name]
+    patches = book.sample(count)
+    judged, weight = book.judged(patches, strong, others)
     truth, second = (np.array([book.get(s, p, T) for p in judged]) for s in (TRUTH, SECOND))
     first = truth.mean(axis=1)
     long = np.concatenate([truth, second], axis=1)
@@ -228,7 +201,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with weights/ and cem_images/")
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps what was measured")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", choices=SAMPLES, default=list(SAMPLES))
     parser.add_argument("--images", nargs="+", choices=IMAGES, default=IMAGES)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--exact", action="store_true", help="run networks in float32")
@@ -246,11 +219,59 @@ def main():
             book.save()
             rows += found
             print(f"{name} {image} {time.monotonic() - start:.0f} s", flush=True)
-    fields = [*rows[0], "intervals", "covered", "bias_percent"]
-    with args.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write(args.out, rows)
+    draw(rows, args.out.with_suffix(".png"))
+    tell(rows)
+
+
+def grouped(rows, *keys):
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[k] for k in keys), []).append(row)
+    return groups
+
+
+def mean(rows, key):
+    return float(np.mean([row[key] for row in rows]))
+
+
+def tell(rows):
+    """Print means over networks (each the mean of its images and seeds), with the spread over seeds."""
+    print(f"{'strategy':22} {'share %':>8} {'S':>6} {'seeds':>6} {'bias %':>7} {'coverage %':>10}")
+    for (strategy,), group in grouped(rows, "strategy").items():
+        networks = grouped(group, "network").values()
+        spread = [np.std([r["similarity"] for r in g]) for g in grouped(group, "network", "image").values()]
+        share, close = (float(np.mean([mean(g, key) for g in networks])) for key in ("share_percent", "similarity"))
+        counted = sum(r.get("intervals", 0) for r in group)
+        covered = f"{100 * sum(r['covered'] for r in group) / counted:.1f}" if counted else ""
+        bias = f"{mean(group, 'bias_percent'):.2f}" if "bias_percent" in group[0] else ""
+        print(f"{strategy:22} {share:8.3f} {close:6.2f} {np.mean(spread):6.2f} {bias:>7} {covered:>10}")
+
+
+def draw(rows, path):
+    """Draw similarity against the share of the plain map's inferences, one panel a network."""
+    networks = grouped(rows, "network")
+    figure = new_figure(4 * min(3, len(networks)), 3.4 * -(-len(networks) // 3))
+    axes = figure.subplots(-(-len(networks) // 3), min(3, len(networks)), squeeze=False).flat
+    for axis, ((name,), part) in zip(axes, networks.items(), strict=False):
+        found = {
+            strategy: (mean(g, "share_percent"), mean(g, "similarity"))
+            for (strategy,), g in grouped(part, "strategy").items()
+        }
+        ceiling = found.pop("plain T = 500 again")[1]
+        axis.axhline(ceiling, color="gray", linewidth=0.8, linestyle="--", label="ceiling: T = 500 twice")
+        curve = sorted(v for k, v in found.items() if k.startswith("adaptive"))
+        axis.plot(*zip(*curve, strict=True), marker="o", color="#2b5fd9", label="adaptive")
+        for label, marker in (("C3F10", "v"), ("C3F30", "^"), ("C1F50", "<"), ("C3F50-uniform", "x"), ("C3F50", "s")):
+            axis.plot(*found[label], marker, color="#d7191c", label=label)
+        axis.plot(*found["plain, as C3F50"], "k+", label="plain, as C3F50")
+        axis.set_xscale("log")
+        axis.set_ylim(max(0.0, min(v[1] for v in found.values()) - 5), 101)
+        axis.set_title(name)
+        axis.set_xlabel("% of the inferences of T = 500")
+    figure.axes[0].set_ylabel("similarity S, %")
+    figure.axes[0].legend(fontsize=6)
+    save(figure, path)
 
 
 if __name__ == "__main__":

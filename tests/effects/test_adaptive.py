@@ -154,8 +154,8 @@ def test_samplers_without_a_library_draw_independently(cem, image):
 
 def test_even_draws_have_the_mean_of_the_library():
     sampler = SR["sampler"]
-    shifts = np.random.default_rng(0).integers(0, 2**32, 40)
-    patches = torch.cat([sampler.sequence(k, int(s), 8) for s in shifts for k in range(16)])
+    seeds = np.random.default_rng(0).integers(0, 2**32, 40)
+    patches = torch.cat([sampler.sequence(k, int(s), 8) for s in seeds for k in range(16)])
     whole = sampler.library.patches(8).float().mean() / 255
     assert float(patches.mean()) == pytest.approx(float(whole), abs=0.01)
     places = sampler.coordinates(sampler.library.patches(8).float() / 255)

@@ -24,16 +24,26 @@ def test_neighbours_in_the_order_are_alike():
     assert within < 0.25 * points.var(axis=0).mean()
 
 
-@pytest.mark.parametrize("shift", [0, 1, 2**31, 0xDEADBEEF])
-def test_every_beginning_of_the_sequence_is_even(shift):
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 0xDEADBEEF])
+def test_every_beginning_of_the_sequence_is_even(seed):
     for count in (2, 8, 64):
-        places = np.array([even_place(k, shift) for k in range(count)])
+        places = np.array([even_place(k, seed) for k in range(count)])
         assert sorted((places * count).astype(int).tolist()) == list(range(count))
 
 
-def test_a_random_shift_makes_every_place_uniform():
-    shifts = np.random.default_rng(0).integers(0, 2**32, 4000)
+def test_a_random_seed_makes_every_place_uniform():
+    seeds = np.random.default_rng(0).integers(0, 2**32, 4000)
     for number in (0, 5):
-        places = np.array([even_place(number, int(s)) for s in shifts])
+        places = np.array([even_place(number, int(s)) for s in seeds])
         assert places.mean() == pytest.approx(0.5, abs=0.02)
         assert places.var() == pytest.approx(1 / 12, abs=0.005)
+
+
+def test_places_within_equal_parts_are_independent():
+    within = []
+    for seed in range(200):
+        places = 16 * np.array([even_place(k, seed) for k in range(16)])
+        within.append(places - np.floor(places))
+    found = np.corrcoef(np.array(within).T)
+    assert np.abs(found - np.eye(16)).max() < 0.3
+    assert np.mean(within) == pytest.approx(0.5, abs=0.02)

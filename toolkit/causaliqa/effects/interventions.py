@@ -33,10 +33,10 @@ _AHEAD = 16
 class EvenSampler(Protocol):
     """A sampler of known patches, which can spread its draws over them and tell them apart."""
 
-    def sequence(self, number: int, shift: int, size: int) -> Tensor:
+    def sequence(self, number: int, seed: int, size: int) -> Tensor:
         """Return patch ``number`` of a sequence that is spread evenly, ``(1, 3, size, size)``.
 
-        For a random ``shift`` below 2 ** 32 each is as likely as a draw makes it.
+        For a random ``seed`` below 2 ** 32 each is as likely as a draw makes it.
         """
 
     def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
@@ -73,8 +73,8 @@ class Scene:
         return place
 
     def _even(self, sampler: EvenSampler, patch: int, number: int) -> Tensor:
-        shift = int(torch.randint(2**32, (), generator=generator_for(self.seed, patch)))
-        return sampler.sequence(number, shift, self.grid.patch_size)
+        own = int(torch.randint(2**32, (), generator=generator_for(self.seed, patch)))
+        return sampler.sequence(number, own, self.grid.patch_size)
 
     def draw(self, patch: int, number: int, *, screening: bool = False, even: bool = False) -> Tensor:
         """Return intervention ``number`` on a patch, degraded, ``(3, h', w')`` input pixels.

@@ -10,6 +10,9 @@ from torch import Tensor
 __all__ = ["cut_patches", "even_place", "gradient_magnitude", "luma", "spread_order"]
 
 
+_MASK = 2**64 - 1
+
+
 def luma(img: Tensor) -> Tensor:
     """Return the luma ``(..., H, W)`` of RGB ``(..., 3, H, W)``, full range (BT.601 weights).
 
@@ -83,13 +86,31 @@ def spread_order(points: NDArray[np.float64]) -> NDArray[np.int64]:
     return order
 
 
-def even_place(number: int, shift: int) -> float:
-    """Return number ``number`` of a sequence in [0, 1), every beginning of which is spread evenly.
+def even_place(number: int, seed: int) -> float:
+    """Return number ``number`` of a random sequence in [0, 1), every beginning of which is spread evenly.
 
-    Van der Corput's sequence with a digital shift: for a random ``shift`` below 2 ** 32 each place is uniform.
+    Van der Corput's sequence with nested scrambling: at every node of the tree of halves, quarters and so on a hash of
+    node and seed says whether the two sides change places. Over seeds each place is uniform, and places that share a
+    half are independent within it; a plain shift would take the same side in all of them.
+
+    Source: Owen 1995, "Randomly permuted (t, m, s)-nets and (t, s)-sequences".
 
     Example:
-        >>> [even_place(k, 0) for k in range(4)]
-        [0.0, 0.5, 0.25, 0.75]
+        >>> sorted(int(4 * even_place(k, 7)) for k in range(4))
+        [0, 1, 2, 3]
     """
-    return (int(f"{number & 0xFFFFFFFF:032b}"[::-1], 2) ^ shift) / 2**32
+    digits = int(f"{number & 0xFFFFFFFF:032b}"[::-1], 2)
+    place = 0
+    for level in range(32):
+        node = (1 << level) + (digits >> (32 - level))
+        digit = (digits >> (31 - level)) & 1
+        place = 2 * place + (digit ^ _coin(seed, node))
+    return place / 2**32
+
+
+def _coin(seed: int, node: int) -> int:
+    """Toss a coin that seed and node decide (SplitMix64)."""
+    z = (seed * 0xD1342543DE82EF95 + node * 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (z ^ (z >> 31)) >> 63

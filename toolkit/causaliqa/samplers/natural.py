@@ -214,13 +214,13 @@ class NaturalPatches:
             chosen = self._of_magnitude(torch.rand(n, generator=generator), size)
         return patches[chosen].float() / 255
 
-    def sequence(self, number: int, shift: int, size: int) -> Tensor:
+    def sequence(self, number: int, seed: int, size: int) -> Tensor:
         """Return patch ``number`` of an endless sequence, spread evenly over the library, ``(1, 3, size, size)``.
 
-        For a random ``shift`` below 2 ** 32 each of them is as likely as a draw makes it, so means are unbiased.
+        For a random ``seed`` below 2 ** 32 each of them is as likely as a draw makes it, so means are unbiased.
         """
         order = self._space(size).order
-        chosen = order[int(even_place(number, shift) * len(order))]
+        chosen = order[int(even_place(number, seed) * len(order))]
         return self.library.patches(size)[chosen : chosen + 1].float() / 255
 
     def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
