@@ -37,7 +37,7 @@ def _nowhere(patch: int, number: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive:
-    """Two interventions on every patch, then a few more at a time where they lower the error most.
+    """One or two interventions on every patch, then a few more at a time where they lower the error most.
 
     Example:
         >>> plan, seen = Adaptive(budget=8), {}
@@ -55,7 +55,7 @@ class Adaptive:
     precision: float | None = None
     """Wanted standard error of every patch in dB, where there is no budget."""
     first: int = 2
-    """Interventions on every patch to begin with."""
+    """Most interventions on every patch to begin with."""
     step: int = 4
     """Further ones at a time."""
     limit: int = 500
@@ -70,7 +70,8 @@ class Adaptive:
         """Yield the first round for all patches, then rounds for those where most is to be won."""
         if not patches:
             return
-        first = self.first if self.budget is None else max(1, min(self.first, self.budget // len(patches)))
+        # A small budget would be gone after the first round; half of it is for the patches that need more.
+        first = self.first if self.budget is None else max(1, min(self.first, self.budget // (2 * len(patches))))
         counts = dict.fromkeys(patches, first)
         yield self._round(patches, 0, first)
         left = math.inf if self.budget is None else self.budget - first * len(patches)
