@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.errors import ImageError, InputError
+from causaliqa.files import atomic, check_file, check_folder
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
@@ -26,6 +27,8 @@ __all__ = [
     "file_pairs",
     "host",
     "intervention_bar",
+    "out_file",
+    "out_folder",
     "progress_bar",
     "versions",
     "write_or_print",
@@ -172,17 +175,31 @@ def intervention_bar() -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+def out_file(text: str) -> Path:
+    """Read an option that names a file to be written; refused now rather than after hours of work."""
+    return _checked(check_file, text)
+
+
+def out_folder(text: str) -> Path:
+    """Read an option that names a folder to write to; refused now rather than after hours of work."""
+    return _checked(check_folder, text)
+
+
+def _checked(check: Callable[[str], Path], text: str) -> Path:
+    try:
+        return check(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def write_or_print(text: str, out: Path | None) -> None:
     """Print text, or write it to a file.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if out is None:
         print(text)
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from error
+    with atomic(out) as part:
+        part.write_text(text + "\n", encoding="utf-8")

@@ -57,7 +57,10 @@ def add_arguments(command: Any) -> None:
         "NAME:lower_better=true or false; PREFIX_ is put before the names; repeatable",
     )
     command.add_argument(
-        "--store", metavar="FILE", type=Path, help="keep every score there; a run that was stopped goes on from it"
+        "--store",
+        metavar="FILE",
+        type=_common.out_file,
+        help="keep every score there; a run that was stopped goes on from it",
     )
     command.add_argument(
         "--shard", metavar="I/N", help="score the I-th of N shares of the references into --store, and print no table"

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     command.add_argument("metric", metavar="METRIC", help="a causal metric: NAME[:key=value[,key=value]]")
     command.add_argument("img", metavar="IMG", type=Path, help="distorted image")
     command.add_argument("ref", metavar="REF", type=Path, help="reference image")
-    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for csv and pictures")
+    command.add_argument("--out", metavar="DIR", type=_common.out_folder, required=True, help="folder of the results")
     command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
     command.add_argument("--seed", type=int, default=0, help="seed of the intervention (default: 0)")
     command.set_defaults(run=run)
