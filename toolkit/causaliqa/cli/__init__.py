@@ -30,6 +30,7 @@ COMMANDS = (
     "lam",
     "list",
     "plugins",
+    "store",
     "weights",
     "data",
     "new_plugin",
