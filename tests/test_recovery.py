@@ -42,6 +42,11 @@ def contents(path: Path) -> tuple[list, list]:
         return sorted(store.lines("scores"), key=str), sorted(store.lines("pairs"), key=str)
 
 
+def joined(path: Path) -> list[dict]:
+    with ScoreStore(path, create=False) as store:
+        return list(store.rows())
+
+
 def test_everything_comes_out_of_a_sound_store(store: Path, tmp_path: Path) -> None:
     made = recover(store, tmp_path / "new")
     assert (made.scores, made.pairs, made.damaged) == (COUNT, COUNT, 0)
@@ -65,11 +70,13 @@ def test_pages_alone_hold_everything(store: Path, tmp_path: Path) -> None:
 def test_a_changed_byte_is_noticed_or_harmless_and_costs_at_most_a_page(store: Path, tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores, pairs = contents(store)
+    rows = joined(store)
     content = bytearray(store.read_bytes())
     content[place := int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
     store.write_bytes(content)
     try:
         assert contents(store) == (scores, pairs), f"byte {place} changed a row, and nobody noticed"
+        assert joined(store) == rows, f"byte {place} changed what belongs together, and nobody noticed"
     except InputError as error:
         assert str(store) in str(error)
         assert store.read_bytes() == content

@@ -41,10 +41,10 @@ def _mount(*argv: str) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 256 KiB that is left with as many bytes as asked for; call it again to make room."""
+    """A disk of 2 MiB that is left with as many bytes as asked for; call it again to make room."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    _mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder))
+    _mount("-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder))
     filler = folder / "filler"
 
     def leave(free: int) -> Path:

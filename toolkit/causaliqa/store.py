@@ -179,7 +179,8 @@ class ScoreStore:
             self._db = db
             if not self._is_empty():
                 self._check_layout()
-                if (state := self._pragma("quick_check")) != "ok":
+                # Not quick_check, which does not compare an index with its table.
+                if (state := self._pragma("integrity_check(1)")) != "ok":
                     raise self._damaged(" ".join(str(state).split())[:100])
                 for table, columns in COLUMNS.items():
                     for line in db.execute(f"SELECT {', '.join(columns)}, sum FROM {table}"):
