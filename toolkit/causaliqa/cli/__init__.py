@@ -33,6 +33,7 @@ COMMANDS = (
     "store",
     "weights",
     "data",
+    "doctor",
     "new_plugin",
     "demo",
 )
