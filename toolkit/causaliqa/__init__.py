@@ -16,6 +16,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - pip refuses, but a folder on the
         raise SystemExit(2)
     raise ImportError(_OLD)
 
+__version__ = "0.1.0"
+
 _WHERE = {
     "BackboneSpec": "specs",
     "CausalEffectMap": "effects.cem",
