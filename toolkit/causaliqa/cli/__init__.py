@@ -8,11 +8,12 @@ and ``run(args) -> int``, and, where work is kept as it comes, ``kept``, which s
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from contextvars import copy_context
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import causaliqa
 from causaliqa.cli import _ending
@@ -44,6 +45,17 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see `{self.prog} --help`")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Name the option that was probably meant."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+            command = commands.choices[found.command]
+            near = difflib.get_close_matches(rest[0].partition("=")[0], command._option_string_actions, n=1)
+            hint = f". Did you mean {near[0]}?" if near else ""
+            command.error(f"unknown option or argument {rest[0]!r} of {found.command}{hint}")
+        return found
 
 
 def parser() -> argparse.ArgumentParser:
