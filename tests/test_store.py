@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,38 @@ def test_two_processes_may_open_a_new_store_at_once(path: Path) -> None:
         one.put(key(0), row(0))
         two.put(key(1), row(1))
         assert len(one) == len(two) == 2
+
+
+_RACER = """
+    import sys, time
+    from pathlib import Path
+    from causaliqa.specs import ScoreKey, ScoreRow
+    from causaliqa.store import ScoreStore
+
+    while time.time() < float(sys.argv[2]):
+        pass
+    with ScoreStore(Path(sys.argv[1])) as store:
+        for number in range(30):
+            key = ScoreKey(metric="m", version="1", dataset="d", img_hash=str(number), ref_hash="r", protocol="1")
+            if not store.get([key]):
+                row = ScoreRow(dataset="d", metric="m", ref="r", dist=str(number), label=0.0, score=number / 7)
+                store.put(key, row)
+"""
+
+
+@pytest.mark.slow
+def test_many_processes_that_make_one_store_at_the_same_moment(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for attempt in range(4):
+        path = tmp_path / str(attempt)
+        line = [sys.executable, "-c", textwrap.dedent(_RACER), str(path), str(time.time() + 1)]
+        racers = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(6)]
+        for racer in racers:
+            _, error = racer.communicate(timeout=120)
+            assert racer.returncode == 0, error
+        with ScoreStore(path, create=False) as store:
+            assert {row["dist"]: row["score"] for row in store.rows()} == {str(n): n / 7 for n in range(30)}
+            assert len(store) == 30
 
 
 @pytest.mark.parametrize("content", [b"ref,dist,mos\n" * 200, b"\x89PNG" + bytes(5000), b"x"])

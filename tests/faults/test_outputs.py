@@ -5,12 +5,18 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from causaliqa.cli import main
+from causaliqa.effects.effect_map import EffectMap
+from causaliqa.errors import OutputError, WeightsError
 from causaliqa.samplers.natural import Library
+from causaliqa.specs import ROI, WeightsEntry
+from causaliqa.weights import fetch
 from conftest import photo
 
 pytest_plugins = ["processes"]
@@ -143,3 +149,29 @@ def test_a_full_cache_does_not_stop_a_map(small_disk, monkeypatch, tmp_path):
     assert made[0].equal(made[2])
     assert not list(full.rglob("*.npy"))
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
+
+
+def test_a_map_on_a_full_disk_leaves_the_earlier_one_whole(small_disk):
+    """Neither array nor summary changes: a map never stands beside the summary of another one."""
+    folder = small_disk(2 << 20) / "map"
+    noise = np.random.default_rng(0).random((64, 64))
+    facts = {"count": np.ones((64, 64), int), "sem": noise, "image": np.zeros((64, 64, 3), np.uint8), "base": 30.0}
+    made = EffectMap(effect=noise, samples=noise[..., None], roi=ROI(8, 8, 8, 8), patch_size=1, **facts)
+    made.save(folder, pictures=False)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert set(before) == {"cem.npz", "summary.json"}
+    small_disk(8192)
+    with pytest.raises(OutputError, match=r"cem.npz cannot be written: No space left on device"):
+        replace(made, effect=noise[::-1]).save(folder, pictures=False)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_download_into_a_full_cache_leaves_nothing(small_disk, tmp_path, monkeypatch):
+    monkeypatch.delenv("CAUSALIQA_OFFLINE")
+    source = tmp_path / "net.pth"
+    source.write_bytes(bytes(1 << 20))
+    folder = small_disk(100_000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    with pytest.raises(WeightsError, match="No space left on device"):
+        fetch(WeightsEntry(file="net.pth", licence="MIT", url=source.as_uri()))
+    assert [file.name for file in folder.rglob("*") if file.is_file()] == ["filler"]

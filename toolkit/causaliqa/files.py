@@ -18,7 +18,7 @@ def unwritten(path: str | os.PathLike[str], error: OSError) -> OutputError:
     """Return the error that says why a file could not be written, and that nothing else was lost."""
     return OutputError(
         f"{os.fspath(path)} cannot be written: {error.strerror or error}; "
-        "what was there before is as it was; make room or choose another place, and run the same command again"
+        "what was there before is as it was; make room, or choose another place"
     )
 
 

@@ -240,7 +240,7 @@ class ScoreStore:
     def _told(self, what: str) -> CausaliqaError:
         """Return what an error of SQLite means to a user."""
         if "full" in what or "I/O" in what:
-            return OutputError(f"store {self.path} cannot be written: {what}; make room and run the same command again")
+            return OutputError(f"store {self.path} cannot be written: {what}; make room")
         if "locked" in what:
             return OutputError(
                 f"store {self.path}: another process kept it locked for {_BUSY:.0f} s; wait for it, and run it again"

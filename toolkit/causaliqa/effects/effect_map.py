@@ -154,9 +154,10 @@ class EffectMap:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
         # Both are written before either takes its place: a map never stands beside another one's summary.
-        with atomic(path / "cem.npz") as archive, atomic(path / "summary.json") as summary:
+        with atomic(path / "cem.npz") as archive:
             np.savez_compressed(archive, base=self.base, tolerance=self.tolerance, **arrays)
-            summary.write_text(text + "\n", encoding="utf-8")
+            with atomic(path / "summary.json") as summary:
+                summary.write_text(text + "\n", encoding="utf-8")
         if pictures:
             from causaliqa.report._figure import save
             from causaliqa.report.cem import draw_map, draw_pie

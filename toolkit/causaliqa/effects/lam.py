@@ -114,9 +114,10 @@ class Attribution:
         """
         path = Path(folder)
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
-        with atomic(path / "lam.npz") as archive, atomic(path / "summary.json") as summary:
+        with atomic(path / "lam.npz") as archive:
             np.savez_compressed(archive, attribution=self.attribution, image=self.image)
-            summary.write_text(text + "\n", encoding="utf-8")
+            with atomic(path / "summary.json") as summary:
+                summary.write_text(text + "\n", encoding="utf-8")
         return path
 
 
