@@ -225,3 +225,13 @@ def test_an_old_python_is_told_so(argv, then, code, lines):
     assert (done.returncode, done.stdout) == (code, "")
     assert "causaliqa needs Python 3.10 or newer, got " in done.stderr.splitlines()[-1]
     assert len(done.stderr.splitlines()) <= lines
+
+
+def test_strict_plugins_are_a_finding_too(tmp_path, run, quiet, monkeypatch):
+    make_plugin(tmp_path, "broken_plugin", "import no_such_module")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for option in ([], ["--strict-plugins"]):
+        code, out, _ = run(*option, "doctor")
+        assert code == 1
+        assert "BROKEN" in out
+        assert "no_such_module" in out

@@ -98,3 +98,10 @@ def test_no_network_names_the_file_and_where_to_put_it(command, pair_files):
         assert done.returncode == 1
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_traceback_on_demand_keeps_line_and_exit_code(run):
+    code, _, err = run("-v", "score", "nonsense", "a", "b")
+    assert code == 2
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("causaliqa: error: image a does not exist")

@@ -52,11 +52,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise NotADirectoryError(errno.ENOTDIR, f"{final.parent} is a file")
         final.parent.mkdir(parents=True, exist_ok=True)
         part = _new_beside(final)
-        if final.exists():
-            part.chmod(final.stat().st_mode & 0o7777)
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        if final.exists():
+            part.chmod(final.stat().st_mode & 0o7777)
         part.replace(final)
     except OSError as error:
         raise unwritten(wanted, error) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import traceback
 from collections.abc import Sequence
 from contextvars import copy_context
 from importlib import import_module
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except CausaliqaError as error:
         if args.verbose:
-            raise
+            traceback.print_exc()
         left = _ending.kept(args) if isinstance(error, OutputError) else ""
         print(f"causaliqa: error: {error}{left and '. '}{left}", file=sys.stderr)
         return error.exit_code

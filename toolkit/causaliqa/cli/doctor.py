@@ -52,8 +52,11 @@ def run(args: argparse.Namespace) -> int:
         # A misspelt command should not wait for the probes.
         needs = list(_needs(names, args.request)) if args.request else None
         checks["plugins"] = list(plugins(names.host))
-        checks["registry"] = list(_registry(names))
-        weights = list(all_weights(names))
+        try:
+            checks["registry"] = list(_registry(names))
+            weights = list(all_weights(names))
+        except CausaliqaError as error:  # --strict-plugins
+            checks["registry"] = [_broken("entries", error)]
     checks["tried"] = list(probed())
     document = {
         "schema": 1,
