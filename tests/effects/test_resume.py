@@ -130,3 +130,54 @@ def test_numbers_survive_to_the_last_bit(tmp_path):
     assert json.loads((tmp_path / "j").read_text().splitlines()[1])["patch"] == 3
     with Journal(tmp_path / "j", {}) as again:
         np.testing.assert_array_equal(again.seen["fine", 3], values)
+
+
+@pytest.mark.parametrize("at", np.linspace(0, 0.999, 12).tolist())
+def test_a_damaged_byte_costs_one_line_and_never_a_digit(tmp_path, capsys, at):
+    whole, journal = slow_map(None), tmp_path / "cem.journal"
+    slow_map(journal)
+    content = bytearray(journal.read_bytes())
+    place = int(at * len(content))
+    content[place] ^= 0x04
+    journal.write_bytes(content)
+    steps = []
+    again = slow_map(journal, progress=lambda *n: steps.append(n))
+    np.testing.assert_array_equal(again.samples, whole.samples)
+    in_head = place < content.index(b"\n")
+    assert len(steps) == (0 if in_head else 1)
+    assert "left out 1 damaged lines" in capsys.readouterr().err
+    assert sorted(journal.read_bytes().splitlines()) == sorted(_fresh(tmp_path / "other"))
+
+
+def _fresh(journal):
+    slow_map(journal)
+    return journal.read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b'{"schema": 2, "sett'])
+def test_an_empty_file_is_a_new_one(tmp_path, content):
+    (tmp_path / "j").write_bytes(content)
+    with Journal(tmp_path / "j", {"a": 1}) as journal:
+        journal.add("fine", 0, np.ones(2))
+    with Journal(tmp_path / "j", {"a": 1}) as again:
+        assert list(again.seen) == [("fine", 0)]
+
+
+def test_lines_of_another_run_are_never_taken(tmp_path):
+    for name, settings in (("a", {"seed": 0}), ("b", {"seed": 1})):
+        with Journal(tmp_path / name, settings) as journal:
+            journal.add("fine", 0, np.full(2, settings["seed"]))
+    mixed = (tmp_path / "a").read_bytes().splitlines()[:1] + (tmp_path / "b").read_bytes().splitlines()[1:]
+    (tmp_path / "a").write_bytes(b"\n".join(mixed) + b"\n")
+    with Journal(tmp_path / "a", {"seed": 0}) as journal:
+        assert journal.seen == {}
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_the_first_goes_on(tmp_path):
+    with Journal(tmp_path / "j", {}) as first:
+        first.add("fine", 0, np.ones(1))
+        with pytest.raises(InputError, match="another run is writing"):
+            Journal(tmp_path / "j", {})
+        first.add("fine", 1, np.ones(1))
+    with Journal(tmp_path / "j", {}) as again:
+        assert len(again.seen) == 2

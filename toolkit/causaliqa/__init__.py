@@ -5,8 +5,16 @@ Importing this package loads neither torch nor pyiqa; the first use of a name do
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 10):  # noqa: UP036 - pip refuses, but a folder on the path asks nobody
+    _OLD = "causaliqa needs Python 3.10 or newer, got " + sys.version.split()[0] + "; run it with a newer one"
+    if sys.argv[:1] == ["-m"]:  # one line is enough for `python -m causaliqa`
+        sys.stderr.write("causaliqa: error: " + _OLD + "\n")
+        raise SystemExit(2)
+    raise ImportError(_OLD)
 
 __version__ = "0.1.0"
 

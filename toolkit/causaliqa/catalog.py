@@ -46,6 +46,9 @@ __all__ = [
     "use_catalog",
 ]
 
+_FEW = 12
+"""Names that an error can list."""
+
 KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
 
 
@@ -143,7 +146,10 @@ class Catalog:
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         failed = ", ".join(s.canonical for s in self.host.failed())
         note = f" Note: plugins that failed to load: {failed}." if failed else ""
-        raise UnknownNameError(f"unknown {kind[:-1]} {name!r}.{hint}{note} `causaliqa list {kind}` shows all of them")
+        few = f" Expected one of {', '.join(sorted(records))}." if len(records) <= _FEW and not near else ""
+        raise UnknownNameError(
+            f"unknown {kind[:-1]} {name!r}.{hint}{few}{note} `causaliqa list {kind}` shows all of them"
+        )
 
     def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> Metric:
         """Build a metric; see :func:`create_metric`."""

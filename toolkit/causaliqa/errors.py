@@ -11,6 +11,7 @@ __all__ = [
     "ImageError",
     "InputError",
     "ManifestError",
+    "OutputError",
     "PluginError",
     "RegistryError",
     "UnknownNameError",
@@ -48,6 +49,10 @@ class ManifestError(InputError):
 
 class RegistryError(InputError):
     """A registry.yaml holds something that it must not hold."""
+
+
+class OutputError(CausaliqaError):
+    """A file cannot be written: the disk is full, or may only be read."""
 
 
 class WeightsError(CausaliqaError):

@@ -1,20 +1,24 @@
 """The command line: parse, resolve names, call one job, print.
 
 stdout carries the result and nothing else, stderr the log. Exit 0: done; 1: the job failed, or part of it did;
-2: bad usage or bad input. One file a command; each has ``add(subparsers)`` and ``run(args) -> int``.
+2: bad usage or bad input; 130 and 143: stopped by SIGINT and SIGTERM. One file a command; each has ``add(subparsers)``
+and ``run(args) -> int``, and, where work is kept as it comes, ``kept``, which says what.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import difflib
 import sys
+import traceback
 from collections.abc import Sequence
 from contextvars import copy_context
 from importlib import import_module
+from typing import Any, NoReturn
 
 import causaliqa
-from causaliqa.errors import CausaliqaError
+from causaliqa.cli import _ending
+from causaliqa.errors import CausaliqaError, InputError, OutputError
 
 __all__ = ["main", "parser"]
 
@@ -28,18 +32,36 @@ COMMANDS = (
     "lam",
     "list",
     "plugins",
+    "store",
     "weights",
     "data",
+    "doctor",
     "new_plugin",
     "demo",
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Name the option that was probably meant."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+            command = commands.choices[found.command]
+            near = difflib.get_close_matches(rest[0].partition("=")[0], command._option_string_actions, n=1)
+            hint = f". Did you mean {near[0]}?" if near else ""
+            command.error(f"unknown option or argument {rest[0]!r} of {found.command}{hint}")
+        return found
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
-        prog="causaliqa", description="Causal image quality metrics, and leaderboards that can be trusted."
-    )
+    top = _Parser(prog="causaliqa", description="Causal image quality metrics, and leaderboards that can be trusted.")
     top.add_argument("--version", action="version", version=f"causaliqa {causaliqa.__version__}")
     top.add_argument("--registry", metavar="FILE", help="registry.yaml to merge over the installed one")
     top.add_argument("--no-plugins", action="store_true", help="load built-ins only")
@@ -53,21 +75,37 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    args = parser().parse_args(argv)
+    args = argparse.Namespace(verbose=False)
     try:
-        # The catalogue that a command chooses is gone with its context.
-        code: int = copy_context().run(args.run, args)
-        sys.stdout.flush()
-        return code
+        try:
+            with _ending.stoppable():
+                parser().parse_args(argv, args)
+                # The catalogue that a command chooses is gone with its context.
+                code: int = copy_context().run(args.run, args)
+                return code
+        finally:
+            sys.stdout.flush()
     except CausaliqaError as error:
         if args.verbose:
-            raise
-        print(f"causaliqa: error: {error}", file=sys.stderr)
+            traceback.print_exc()
+        left = _ending.kept(args) if isinstance(error, OutputError) else ""
+        print(f"causaliqa: error: {error}{left and '. '}{left}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("causaliqa: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        name, code = ("SIGTERM", 143) if isinstance(stop, _ending.Terminated) else ("SIGINT", 130)
+        left = _ending.kept(args)
+        print(f"causaliqa: stopped by {name}{left and '; '}{left}", file=sys.stderr)
+        return code
     except BrokenPipeError:
-        # The reader of our output has gone (head, less); writing more would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (head, less).
+        _ending.abandon_stdout()
         return 0
+    except OSError as error:
+        if not _ending.no_room(error) or args.verbose:
+            raise
+        _ending.abandon_stdout()
+        what = error.filename or "the output"
+        print(
+            f"causaliqa: error: {what} cannot be written: {error.strerror}; make room and run it again", file=sys.stderr
+        )
+        return 1

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import ImageError, InputError
+from causaliqa.errors import CausaliqaError, ImageError, InputError, PluginError
+from causaliqa.files import atomic, check_file, check_folder
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
@@ -23,9 +24,13 @@ __all__ = [
     "catalog",
     "check_licence",
     "choose_device",
+    "failed",
     "file_pairs",
     "host",
     "intervention_bar",
+    "nearby",
+    "out_file",
+    "out_folder",
     "progress_bar",
     "versions",
     "write_or_print",
@@ -77,9 +82,22 @@ def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[
         raise InputError(f"{name!r} is no metric")
     if spec.seeded:
         options.setdefault("seed", seed)
-    # torch.hub announces downloads on stdout, which is for the result.
-    with contextlib.redirect_stdout(sys.stderr):
-        return names.create_metric(name, device=device, **options), spec
+    try:
+        # torch.hub announces downloads on stdout, which is for the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            return names.create_metric(name, device=device, **options), spec
+    except PluginError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise PluginError(
+            f"{error}; it fetches its weights itself: `causaliqa doctor score {name} IMG REF` names the files"
+        ) from error
+
+
+def failed(metric: str, img: Path, error: Exception) -> CausaliqaError:
+    """Return the error of a metric that failed on an image for a reason of its own."""
+    text = " ".join(str(error).split())[:300]
+    return CausaliqaError(f"{metric} failed on {img}: {type(error).__name__}: {text}; -v shows where")
 
 
 def check_licence(names: Catalog, request: str) -> None:
@@ -119,7 +137,7 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
 
     for path in (img, ref):
         if not path.exists():
-            raise ImageError(f"image {path} does not exist")
+            raise ImageError(f"image {path} does not exist; expected a file or a folder{nearby(path)}")
     if img.is_dir() != ref.is_dir():
         raise ImageError(f"got a file and a folder ({img}, {ref}), expected two files or two folders")
     if not img.is_dir():
@@ -136,8 +154,20 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
     common = sorted(left.keys() & right.keys())
     alone = [side[stem] for side in sides for stem in sorted(side.keys() - set(common))]
     if not common:
-        raise ImageError(f"{img} and {ref} have no image with the same file stem")
+        raise ImageError(
+            f"{img} and {ref} have no image with the same file stem: got {len(left)} and {len(right)} images, expected "
+            "names in common, as in a/1.png and b/1.png"
+        )
     return [(left[stem], right[stem]) for stem in common], alone
+
+
+def nearby(path: Path) -> str:
+    """Say where a path that does not exist was looked for, and name a file of that name that is here."""
+    if path.is_absolute():
+        return ""
+    here = Path(path.name)
+    hint = f", where there is {here}" if here != path and here.exists() else ""
+    return f"; looked from {Path.cwd()}{hint}"
 
 
 def versions() -> dict[str, str]:
@@ -163,7 +193,7 @@ def intervention_bar() -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar on stderr whose end may move; yields what to call with done and known."""
     from tqdm import tqdm
 
-    with tqdm(desc="interventions", unit="run", dynamic_ncols=True) as bar:
+    with tqdm(desc="interventions", unit="run", dynamic_ncols=True, delay=0.5) as bar:
 
         def show(done: int, known: int) -> None:
             bar.total = known
@@ -172,17 +202,31 @@ def intervention_bar() -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+def out_file(text: str) -> Path:
+    """Read an option that names a file to be written; refused now rather than after hours of work."""
+    return _checked(check_file, text)
+
+
+def out_folder(text: str) -> Path:
+    """Read an option that names a folder to write to; refused now rather than after hours of work."""
+    return _checked(check_folder, text)
+
+
+def _checked(check: Callable[[str], Path], text: str) -> Path:
+    try:
+        return check(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def write_or_print(text: str, out: Path | None) -> None:
     """Print text, or write it to a file.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if out is None:
         print(text)
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from error
+    with atomic(out) as part:
+        part.write_text(text + "\n", encoding="utf-8")

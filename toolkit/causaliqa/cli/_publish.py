@@ -90,7 +90,7 @@ def write(frame: pd.DataFrame, table: pd.DataFrame, facts: Provenance, how: str,
     """Print a leaderboard, or write it to a file; beside a csv file goes ``FILE.csv.json`` with where it comes from.
 
     Raises:
-        InputError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if how == "html":
         from causaliqa.report.page import board, page

@@ -57,7 +57,10 @@ def add_arguments(command: Any) -> None:
         "NAME:lower_better=true or false; PREFIX_ is put before the names; repeatable",
     )
     command.add_argument(
-        "--store", metavar="FILE", type=Path, help="keep every score there; a run that was stopped goes on from it"
+        "--store",
+        metavar="FILE",
+        type=_common.out_file,
+        help="keep every score there; a run that was stopped goes on from it",
     )
     command.add_argument(
         "--shard", metavar="I/N", help="score the I-th of N shares of the references into --store, and print no table"
@@ -90,12 +93,25 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
         if args.limit < 1:
             raise InputError(f"--limit: got {args.limit}, expected 1 or more")
         datasets = [replace(dataset, pairs=dataset.pairs[: args.limit]) for dataset in datasets]
+    for dataset in datasets:
+        _warn_of_swapped(dataset)
     if args.shard:
         from causaliqa.scoring import shard
 
         number, count = _shard(args.shard)
         datasets = [shard(dataset, number, count) for dataset in datasets]
     return Plan(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
+
+
+def _warn_of_swapped(dataset: PairDataset) -> None:
+    """A reference has several distorted images, hardly ever the other way round."""
+    refs, dists = ({getattr(pair, side) for pair in dataset.pairs} for side in ("ref", "dist"))
+    if len(dataset.pairs) == len(refs) > 2 * len(dists):
+        print(
+            f"causaliqa: {dataset.name}: {len(refs)} references and only {len(dists)} distorted images; "
+            "are the columns ref and dist swapped?",
+            file=sys.stderr,
+        )
 
 
 def _score_file(item: str) -> ScoreFile:
@@ -116,6 +132,10 @@ def _dataset(names: Catalog, item: str, *, labels_only: bool) -> PairDataset:
     from causaliqa.datasets.manifest import read_manifest
 
     name, equals, root = item.partition("=")
+    if not equals and not Path(item).is_file():
+        what = "it is a folder" if Path(item).is_dir() else "there is no such file"
+        expected = f"expected a csv file, or NAME=ROOT{_common.nearby(Path(item))}"
+        raise InputError(f"--data {item} cannot be read: {what}, {expected}")
     if not equals or Path(item).exists():
         return read_manifest(Path(item), labels_only=labels_only)
     spec: Any = names.get("datasets", name).spec

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common, _restoring
+from causaliqa.cli import _common, _ending, _restoring
 from causaliqa.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--roi", metavar="X,Y,W,H", action="append", required=True, help="in output pixels; may be repeated"
     )
-    command.add_argument("--out", metavar="DIR", type=Path, help="folder for the map and its pictures")
+    command.add_argument("--out", metavar="DIR", type=_common.out_folder, help="folder for the map and its pictures")
     command.add_argument("--sampler", default="natural", metavar="S", help="NAME[:key=value,...] (default: natural)")
     command.add_argument("--library", metavar="DIR|FILE.npz", type=Path, help="natural images of the sampler")
     command.add_argument("--patch-size", type=int, default=8, help="side in output pixels (default: 8)")
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
     command.add_argument("--no-prune", action="store_true", help="run every patch on the whole image")
     command.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
     command.add_argument("--resume", action="store_true", help="go on where an interrupted run in DIR was")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, kept=_ending.kept_patches)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
     command.add_argument("--format", choices=FORMATS, default="plain")
     command.add_argument("--counting", choices=("paper", "demo"), default="paper", help="of patches in the region")
     command.add_argument("--bound", type=float, help="effect at which colours are full (default: the largest of all)")
-    command.add_argument("--html", metavar="FILE", type=Path, help="also write a page with the pictures")
-    command.add_argument("--out", metavar="FILE", type=Path, help="write the table instead of printing it")
+    command.add_argument("--html", metavar="FILE", type=_common.out_file, help="also write a page with the pictures")
+    command.add_argument("--out", metavar="FILE", type=_common.out_file, help="write the table instead of printing it")
     command.set_defaults(run=run)
 
 

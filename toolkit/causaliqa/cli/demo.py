@@ -21,7 +21,11 @@ def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("demo", help="rank metrics on a small graded set made on the spot; no download")
     command.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("causaliqa-demo"), help="folder (default: causaliqa-demo)"
+        "--out",
+        metavar="DIR",
+        type=_common.out_folder,
+        default="causaliqa-demo",
+        help="folder (default: causaliqa-demo)",
     )
     command.set_defaults(run=run)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.cli import _common
-from causaliqa.errors import ImageError, InputError
+from causaliqa.errors import CausaliqaError, ImageError, InputError
 
 __all__ = ["add", "run"]
 
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     command.add_argument("metric", metavar="METRIC", help="a causal metric: NAME[:key=value[,key=value]]")
     command.add_argument("img", metavar="IMG", type=Path, help="distorted image")
     command.add_argument("ref", metavar="REF", type=Path, help="reference image")
-    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for csv and pictures")
+    command.add_argument("--out", metavar="DIR", type=_common.out_folder, required=True, help="folder of the results")
     command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
     command.add_argument("--seed", type=int, default=0, help="seed of the intervention (default: 0)")
     command.set_defaults(run=run)
@@ -37,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
     img, ref = load_image(args.img), load_image(args.ref)
     if img.shape != ref.shape:
         raise ImageError(f"sizes differ: {args.img} and {args.ref}; crop or resize one of them first")
-    explanation = metric.explain(img.to(device), ref.to(device))
+    try:
+        explanation = metric.explain(img.to(device), ref.to(device))
+    except CausaliqaError:
+        raise
+    except Exception as error:
+        raise _common.failed(args.metric, args.img, error) from error
     for path in write_explanation(explanation, img, ref, args.out, title=f"{args.metric}: {args.img.name}"):
         print(path)
     return 0

@@ -18,7 +18,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser("lam", help="local attribution map: integrated gradients, to compare with cem")
     _restoring.add_arguments(command)
     command.add_argument("--roi", metavar="X,Y,W,H", required=True, help="region of interest in output pixels")
-    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the map and its picture")
+    command.add_argument(
+        "--out", metavar="DIR", type=_common.out_folder, required=True, help="folder for the map and its picture"
+    )
     command.add_argument("--cem", metavar="DIR", type=Path, help="folder of a causal effect map, drawn beside it")
     command.add_argument("--steps", type=int, default=50, help="points on the path (default: 50)")
     command.add_argument("--sigma", type=float, default=1.2, help="blur at its start, in input pixels (default: 1.2)")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _publish, _rows
+from causaliqa.cli import _common, _ending, _publish, _rows
 from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
@@ -19,15 +18,18 @@ def add(commands: Any) -> None:
     _rows.add_arguments(command)
     command.add_argument("--by", choices=("type", "level", "split"), help="break down by a column of the manifest")
     command.add_argument("--format", choices=_publish.FORMATS, default="plain", help="how to print the table")
-    command.add_argument("--out", metavar="FILE", type=Path, help="write the table there instead of printing it")
+    command.add_argument("--out", metavar="FILE", type=_common.out_file, help="write the table instead of printing it")
     command.add_argument(
-        "--figure", metavar="FILE.png|pdf|svg", type=Path, help="draw scores against labels with the fitted curves"
+        "--figure",
+        metavar="FILE.png|pdf|svg",
+        type=_common.out_file,
+        help="draw scores against labels with the fitted curves",
     )
-    command.add_argument("--rows", metavar="FILE.csv", type=Path, help="write every single score there, too")
+    command.add_argument("--rows", metavar="FILE.csv", type=_common.out_file, help="write every single score, too")
     command.add_argument(
         "--license", choices=("any", "permissive"), default="any", help="permissive: Apache-2.0, MIT, BSD only"
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, kept=_ending.kept_scores)
 
 
 def run(args: argparse.Namespace) -> int:

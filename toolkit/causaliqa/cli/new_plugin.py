@@ -19,7 +19,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser("new-plugin", help="write the package of a new plugin, with a test that passes")
     command.add_argument("name", metavar="NAME", help="what it will be called, as in edge_loss")
     command.add_argument("--kind", choices=KINDS, default="metric", help="what it provides (default: metric)")
-    command.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="folder that takes the package")
+    command.add_argument(
+        "--out", metavar="DIR", type=_common.out_folder, default=Path(), help="folder that takes the package"
+    )
     command.set_defaults(run=run)
 
 

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         type=Path,
         help="what leaderboard --store or --rows wrote, or a folder of causaliqa cem",
     )
-    command.add_argument("--out", metavar="FILE.html", type=Path, required=True, help="the page")
+    command.add_argument("--out", metavar="FILE.html", type=_common.out_file, required=True, help="the page")
     command.add_argument("--title", default="", help="heading of the page")
     command.set_defaults(run=run)
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.catalog import parse_request
 
     names.get("metrics", parse_request(args.metric)[0])  # a typing error should not wait for torch
-    from causaliqa.errors import ImageError
+    from causaliqa.errors import CausaliqaError, ImageError
     from causaliqa.images import load_image
     from causaliqa.scoring import score_pair
 
@@ -48,8 +48,12 @@ def run(args: argparse.Namespace) -> int:
             )
         try:
             score = score_pair(metric, img.to(device), ref.to(device))
+        except CausaliqaError:
+            raise
         except ValueError as error:
             raise ImageError(f"{img_path}: {error}") from error
+        except Exception as error:
+            raise _common.failed(args.metric, img_path, error) from error
         scores.append({"img": str(img_path), "ref": str(ref_path), "score": score})
     if args.json:
         document = {

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from causaliqa.cli import _common
 from causaliqa.errors import InputError, WeightsError
 
 __all__ = ["add", "run"]
@@ -15,19 +16,22 @@ def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("weights", help="show, fetch and check weights files")
     command.add_argument("action", choices=("list", "path", "fetch", "verify"))
-    command.add_argument("name", nargs="?", metavar="NAME", help="file name as in registry.yaml; all by default")
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="file name; all of registry.yaml and of plugins by default"
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Act on one file or all of them; exit 1 if one is missing or damaged."""
-    from causaliqa.config import load_registry
     from causaliqa.weights import cache_folder, fetch, find
 
-    entries = load_registry(args.registry).weights
     if args.name is None and args.action == "path":
         print(cache_folder())
         return 0
+    from causaliqa.needs import entries as known
+
+    entries = {name: entry for name, (_, entry) in known(_common.catalog(args)).items()}
     if args.name is not None and args.name not in entries:
         raise InputError(f"unknown weights {args.name!r}; expected one of {', '.join(entries)}")
     code = 0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causaliqa.errors import InputError
+from causaliqa.files import atomic
 from causaliqa.specs import ROI
 
 if TYPE_CHECKING:
@@ -147,17 +148,16 @@ class EffectMap:
         """Write ``cem.npz``, ``summary.json`` and (``pictures``) ``cem.png`` and ``pie.png``; return the folder.
 
         Raises:
-            InputError: the folder cannot be written.
+            OutputError: the folder cannot be written.
         """
         path = Path(folder)
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path / "cem.npz", base=self.base, tolerance=self.tolerance, **arrays)
-            (path / "summary.json").write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        # Both are written before either takes its place: a map never stands beside another one's summary.
+        with atomic(path / "cem.npz") as archive:
+            np.savez_compressed(archive, base=self.base, tolerance=self.tolerance, **arrays)
+            with atomic(path / "summary.json") as summary:
+                summary.write_text(text + "\n", encoding="utf-8")
         if pictures:
             from causaliqa.report._figure import save
             from causaliqa.report.cem import draw_map, draw_pie

@@ -98,7 +98,10 @@ class Grid:
         if min(roi.width, roi.height) < size:
             raise InputError(f"roi {roi} is smaller than a patch of {size} x {size}; use a larger roi")
         if roi.x < 0 or roi.y < 0 or roi.x + roi.width > self.width or roi.y + roi.height > self.height:
-            raise InputError(f"roi {roi} (X,Y,W,H) reaches outside the output of {self.width} x {self.height} pixels")
+            raise InputError(
+                f"roi {roi} (X,Y,W,H) reaches outside the output of {self.width} x {self.height} pixels; "
+                "choose one inside"
+            )
 
     @property
     def rows(self) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from causaliqa.effects.grid import Box, Grid
 from causaliqa.errors import InputError
+from causaliqa.files import atomic
 from causaliqa.specs import ROI, Restorer
 
 __all__ = ["Attribution", "edge_strength", "gini", "local_attribution"]
@@ -109,16 +110,14 @@ class Attribution:
         """Write ``lam.npz`` and ``summary.json``; return the folder.
 
         Raises:
-            InputError: the folder cannot be written.
+            OutputError: the folder cannot be written.
         """
         path = Path(folder)
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path / "lam.npz", attribution=self.attribution, image=self.image)
-            (path / "summary.json").write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        with atomic(path / "lam.npz") as archive:
+            np.savez_compressed(archive, attribution=self.attribution, image=self.image)
+            with atomic(path / "summary.json") as summary:
+                summary.write_text(text + "\n", encoding="utf-8")
         return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.errors import InputError
+from causaliqa.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,13 +47,11 @@ def save(figure: Any, path: Path) -> Path:
     """Write a figure as the suffix says (PNG, PDF, SVG) and return its path.
 
     Raises:
-        InputError: the file cannot be written, or its suffix names no kind of picture.
+        InputError: its suffix names no kind of picture.
+        OutputError: the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: got a picture of kind {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    with atomic(path) as part:
+        figure.savefig(part, dpi=130)
     return path

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import InputError
+from causaliqa.files import atomic
 from causaliqa.report._figure import new_figure, save
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def write_explanation(explanation: Explanation, img: Tensor, ref: Tensor, folder
         The three paths.
 
     Raises:
-        InputError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
     return [
         _table(explanation, folder / "channels.csv"),
@@ -41,16 +41,12 @@ def write_explanation(explanation: Explanation, img: Tensor, ref: Tensor, folder
 
 
 def _table(explanation: Explanation, path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["level", "channel", "strength", "share"])
-            for level, (strength, share) in enumerate(zip(explanation.strengths, explanation.shares, strict=True)):
-                for channel, (s, p) in enumerate(zip(strength.tolist(), share.tolist(), strict=True)):
-                    writer.writerow([level, channel, f"{s:.4g}", f"{p:.6g}"])
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    with atomic(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["level", "channel", "strength", "share"])
+        for level, (strength, share) in enumerate(zip(explanation.strengths, explanation.shares, strict=True)):
+            for channel, (s, p) in enumerate(zip(strength.tolist(), share.tolist(), strict=True)):
+                writer.writerow([level, channel, f"{s:.4g}", f"{p:.6g}"])
     return path
 
 

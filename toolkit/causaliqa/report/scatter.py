@@ -36,7 +36,8 @@ def scatter_panels(
         The path.
 
     Raises:
-        InputError: the file cannot be written, or is none of these kinds.
+        InputError: the file is none of these kinds.
+        OutputError: it cannot be written.
         CausaliqaError: no metric has a score.
     """
     made = panels(frame, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from causaliqa.errors import InputError
+from causaliqa.errors import InputError, OutputError
+from causaliqa.files import atomic
 from causaliqa.functional.degrade import generator_for
 from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
 from causaliqa.photographs import photographs
@@ -83,14 +85,13 @@ class Library:
         key = hashlib.sha256(repr((str(self.source), facts, _COLOUR, size, COUNT)).encode()).hexdigest()[:16]
         name = "photographs" if self.source is None else self.source.name
         path = cache_folder().parent / "libraries" / f"{name}-{size}-{key}.npy"
-        if path.is_file():
+        # A damaged copy is cut again.
+        with contextlib.suppress(OSError, ValueError, EOFError):
             return torch.from_numpy(np.load(path))
         made = _cut(size, (_read(f) for f in files) if files else _photographs(), len(files) or len(_COLOUR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.save(file, made.numpy())
-        part.replace(path)
+        # Without room for it the next run cuts again, that is all.
+        with contextlib.suppress(OutputError), atomic(path) as part:
+            np.save(part, made.numpy())
         return made
 
 

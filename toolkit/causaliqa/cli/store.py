@@ -1,0 +1,40 @@
+"""``causaliqa store check|recover FILE``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from causaliqa.cli import _common
+from causaliqa.errors import InputError
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("store", help="check a score store, or take the sound rows out of a damaged one")
+    command.add_argument("action", choices=("check", "recover"))
+    command.add_argument("file", metavar="FILE", type=Path, help="what leaderboard --store wrote; it is not changed")
+    command.add_argument("--out", metavar="NEW", type=_common.out_file, help="the new store of recover")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say what is in the store, or what came out of it."""
+    if args.action == "recover":
+        if args.out is None:
+            raise InputError("store recover: --out NEW is missing; it names the new store")
+        from causaliqa.recovery import recover
+
+        made = recover(args.file, args.out)
+        left = f"; {made.damaged} damaged rows are left behind" if made.damaged else ""
+        print(f"{args.out}: {made.scores:,} scores and failures and {made.pairs:,} pairs of {args.file}{left}")
+        return 0
+    from causaliqa.store import ScoreStore
+
+    with ScoreStore(args.file, create=False) as store:
+        pairs = sum(1 for _ in store.lines("pairs"))
+        print(f"{args.file}: sound, {len(store):,} scores and failures, {pairs:,} pairs")
+    return 0
