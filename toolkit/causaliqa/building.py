@@ -12,6 +12,7 @@ from typing import Any
 
 from causaliqa.errors import CausaliqaError, InputError, PluginError
 from causaliqa.images import PROTOCOL
+from causaliqa.offline import enforce
 from causaliqa.plugins import Record
 from causaliqa.specs import MetricSpec, ScoreKey, canonical_options
 from causaliqa.weights import sha256
@@ -71,6 +72,8 @@ def on_backbone(metric: Record, backbone: Record) -> Record:
 @contextlib.contextmanager
 def provenance(what: str, record: Record, options: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Whatever a plugin's own code raises names the plugin; a built-in's complaint is about its options."""
+    # What is built may download by itself.
+    enforce()
     try:
         yield
     except CausaliqaError:

@@ -15,6 +15,7 @@ from importlib import import_module
 
 import causaliqa
 from causaliqa.errors import CausaliqaError
+from causaliqa.offline import VARIABLE, enforce
 
 __all__ = ["main", "parser"]
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--registry", metavar="FILE", help="registry.yaml to merge over the installed one")
     top.add_argument("--no-plugins", action="store_true", help="load built-ins only")
     top.add_argument("--strict-plugins", action="store_true", help="a plugin that fails is an error")
+    top.add_argument("--offline", action="store_true", help="download nothing: fail at once where a file is not here")
     top.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = parser().parse_args(argv)
+    if args.offline:
+        os.environ[VARIABLE] = "1"
+    enforce()
     try:
         # The catalogue that a command chooses is gone with its context.
         code: int = copy_context().run(args.run, args)
