@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from causaliqa import plain_yaml
 from causaliqa.errors import CausaliqaError, InputError, PluginError
 from causaliqa.images import PROTOCOL
 from causaliqa.offline import enforce
@@ -34,8 +35,6 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         >>> parse_request("basicsr:EDSR:num_feat=64,strides=[1, 2]")
         ('basicsr:EDSR', {'num_feat': 64, 'strides': [1, 2]})
     """
-    import yaml
-
     start = re.search(r":(?=[A-Za-z_]\w*=)", text)
     name, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
     options: dict[str, Any] = {}
@@ -44,8 +43,8 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         if key in options:
             raise InputError(f"{text!r}: option {key!r} is given twice")
         try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            options[key] = plain_yaml.load(value)
+        except ValueError as error:
             raise InputError(f"{text!r}: the value of {key!r} is not valid: got {value!r}") from error
         if isinstance(options[key], dict):
             raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
