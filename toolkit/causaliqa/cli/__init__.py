@@ -7,6 +7,7 @@ stdout carries the result and nothing else, stderr the log. Exit 0: done; 1: the
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from importlib import import_module
 import causaliqa
 from causaliqa.errors import CausaliqaError
 from causaliqa.offline import VARIABLE, enforce
+from causaliqa.report._escape import one_line
 
 __all__ = ["main", "parser"]
 
@@ -55,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold bytes that are no text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(argv)
     if args.offline:
         os.environ[VARIABLE] = "1"
@@ -67,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CausaliqaError as error:
         if args.verbose:
             raise
-        print(f"causaliqa: error: {error}", file=sys.stderr)
+        print(f"causaliqa: error: {one_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("causaliqa: stopped", file=sys.stderr)

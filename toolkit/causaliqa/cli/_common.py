@@ -26,6 +26,7 @@ __all__ = [
     "file_pairs",
     "host",
     "intervention_bar",
+    "note",
     "progress_bar",
     "versions",
     "write_or_print",
@@ -172,6 +173,13 @@ def intervention_bar() -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+def note(text: str) -> None:
+    """Say something on stderr, in one line, whatever names of files are in it."""
+    from causaliqa.report._escape import one_line
+
+    print(f"causaliqa: {one_line(text)}", file=sys.stderr)
+
+
 def write_or_print(text: str, out: Path | None) -> None:
     """Print text, or write it to a file.
 
@@ -183,6 +191,7 @@ def write_or_print(text: str, out: Path | None) -> None:
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a file name that are no text are shown, not lost.
+        out.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}") from error

@@ -261,7 +261,7 @@ def _from_files(plan: Plan) -> Iterable[ScoreRow]:
     for file in plan.files:
         matched = match_scores(file, plan.datasets)
         for note in matched.notes:
-            print(f"causaliqa: {note}", file=sys.stderr)
+            _common.note(note)
         for name, lines in matched.lines.items():
             for metric, values in file.scores.items():
                 scores = found.setdefault((metric, name), {})
