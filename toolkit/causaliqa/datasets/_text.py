@@ -21,7 +21,8 @@ def read_text(path: Path, what: str, expected: str) -> str:
         ManifestError: the file cannot be read, or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        # Not read_text: it would turn a carriage return in a name into a line feed.
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError:
