@@ -62,13 +62,8 @@ def main() -> int:
     args = options.parse_args()
     from parsers import PARSERS
 
-    chosen = []
-    for parser in PARSERS:
-        if (args.only and parser.name not in args.only) or (
-            parser.needs and not importlib.util.find_spec(parser.needs)
-        ):
-            continue
-        chosen.append(parser)
+    able = [parser for parser in PARSERS if not parser.needs or importlib.util.find_spec(parser.needs)]
+    chosen = [parser for parser in able if not args.only or parser.name in args.only]
     rows = []
     for parser in chosen:
         begin = time.perf_counter()

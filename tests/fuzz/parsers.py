@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import seeds
 from hypothesis import strategies as st
 from spoiling import NASTY, Parser, spoilt, text
 
@@ -133,10 +132,38 @@ def _roi(text: str, _: Path) -> None:
 
 _WORDS = (
     "score leaderboard cem list weights data report --data --metric --shard 1/3 0/0 --limit --seed --roi 8,8,8,8 "
-    "metrics verify x=y --format csv psnr none.png --scores p=none.csv --device cpu --task sr --store --merge --jobs -1 --json "
-    "--preset demo --bogus --by type --batch-size tiny_edsr_x4 --library --sampler --offline --registry --allow-outside"
+    "metrics verify x=y --format csv psnr none.png --scores p=none.csv --device cpu --task sr --store --merge --json "
+    "--preset demo --bogus --by type --batch-size -1 tiny_edsr_x4 --library --sampler --offline --registry --jobs"
 )
-_LINE = st.one_of(st.sampled_from(_WORDS.split()), NASTY)
+_WORD = st.one_of(st.sampled_from(_WORDS.split()), NASTY)
+_LINES_OF = (
+    "score ? a.png a.png",
+    "score psnr ? ?",
+    "leaderboard --data ? --metric ?",
+    "leaderboard --data m.csv --metric ? --limit ? --by ?",
+    "leaderboard --data m.csv --scores ? --metric ?",
+    "leaderboard --data m.csv --metric psnr --shard ? --store ?",
+    "leaderboard --data ?=? --metric psnr",
+    "list metrics ?",
+    "data verify ?=?",
+    "weights path ?",
+    "cem ? a.png --task ? --roi ? --dry-run",
+    "cem tiny_dncnn_50 a.png --task denoise --roi ? --sampler ? --dry-run",
+    "lam ? a.png --task ? --roi ? --out x",
+    "report ? --out x.html",
+    "--registry ? list metrics",
+)
+
+
+def _line(words: list[str], fill: list[str]) -> list[str]:
+    rest = iter(fill)
+    return ["".join(next(rest) if c == "?" else c for c in word) for word in words]
+
+
+_LINE = st.one_of(
+    st.lists(_WORD, min_size=1, max_size=7),
+    st.builds(_line, st.sampled_from([line.split() for line in _LINES_OF]), st.lists(_WORD, min_size=4, max_size=4)),
+)
 
 
 def _command(words: list[str], folder: Path) -> None:
@@ -147,6 +174,8 @@ def _command(words: list[str], folder: Path) -> None:
 
     heavy = {"demo", "new-plugin", "--out", "--figure", "--rows", "--checkpoint", "doctor"}
     words = [w for w in words if w not in heavy and "\0" not in w]
+    _file(folder, "a.png", seeds.pictures()[0])
+    _file(folder, "m.csv", b"ref,dist,mos\na.png,a.png,1\n")
     before = Path.cwd()
     os.chdir(folder)
     out, err = io.StringIO(), io.StringIO()
@@ -167,41 +196,6 @@ def _command(words: list[str], folder: Path) -> None:
 # Pictures
 
 
-@functools.cache
-def _pictures() -> tuple[bytes, ...]:
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    rgb = Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8))
-    deep = Image.fromarray(rng.integers(0, 65536, (5, 6), dtype=np.uint16))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010E] = "text"
-    kinds: list[tuple[Any, str, dict[str, Any]]] = [
-        *((rgb, kind, {"exif": exif}) for kind in ("png", "jpeg", "webp", "tiff")),
-        *((rgb, kind, {}) for kind in ("bmp", "gif", "ppm", "jpeg2000", "tga")),
-        (rgb, "jpeg", {"progressive": True, "subsampling": 2}),
-        (rgb, "webp", {"lossless": True}),
-        (rgb, "tiff", {"compression": "tiff_lzw"}),
-        (rgb, "tiff", {"compression": "tiff_deflate"}),
-        (rgb, "tiff", {"compression": "jpeg"}),
-        (rgb.convert("P"), "png", {"transparency": 0}),
-        (rgb.convert("P"), "bmp", {}),
-        (rgb.convert("CMYK"), "jpeg", {}),
-        (rgb.convert("LA"), "png", {}),
-        (rgb.convert("1"), "tiff", {"compression": "group4"}),
-        (rgb, "gif", {"save_all": True, "append_images": [rgb.rotate(180)]}),
-        (deep, "png", {}),
-        (deep, "tiff", {}),
-    ]
-    made = []
-    for image, kind, options in kinds:
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        made.append(buffer.getvalue())
-    return tuple(made)
-
-
 def _image(data: bytes, folder: Path) -> None:
     from causaliqa.images import image_size, load_image
 
@@ -213,20 +207,6 @@ def _image(data: bytes, folder: Path) -> None:
 
 
 # Weights
-
-
-@functools.cache
-def _checkpoints() -> tuple[tuple[str, bytes], ...]:
-    import torch
-    from safetensors.torch import save
-
-    state = {"weight": torch.arange(6.0).reshape(3, 2), "bias": torch.zeros(3)}
-    made = [(".safetensors", save(state))]
-    for content, zipped in ((state, True), (state, False), ({"params_ema": state, "epoch": 3}, True)):
-        buffer = io.BytesIO()
-        torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
-        made.append((".pth", buffer.getvalue()))
-    return tuple(made)
 
 
 def _checkpoint(data: tuple[str, bytes], folder: Path) -> None:
@@ -243,22 +223,6 @@ def _checkpoint(data: tuple[str, bytes], folder: Path) -> None:
 # What runs leave behind
 
 
-@functools.cache
-def _map() -> tuple[bytes, bytes]:
-    from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.specs import ROI
-
-    effect = np.array([[0.5, 0.0], [-0.2, np.nan]])
-    made = EffectMap(
-        **{"effect": effect, "count": np.full((2, 2), 4), "sem": np.full((2, 2), 0.1), "samples": effect[..., None]},
-        **{"image": np.zeros((16, 16, 3), np.uint8), "base": 30.0, "roi": ROI(8, 8, 8, 8), "patch_size": 8},
-        facts={"restorer": "tiny", "scale": 1, "inferences": 4},
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        made.save(folder, pictures=False)
-        return tuple((Path(folder) / name).read_bytes() for name in ("cem.npz", "summary.json"))  # type: ignore[return-value]
-
-
 def _effects(data: tuple[bytes, bytes], folder: Path) -> None:
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.report.cem_table import render, statistics
@@ -270,38 +234,10 @@ def _effects(data: tuple[bytes, bytes], folder: Path) -> None:
         render(statistics(maps), how)
 
 
-@functools.cache
-def _npz() -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, patches=np.zeros((3, 8, 8, 3), np.uint8))
-    return buffer.getvalue()
-
-
 def _library(data: bytes, folder: Path) -> None:
     from causaliqa.samplers.natural import Library
 
     Library(_file(folder, "library.npz", data)).patches(8)
-
-
-@functools.cache
-def _store() -> bytes:
-    import sqlite3
-
-    from causaliqa.specs import ScoreKey, ScoreRow
-    from causaliqa.store import ScoreStore
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.sqlite"
-        with ScoreStore(path) as store:
-            for k in range(3):
-                key = ScoreKey(metric="m", version="1", dataset="d", img_hash=str(k), ref_hash="r", protocol="1")
-                store.put(
-                    key, ScoreRow(dataset="d", metric="m", ref="r.png", dist=f"{k}.png", label=1.0, score=float(k))
-                )
-        with sqlite3.connect(path) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.close()
-        return path.read_bytes()
 
 
 def _stored(data: bytes, folder: Path) -> None:
@@ -313,25 +249,10 @@ def _stored(data: bytes, folder: Path) -> None:
     rank(read_store(_file(folder, "s.sqlite", data), {}).rows, draws=5)
 
 
-_SETTINGS = {"seed": 0, "roi": [8, 8, 8, 8]}
-
-
-@functools.cache
-def _lines() -> bytes:
-    from causaliqa.effects.journal import Journal
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cem.journal"
-        with Journal(path, _SETTINGS) as journal:
-            for patch in range(3):
-                journal.add("coarse", patch, np.array([0.5, -0.25]))
-        return path.read_bytes()
-
-
 def _journal(data: bytes, folder: Path) -> None:
     from causaliqa.effects.journal import Journal
 
-    with Journal(_file(folder, "cem.journal", data), _SETTINGS) as journal:
+    with Journal(_file(folder, "cem.journal", data), seeds.SETTINGS) as journal:
         journal.add("fine", 1, np.array([1.0]))
 
 
@@ -359,9 +280,9 @@ def _labels(data: tuple[str, bytes], folder: Path) -> None:
 
 
 _JSON = st.one_of(
-    st.deferred(lambda: spoilt(_map()[1])),
+    st.deferred(lambda: spoilt(seeds.effect_map()[1])),
     st.dictionaries(st.sampled_from(["roi", "patch_size", "scale", "restorer", "inferences"]), _VALUES).map(
-        lambda facts: json.dumps({**json.loads(_map()[1]), **facts}).encode()
+        lambda facts: json.dumps({**json.loads(seeds.effect_map()[1]), **facts}).encode()
     ),
 )
 
@@ -376,21 +297,23 @@ PARSERS = (
         _request,
     ),
     Parser("roi", st.one_of(NASTY, st.lists(st.one_of(st.integers().map(str), NASTY), max_size=5).map(",".join)), _roi),
-    Parser("command", st.lists(_LINE, min_size=1, max_size=7), _command),
-    Parser("image", st.deferred(lambda: st.one_of(spoilt(*_pictures()), st.binary(max_size=80))), _image),
+    Parser("command", _LINE, _command),
+    Parser("image", st.deferred(lambda: st.one_of(spoilt(*seeds.pictures()), st.binary(max_size=80))), _image),
     Parser(
         "checkpoint",
         st.deferred(
-            lambda: st.one_of(*(spoilt(data).map(lambda d, s=suffix: (s, d)) for suffix, data in _checkpoints()))
+            lambda: st.one_of(*(spoilt(data).map(lambda d, s=suffix: (s, d)) for suffix, data in seeds.checkpoints()))
         ),
         _checkpoint,
     ),
     Parser(
-        "effect map", st.deferred(lambda: st.tuples(st.one_of(st.just(_map()[0]), spoilt(_map()[0])), _JSON)), _effects
+        "effect map",
+        st.deferred(lambda: st.tuples(st.one_of(st.just(seeds.effect_map()[0]), spoilt(seeds.effect_map()[0])), _JSON)),
+        _effects,
     ),
-    Parser("library", st.deferred(lambda: spoilt(_npz())), _library),
-    Parser("store", st.deferred(lambda: spoilt(_store())), _stored, needs="causaliqa.recovery"),
-    Parser("journal", st.deferred(lambda: spoilt(_lines())), _journal, needs="causaliqa.recovery"),
+    Parser("library", st.deferred(lambda: spoilt(seeds.library())), _library),
+    Parser("store", st.deferred(lambda: spoilt(seeds.store())), _stored, needs="causaliqa.recovery"),
+    Parser("journal", st.deferred(lambda: spoilt(seeds.journal())), _journal, needs="causaliqa.recovery"),
     Parser(
         "label file",
         st.one_of(*(spoilt(seed).map(lambda d, n=name: (n, d)) for name, (_, seed) in _LABELS.items())),

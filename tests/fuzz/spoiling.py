@@ -60,7 +60,7 @@ def spoilt(*seeds: bytes) -> st.SearchStrategy[bytes]:
     place = st.one_of(st.integers(0, 200), st.integers(0, 1 << 16))
     piece = st.one_of(st.sampled_from(_PIECES), st.binary(max_size=8))
     how = st.sampled_from(["flip", "flip", "flip", "cut", "drop", "insert", "over", "repeat"])
-    steps = st.lists(st.tuples(how, place, st.integers(0, 255), piece), max_size=6)
+    steps = st.lists(st.tuples(how, place, st.integers(0, 255), piece), max_size=4)
     return st.builds(_spoil, st.sampled_from(seeds), steps)
 
 
