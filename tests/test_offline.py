@@ -61,8 +61,8 @@ def test_the_trap_works(cli):
     [
         ("causal_vgg", "CAUSALIQA_OFFLINE is set"),
         ("lpips", "CAUSALIQA_OFFLINE is set, so download.pytorch.org is not asked"),
-        ("musiq", "could not be built"),
-        ("clipiqa", "could not be built"),
+        ("musiq", "weights of pyiqa's 'musiq' are not here and cannot be downloaded"),
+        ("topiq_fr", "weights of pyiqa's 'topiq_fr' are not here and cannot be downloaded"),
     ],
 )
 @pytest.mark.parametrize("how", ["flag", "environment"])

@@ -330,6 +330,20 @@ def test_a_pickle_bomb_is_refused_and_not_executed(tmp_path, monkeypatch, kind, 
     assert not (tmp_path / "exploded").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bomb("zip"), r"it would call \w*io\.open, nothing was executed"),
+        (b"no file of torch's", "no checkpoint of torch"),
+    ],
+)
+def test_the_message_does_not_advise_to_execute_the_file(tmp_path, content, words):
+    (tmp_path / "n.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=words) as caught:
+        load_state(tmp_path / "n.pth")
+    assert "weights_only" not in str(caught.value)
+
+
 def test_the_bombs_are_real(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.load(io.BytesIO(bomb("zip")), weights_only=False)

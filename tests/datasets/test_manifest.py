@@ -50,7 +50,8 @@ def test_a_file_called_manifest_takes_the_name_of_its_folder(write, tmp_path):
         ("ref,dist,mos\na.png,a.png\n", "line 2: got another number of fields"),
         ("ref,dist,mos\na.png,a.png,1,2\n", "line 2: got another number of fields"),
         ("ref,dist,mos\n,a.png,1\n", "line 2: ref is empty"),
-        ("ref,dist,mos\na.png,x.png,1\na.png,y.png,1\n", "images are missing: .*x.png, .*y.png"),
+        ("ref,dist,mos\na.png,x.png,1\na.png,y.png,1\n", "images are missing: .*x.png, .*y.png$"),
+        ("ref,dist,mos\nz.png,x.png,1\n", "images are missing: .*; none is there: is .* the folder of the images"),
         ("ref;dist;mos\na.png;a.png;1\n", "fields are separated by ';', expected commas"),
         ("ref\tdist\tmos\na.png\ta.png\t1\n", r"fields are separated by '\\t', expected commas"),
         (f"ref,dist,mos,{'x' * 200_000}\na.png,a.png,1,1\n", "malformed CSV: field larger than"),
@@ -69,7 +70,7 @@ def test_bad_manifests(write, text, words):
 
 def test_missing_and_folder(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(ManifestError, match="cannot be read"):
+        with pytest.raises(ManifestError, match=r"cannot be read: .*; expected a CSV file, or NAME=FOLDER"):
             read_manifest(path)
 
 

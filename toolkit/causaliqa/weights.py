@@ -11,6 +11,8 @@ import hashlib
 import http.client
 import logging
 import os
+import pickle
+import re
 import shutil
 import tarfile
 import tempfile
@@ -236,6 +238,14 @@ def resolve(entry: WeightsEntry | None, given: str | os.PathLike[str] | None) ->
     return find(entry) or fetch(entry)
 
 
+def _reason(error: Exception) -> str:
+    """Say why torch loads no tensors; its own advice is to execute the file."""
+    if isinstance(error, pickle.UnpicklingError):
+        called = re.search(r"GLOBAL ([\w.]+)", str(error))
+        return f"it would call {called[1]}, nothing was executed" if called else "it is no checkpoint of torch"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def load_state(path: Path) -> dict[str, Tensor]:
     """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
 
@@ -254,8 +264,9 @@ def load_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"weights {path} cannot be loaded: {reason}; expected a state dict of tensors") from error
+        raise WeightsError(
+            f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
+        ) from error
     for key in ("params_ema", "params", "state_dict"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]

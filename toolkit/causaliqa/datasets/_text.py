@@ -24,6 +24,6 @@ def read_text(path: Path, what: str, expected: str) -> str:
         # Not read_text: it would turn a carriage return in a name into a line feed.
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}") from error
+        raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}; expected {expected}") from error
     except UnicodeDecodeError:
         raise ManifestError(f"{what} {path} is no UTF-8 text; expected {expected}") from None

@@ -35,7 +35,7 @@ def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool 
         ManifestError: the file cannot be read, is empty, lacks a column, a line is malformed or leads out of the
             folder; names the line and the cell.
     """
-    text = read_text(path, "manifest", "a CSV file")
+    text = read_text(path, "manifest", "a CSV file, or NAME=FOLDER for an archive")
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     needed = ("dist",) if labels_only else ("ref", "dist")
     images = _Images(path.parent, look=not labels_only, fenced=not (labels_only or allow_outside))
@@ -51,7 +51,9 @@ def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool 
     if images.missing:
         missing = sorted(map(str, images.missing))
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise ManifestError(f"manifest {path}: images are missing: {', '.join(missing[:3])}{more}")
+        every = len(missing) == len({p for pair in pairs for p in (pair.ref, pair.dist)})
+        hint = f"; none is there: is {path.parent} the folder of the images?" if every else ""
+        raise ManifestError(f"manifest {path}: images are missing: {', '.join(missing[:3])}{more}{hint}")
     _check_order(path, pairs)
     return PairDataset(
         name=path.stem if path.stem != "manifest" else path.absolute().parent.name,

@@ -33,10 +33,16 @@ def _tensors_only(name: str) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0][:200]
         raise WeightsError(
-            f"weights of pyiqa's {name!r} hold more than tensors, and were not loaded ({reason}); if you trust where "
-            f"they come from, set {_TRUST}=1"
+            f"weights of pyiqa's {name!r} hold more than tensors or are damaged, and were not loaded; if you trust "
+            f"where they come from, set {_TRUST}=1"
+        ) from error
+    except OSError as error:
+        # So do urllib's and Hugging Face's errors begin.
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise WeightsError(
+            f"weights of pyiqa's {name!r} are not here and cannot be downloaded: {reason}; build it once with a "
+            "network, and pyiqa keeps them in the caches of torch.hub and Hugging Face"
         ) from error
     finally:
         os.environ.pop(variable)
