@@ -188,7 +188,7 @@ def _command(words: list[str], folder: Path) -> None:
     finally:
         os.chdir(before)
     assert code in (0, 1, 2), code
-    assert "Traceback" not in err.getvalue()
+    assert "Traceback" not in err.getvalue(), err.getvalue()[-3000:]
     if code:
         raise InputError(err.getvalue()[-500:] or "nothing was said")
 
