@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import causaliqa
 from causaliqa import memory
 
 NAMES = [
@@ -169,6 +170,54 @@ def test_extreme_sides_are_scored_or_said(run, tmp_path, size, metric):
     code, out, err = run("score", metric, tmp_path / "i.png", tmp_path / "r.png", "--device", "cpu")
     assert (code == 0 and float(out) == float(out)) or (code in (1, 2) and len(err.splitlines()) == 1)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (3, 3)])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["explain", "causal_effnet_lite0", "{0}", "{0}"],
+        ["cem", "tiny_dncnn_50", "{0}", "--task", "denoise", "--roi", "0,0,1,1"],
+        ["cem", "tiny_edsr_x4", "{0}", "--task", "sr", "--roi", "0,0,8,8"],
+        ["lam", "tiny_dncnn_50", "{0}", "--task", "denoise", "--roi", "0,0,1,1"],
+    ],
+    ids=lambda line: "-".join(line[:2]),
+)
+def test_extreme_sides_are_one_line_elsewhere_too(run, tmp_path, size, line):
+    Image.new("RGB", size, (9, 99, 200)).save(tmp_path / "i.png")
+    code, out, err = run(*(word.format(tmp_path / "i.png") for word in line), "--out", tmp_path / "o")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("causaliqa: error: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("command", ["cem", "lam"])
+def test_outputs_that_are_no_numbers_are_one_line(run, tmp_path, value, command):
+    (tmp_path / "net.py").write_text(
+        f"from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x * float('{value}')\n"
+    )
+    Image.new("RGB", (40, 40), (9, 99, 200)).save(tmp_path / "i.png")
+    code, _, err = run(
+        *(command, f"{tmp_path / 'net.py'}:Net", tmp_path / "i.png", "--task", "denoise", "--roi", "8,8,8,8"),
+        *("--out", tmp_path / "o"),
+    )
+    assert code == 2
+    assert "causaliqa: error: network returned" in err
+    assert "expected finite values" in err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_scores_that_are_no_numbers_are_rows_with_a_reason(manifest, value):
+    class Metric:
+        name, lower_better = "m", True
+
+        def __call__(self, img, ref):
+            return (img - ref).flatten(1).mean(1) * 0 + float(value)
+
+    frame = causaliqa.evaluate([Metric()], causaliqa.read_manifest(manifest))
+    assert frame["score"].isna().all()
+    assert set(frame["error"]) == {f"the score is {value}"}
 
 
 def test_an_image_too_large_for_a_metric_is_said_before_it_is_tried(run, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from causaliqa import plain_yaml
 from causaliqa.errors import CausaliqaError, InputError, PluginError
 from causaliqa.images import PROTOCOL
 from causaliqa.offline import enforce
+from causaliqa.plain_yaml import shown
 from causaliqa.plugins import Record
 from causaliqa.specs import MetricSpec, ScoreKey, canonical_options
 from causaliqa.weights import sha256
@@ -45,7 +46,7 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         try:
             options[key] = plain_yaml.load(value)
         except ValueError as error:
-            raise InputError(f"{text!r}: the value of {key!r} is not valid: got {value!r}") from error
+            raise InputError(f"the value of {key!r} is not valid: got {shown(value)}; {error}") from error
         if isinstance(options[key], dict):
             raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
     if not name.strip():

@@ -37,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
     img, ref = load_image(args.img), load_image(args.ref)
     if img.shape != ref.shape:
         raise ImageError(f"sizes differ: {args.img} and {args.ref}; crop or resize one of them first")
-    explanation = metric.explain(img.to(device), ref.to(device))
+    try:
+        explanation = metric.explain(img.to(device), ref.to(device))
+    except ValueError as error:
+        raise ImageError(f"{args.img}: {error}") from error
     for path in write_explanation(explanation, img, ref, args.out, title=f"{args.metric}: {args.img.name}"):
         print(path)
     return 0

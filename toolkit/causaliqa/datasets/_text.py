@@ -6,7 +6,18 @@ from pathlib import Path
 
 from causaliqa.errors import ManifestError
 
-__all__ = ["read_text"]
+__all__ = ["cut", "read_text"]
+
+_MOST = 300
+
+
+def cut(text: str) -> str:
+    """Return text for a message, its middle left out where it is longer than any path or name should be.
+
+    >>> len(cut("x" * 100_000))
+    303
+    """
+    return text if len(text) <= _MOST else f"{text[: _MOST // 2]}...{text[-_MOST // 2 :]}"
 
 
 def read_text(path: Path, what: str, expected: str) -> str:

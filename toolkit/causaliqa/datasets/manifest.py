@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from causaliqa.datasets._text import read_text
+from causaliqa.datasets._text import cut, read_text
 from causaliqa.errors import ManifestError
 from causaliqa.specs import Pair, PairDataset
 
@@ -49,7 +49,7 @@ def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool 
     if not pairs:
         raise ManifestError(f"manifest {path} is empty: got no line below the header, expected at least one pair")
     if images.missing:
-        missing = sorted(map(str, images.missing))
+        missing = sorted(cut(str(path)) for path in images.missing)
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         every = len(missing) == len({p for pair in pairs for p in (pair.ref, pair.dist)})
         hint = f"; none is there: is {path.parent} the folder of the images?" if every else ""
@@ -86,7 +86,7 @@ class _Images:
             return paths[0]
         if self._fenced and not all(map(self._is_inside, paths)):
             raise ManifestError(
-                f"{where} is {cell!r}, which leads out of {self._root}; expected a path below it: move the image "
+                f"{where} is {cut(cell)!r}, which leads out of {self._root}; expected a path below it: move the image "
                 "there, or allow it with --allow-outside (in Python allow_outside=True)"
             )
         found = next(filter(_is_file, paths), None)
@@ -121,11 +121,11 @@ def _label(path: Path, columns: list[str], needed: tuple[str, ...]) -> str:
     if not columns:
         raise ManifestError(f"manifest {path} is empty: expected a header with {', '.join(needed)} and mos or dmos")
     if doubled := sorted({c for c in columns if columns.count(c) > 1}):
-        raise ManifestError(f"manifest {path}: column {doubled[0]!r} occurs twice")
+        raise ManifestError(f"manifest {path}: column {cut(doubled[0])!r} occurs twice")
     if lacking := [c for c in needed if c not in columns]:
         mark = next((m for m in (";", "\t", "|") if len(columns) == 1 and m in columns[0]), "")
         hint = f"; fields are separated by {mark!r}, expected commas" if mark else ""
-        raise ManifestError(f"manifest {path}: column {lacking[0]!r} is missing; got {', '.join(columns)}{hint}")
+        raise ManifestError(f"manifest {path}: column {lacking[0]!r} is missing; got {cut(', '.join(columns))}{hint}")
     labels = [c for c in columns if c in _LABELS]
     if len(labels) != 1:
         got = " and ".join(labels) or "neither"
@@ -148,7 +148,7 @@ def _pair(
     try:
         value = float(cells[label])
     except ValueError:
-        raise ManifestError(f"{where}: {label} is {cells[label]!r}, expected a number") from None
+        raise ManifestError(f"{where}: {label} is {cut(cells[label])!r}, expected a number") from None
     if not math.isfinite(value):
         raise ManifestError(f"{where}: {label} is {cells[label]}, expected a finite number; remove the line")
     return Pair(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from causaliqa.datasets._text import read_text
+from causaliqa.datasets._text import cut, read_text
 from causaliqa.errors import ManifestError
 from causaliqa.specs import PairDataset
 
@@ -67,9 +67,11 @@ def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
     columns = [c.strip() if c.strip().lower() not in _NO_METRIC else c.strip().lower() for c in header]
     metrics = [c for c in columns if c not in _NO_METRIC]
     if doubled := sorted({c for c in columns if columns.count(c) > 1}):
-        raise ManifestError(f"scores {path}: column {doubled[0]!r} occurs twice")
+        raise ManifestError(f"scores {path}: column {cut(doubled[0])!r} occurs twice")
     if "dist" not in columns or not metrics or "" in metrics:
-        raise ManifestError(f"scores {path}: got the columns {', '.join(columns)}; expected dist and a name a metric")
+        raise ManifestError(
+            f"scores {path}: got the columns {cut(', '.join(columns))}; expected dist and a name a metric"
+        )
     wrong = [number for number, line in numbered if len(line) != len(columns)]
     if not lines or wrong:
         first = f"; the first is line {wrong[0]}" if wrong else ""
@@ -97,7 +99,9 @@ def _numbers(
             try:
                 value = float(cell or "nan")
             except ValueError:
-                bad.append(f"{cell!r} in column {metric!r} for {cells['dist'][number]}, line {lines[number]}")
+                bad.append(
+                    f"{cut(cell)!r} in column {cut(metric)!r} for {cut(cells['dist'][number])}, line {lines[number]}"
+                )
                 continue
             values.append(value if math.isfinite(value) else None)
         found.append(tuple(values))
@@ -216,4 +220,4 @@ def _count(names: Sequence[str], one: str, many: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(map(cut, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
