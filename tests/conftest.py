@@ -18,7 +18,8 @@ def _clean_environment(monkeypatch, tmp_path):
     for name in [n for n in os.environ if n.startswith("CAUSALIQA_") and n != "CAUSALIQA_TEST_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("CAUSALIQA_OFFLINE", "1")
+    for name in ("CAUSALIQA_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,20 @@ def test_the_installed_registry_is_the_one_of_the_repository():
         ("datasets:\n  d:\n    url: x\n", r"datasets\.d\.url: unknown key"),
         ("datasets:\n  d: {}\n", r"datasets\.d\.files: missing"),
         ("a: [", "not valid YAML"),
+        ("weights:\n  ../a.pth:\n    licence: MIT\n", r"weights\.'../a.pth': expected a name of letters"),
+        ("weights:\n  /etc/a.pth: {licence: MIT}\n", r"weights\.'/etc/a.pth': expected a name"),
+        ("backbones:\n  '<script>': {timm: x, licence: MIT}\n", r"backbones\.'<script>': expected a name"),
+        ("weights:\n  a.pth: {licence: MIT, package: 'a.b:c.pth'}\n", r"weights\.a\.pth\.package: got 'a.b:c.pth'"),
+        ("weights:\n  a.pth: {licence: MIT, package: 'a:../c.pth'}\n", r"weights\.a\.pth\.package: got"),
+        ("weights:\n  a.pth:\n    licence: MIT\n    licence: GPL\n", r"weights\.a\.pth\.licence: given twice.* line 4"),
+        ("presets:\n  p: {metrics: [psnr]}\n  p: {metrics: [ssim]}\n", r"presets\.p: given twice, again in line 3"),
+        ("weights: {}\nweights: {}\n", "weights: given twice, again in line 2"),
+        ("presets:\n  1: {metrics: [psnr]}\n  '1': {metrics: [ssim]}\n", r"presets\.1: given twice"),
+        ("presets:\n  ? [a]\n  : 1\n", "presets: a key is a list or a mapping"),
+        ("presets: 2001-99-99", "not valid YAML: month must be in"),
+        ("presets: !!bool x", "not valid YAML"),
+        ("presets:\n  p:\n    metrics: 2001-01-01\n", r"presets\.p\.metrics: got datetime.date"),
+        ("a\x00b", "not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )
@@ -46,6 +60,54 @@ def test_errors_name_file_and_key(tmp_path, text, words):
     with pytest.raises(RegistryError, match=words) as caught:
         load_registry(file)
     assert "mine.yaml" in str(caught.value)
+
+
+BOMBS = {
+    "laughs": "\n".join(
+        [
+            "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+            *(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 10)),
+        ]
+    ),
+    "mapping laughs": "a: &a {x: 1}\n"
+    + "\n".join(f"{'a' * k}a: &{'a' * k}a {{x: *{'a' * k}, y: *{'a' * k}}}" for k in range(1, 40)),
+    "cycle": "weights: &w {x: *w}",
+    "brackets": "[" * 100_000,
+    "braces": "{a: " * 100_000,
+    "dashes": "- " * 100_000,
+    "deep": "a: " + "[" * 40 + "]" * 40,
+    "long": "# " + "x" * 5_000_000,
+    "merge": "a: &a {x: 1}\nb: &b {<<: ["
+    + ", ".join(["*a"] * 1000)
+    + "]}\nc: {<<: ["
+    + ", ".join(["*b"] * 1000)
+    + "]}",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_at_once(tmp_path, name):
+    file = tmp_path / "mine.yaml"
+    file.write_text(BOMBS[name])
+    with pytest.raises(RegistryError, match=r"mine.yaml: .*(more than|expected|unknown key)") as caught:
+        load_registry(file)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_bomb_does_not_explode_in_the_message(tmp_path):
+    file = tmp_path / "mine.yaml"
+    long = "x" * 100_000
+    file.write_text(f"presets:\n  p:\n    metrics: [&a '{long}', {', '.join(['*a'] * 1000)}, 1]\n")
+    with pytest.raises(RegistryError, match=r"presets\.p\.metrics: got") as caught:
+        load_registry(file)
+    assert len(str(caught.value)) < 1000
+
+
+def test_anchors_and_merges_are_welcome(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("backbones:\n  a: &a {timm: x, licence: MIT, window: 8}\n  b: {<<: *a, window: 2}\n")
+    backbones = load_registry(file).backbones
+    assert [backbones[name].window for name in "ab"] == [8, 2]
 
 
 def test_missing_file():

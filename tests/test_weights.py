@@ -1,11 +1,17 @@
 """Weights: the order of places, hashes, downloads from a local server, safe loading."""
 
+import ast
 import hashlib
 import http.server
+import io
 import pickle
+import subprocess
+import sys
+import tarfile
 import threading
-from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -18,22 +24,51 @@ CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
+ROOT = Path(__file__).parents[1]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Serves files, and fails as it is told: ``break`` ends an answer early, ``503`` sends an error, once each."""
+
     def log_message(self, *args):
         pass
 
+    def do_GET(self):
+        served = self.server
+        served.requests.append((self.path, self.headers.get("Range")))
+        path = served.folder / self.path.lstrip("/")
+        fault = served.faults.pop(0) if served.faults else ""
+        if fault == "503" or not path.is_file():
+            self.send_error(503 if fault else 404)
+            return
+        data, start = path.read_bytes(), 0
+        if served.ranges and self.headers.get("If-Range") == '"v1"':
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("ETag", '"v1"')
+        self.end_headers()
+        self.wfile.write(data[start : start + 3000] if fault == "break" else data[start:])
+
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def served(tmp_path, monkeypatch):
     monkeypatch.delenv("CAUSALIQA_OFFLINE")
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "net.pth").write_bytes(CONTENT)
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
+    monkeypatch.setattr("causaliqa.weights._PAUSE", 0.0)
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    httpd.folder, httpd.requests, httpd.faults, httpd.ranges = tmp_path / "served", [], [], True
+    httpd.folder.mkdir()
+    (httpd.folder / "net.pth").write_bytes(CONTENT)
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
+    yield httpd
     httpd.shutdown()
+    httpd.server_close()
+
+
+@pytest.fixture
+def server(served):
+    return f"http://127.0.0.1:{served.server_port}"
 
 
 def entry(**changes):
@@ -45,7 +80,7 @@ def test_download_is_checked_and_cached(server):
     assert path == cache_folder() / "net.pth"
     assert path.read_bytes() == CONTENT
     assert resolve(entry(url="http://127.0.0.1:1/gone"), None) == path
-    assert [p.name for p in cache_folder().iterdir()] == ["net.pth"]
+    assert sorted(p.name for p in cache_folder().iterdir()) == ["net.pth", "net.pth.sha256"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +97,125 @@ def test_a_bad_download_leaves_nothing(server, changes, words):
     with pytest.raises(WeightsError, match=words):
         fetch(entry(**changes))
     assert not cache_folder().exists() or not list(cache_folder().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("faults", "ranges", "asked"),
+    [
+        (["break", "break"], True, [None, "bytes=3000-", "bytes=6000-"]),
+        (["break"], False, [None, "bytes=3000-"]),
+        (["503", "503", "503"], True, [None] * 4),
+        (["break", "503"], True, [None, "bytes=3000-", "bytes=3000-"]),
+    ],
+)
+def test_a_download_that_breaks_off_goes_on(served, server, faults, ranges, asked):
+    served.faults, served.ranges = [*faults], ranges
+    assert fetch(entry(url=f"{server}/net.pth", sha256=DIGEST)).read_bytes() == CONTENT
+    assert [how for _, how in served.requests] == asked
+    assert [p.name for p in cache_folder().iterdir()] == ["net.pth"]
+
+
+def test_a_download_that_always_breaks_off_says_where(served, server):
+    served.faults, served.ranges = ["break"] * 9, False
+    with pytest.raises(WeightsError, match="broke off after 3000 of 7000 bytes"):
+        fetch(entry(url=f"{server}/net.pth"))
+    assert len(served.requests) == 4
+    assert not list(cache_folder().iterdir())
+
+
+def test_a_missing_file_and_a_missing_server_are_asked_once(served, server):
+    with pytest.raises(WeightsError, match="404"):
+        fetch(entry(url=f"{server}/none.pth"))
+    assert len(served.requests) == 1
+
+
+def test_of_several_processes_one_downloads(served, server):
+    """Real processes, a real server that counts."""
+    code = (
+        "import sys; from causaliqa.weights import WeightsEntry, fetch\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        f"print(fetch(WeightsEntry(file='net.pth', licence='MIT', url='{server}/net.pth', sha256='{DIGEST}')))"
+    )
+    several = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in several:
+        assert process.stdout.readline() == "ready\n"
+    for process in several:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0].strip() for process in several]
+    assert said == [str(cache_folder() / "net.pth")] * 3
+    assert len(served.requests) == 1
+
+
+def test_a_killed_download_leaves_no_lock_and_no_file(served, server):
+    held = threading.Event()
+    original = _Handler.do_GET
+
+    def stuck(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(1 << 20))
+        handler.end_headers()
+        handler.wfile.write(bytes(1 << 19))
+        handler.wfile.flush()
+        held.wait(30)
+
+    served.RequestHandlerClass = type("Stuck", (_Handler,), {"do_GET": stuck})
+    code = (
+        "from causaliqa.weights import WeightsEntry, fetch\n"
+        f"fetch(WeightsEntry(file='net.pth', licence='MIT', url='{server}/net.pth'))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while not cache_folder().is_dir() or not any(p.stat().st_size for p in cache_folder().iterdir()):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    held.set()
+    served.RequestHandlerClass = type("Whole", (_Handler,), {"do_GET": original})
+    assert not (cache_folder() / "net.pth").exists()
+    assert fetch(entry(url=f"{server}/net.pth")).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["../net.pth", "/tmp/net.pth", "a/net.pth", "..", ".hidden", ""])
+def test_a_name_with_folders_in_it_is_refused(monkeypatch, name):
+    monkeypatch.delenv("CAUSALIQA_OFFLINE")
+    for act in (find, fetch):
+        with pytest.raises(WeightsError, match="expected one without folders"):
+            act(entry(file=name, url="http://127.0.0.1:1/x"))
+
+
+def test_looking_for_a_shipped_file_imports_nothing(tmp_path, monkeypatch):
+    package = tmp_path / "evil_package"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("open('exploded', 'w')")
+    (package / "inner" / "__init__.py").touch()
+    (tmp_path / "secret").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for where in ("evil_package.inner:__init__.py", "evil_package:../secret", "evil_package:inner/../../secret"):
+        assert find(entry(package=where)) is None
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"x", b""])
+def test_verify_names_a_truncated_or_tampered_file(run, tmp_path, content):
+    (tmp_path / "mine.yaml").write_text(f"weights:\n  net.pth: {{licence: MIT, sha256: '{DIGEST}'}}\n")
+    cache_folder().mkdir(parents=True)
+    (cache_folder() / "net.pth").write_bytes(content)
+    code, _, err = run("--registry", tmp_path / "mine.yaml", "weights", "verify", "net.pth")
+    assert code == 1
+    assert f"weights {cache_folder() / 'net.pth'} are damaged or another file: got {len(content)} bytes" in err
+
+
+def test_a_file_whose_hash_is_known_in_part_is_still_known_in_full(server):
+    """Eight figures are soon forged; what came first is what it stays."""
+    path = fetch(entry(url=f"{server}/net.pth", sha256=""))
+    assert path.with_name("net.pth.sha256").read_text().strip() == DIGEST
+    path.write_bytes(CONTENT + b"x")
+    with pytest.raises(WeightsError, match=f"expected {DIGEST[:16]}.*delete the file and its .sha256"):
+        find(entry(sha256=DIGEST[:1]))
 
 
 def test_a_hash_that_nobody_knows_is_recorded(server):
@@ -140,14 +294,122 @@ class _Bomb:
         return (open, ("exploded", "w"))
 
 
-def test_a_pickle_bomb_is_refused_and_not_executed(tmp_path, monkeypatch):
+def bomb(kind: str) -> bytes:
+    """A file that creates ``exploded`` when it is unpickled."""
+    buffer = io.BytesIO()
+    if kind == "pickle":
+        return pickle.dumps(_Bomb(), protocol=2)
+    if kind == "numpy":
+        np.save(buffer, np.array([_Bomb()], dtype=object), allow_pickle=True)
+    elif kind == "tar":
+        # What torch read before 0.1.10, and what it executes before 2.6.
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name in ("storages", "tensors", "pickle"):
+                data = pickle.dumps(_Bomb(), protocol=2)
+                facts = tarfile.TarInfo(name)
+                facts.size = len(data)
+                archive.addfile(facts, io.BytesIO(data))
+    else:
+        torch.save({"a": _Bomb()}, buffer, _use_new_zipfile_serialization=kind == "zip")
+    return buffer.getvalue()
+
+
+BOMBS = ("pickle", "zip", "legacy", "tar", "numpy")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".safetensors"])
+@pytest.mark.parametrize("kind", BOMBS)
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_bomb_is_refused_and_not_executed(tmp_path, monkeypatch, kind, suffix):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "bomb.pth").write_bytes(pickle.dumps(_Bomb()))
-    torch.save({"a": _Bomb()}, tmp_path / "bomb2.pth")
-    for name in ("bomb.pth", "bomb2.pth"):
-        with pytest.raises(WeightsError, match="cannot be loaded"):
-            load_state(tmp_path / name)
+    path = tmp_path / f"bomb{suffix}"
+    path.write_bytes(bomb(kind))
+    with pytest.raises(WeightsError, match=r"bomb.* cannot be loaded: .*; expected a state dict") as caught:
+        load_state(path)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bomb("zip"), r"it would call \w*io\.open, nothing was executed"),
+        (b"no file of torch's", "no checkpoint of torch"),
+    ],
+)
+def test_the_message_does_not_advise_to_execute_the_file(tmp_path, content, words):
+    (tmp_path / "n.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=words) as caught:
+        load_state(tmp_path / "n.pth")
+    assert "weights_only" not in str(caught.value)
+
+
+def test_the_bombs_are_real(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.load(io.BytesIO(bomb("zip")), weights_only=False)
+    assert (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("where", ["weights", "cache", "checkpoint", "pyiqa"])
+def test_a_bomb_reaches_no_network_from_the_command_line(tmp_path, monkeypatch, run, pair_files, where):
+    """As weights= of a metric, as the file in the cache, as a checkpoint, as a file of pyiqa's."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "bomb.pth"
+    path.write_bytes(bomb("zip"))
+    if where == "cache":
+        cache_folder().mkdir(parents=True)
+        path = path.rename(cache_folder() / "mine.pth")
+        (tmp_path / "registry.yaml").write_text(
+            "weights:\n  mine.pth: {licence: MIT}\n"
+            "backbones:\n  mine: {timm: tf_efficientnet_lite0, weights: mine.pth, licence: MIT}\n"
+        )
+    line = {
+        "weights": ["score", f"causal_vgg:weights={path}", *pair_files],
+        "cache": ["score", "causal_mine", *pair_files],
+        "checkpoint": [
+            *("cem", "tiny_dncnn_50", pair_files[0], "--task", "denoise", "--roi", "8,8,8,8"),
+            *("--checkpoint", path, "--out", tmp_path / "map"),
+        ],
+        "pyiqa": ["score", f"brisque:pretrained_model_path={path}", *pair_files],
+    }[where]
+    code, out, err = run(*line, "--device", "cpu")
+    assert (code, out) == (2 if where == "checkpoint" else 1, "")
+    assert [line for line in err.splitlines() if line.startswith("causaliqa: error: weights")], err
+    assert "Traceback" not in err
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_only_what_the_user_trusts_is_unpickled_for_pyiqa(tmp_path, monkeypatch, run, pair_files):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bomb.pth").write_bytes(bomb("zip"))
+    monkeypatch.setenv("CAUSALIQA_TRUST_PYIQA", "1")
+    run("score", "brisque:pretrained_model_path=bomb.pth", *pair_files)
+    assert (tmp_path / "exploded").exists()
+
+
+def test_every_load_in_the_code_says_that_it_executes_nothing():
+    """torch.load with weights_only=True, numpy's load without pickles, YAML's safe loader, and no pickle at all."""
+    wrong, seen = [], 0
+    files = [p for part in ("toolkit", "plugins", "benchmarks") for p in (ROOT / part).rglob("*.py")]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            call, told = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+            seen += call.endswith(".load")
+            bad = (
+                (call == "torch.load" and told.get("weights_only") != "True")
+                or (call == "np.load" and told.get("allow_pickle", "False") != "False")
+                or call in ("yaml.load", "yaml.unsafe_load", "yaml.full_load", "eval", "exec", "torch.hub.load")
+                or (
+                    call.split(".")[0] in ("pickle", "joblib", "dill", "marshal", "shelve")
+                    and call.endswith(("load", "loads", "open", "Unpickler"))
+                )
+            )
+            if bad and "tests" not in path.parts:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {call}")
+    assert wrong == []
+    assert seen > 3
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}])

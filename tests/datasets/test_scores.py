@@ -51,8 +51,11 @@ def test_a_prefix_tells_metrics_of_one_name_apart(read):
         ("dist,mos\na.png,1\n", "expected dist and a name a metric"),
         ("dist,\na.png,1\n", "expected dist and a name a metric"),
         ("dist,m,m\na.png,1,2\n", "column 'm' occurs twice"),
-        ("dist,m\na.png,1\nb.png\nc.png,1,2\n", "got 3 lines, 2 of them with another number of fields"),
-        ("dist,m\na.png,high\n", "1 cell is no number: 'high' in column 'm' for a.png; expected a number"),
+        (
+            "dist,m\na.png,1\nb.png\nc.png,1,2\n",
+            "got 3 lines, 2 of them with another number of fields than the header; the first is line 3",
+        ),
+        ("dist,m\na.png,high\n", "1 cell is no number: 'high' in column 'm' for a.png, line 2; expected a number"),
         ("dist,m,k\na,x,x\nb,x,x\nc,1,1\n", "4 cells are no numbers: .* and 1 more"),
         (b"dist,m\n\xff\xfe,1\n", "no UTF-8 text"),
     ],
@@ -83,7 +86,25 @@ def test_case_differences_are_found_and_told(read):
     matched = match_scores(read(lines("I01.BMP", "i02.bmp")), [dataset("i01.bmp", "i02.bmp")])
     assert matched.lines == {"d": {0: 0, 1: 1}}
     (note,) = matched.notes
-    assert note.endswith("1 image differs in case: I01.BMP for i01.bmp")
+    assert note.endswith("1 image differs in case or accents: I01.BMP for i01.bmp")
+
+
+def test_accents_may_be_spelt_in_two_ways(read):
+    composed, apart = "caf\u00e9.png", "cafe\u0301.png"
+    matched = match_scores(read(lines(apart)), [dataset(composed)])
+    assert matched.lines == {"d": {0: 0}}
+    assert "1 image differs in case or accents" in matched.notes[0]
+    assert match_scores(read(lines(apart, composed)), [dataset(composed, apart)]).lines == {"d": {0: 1, 1: 0}}
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "sub/../../x"])
+def test_names_that_lead_out_are_names_and_nothing_is_opened(read, name, monkeypatch):
+    file = read(lines(name, "a.png"))
+    monkeypatch.setattr("io.open", lambda *a, **k: pytest.fail("opened"))
+    monkeypatch.setattr("pathlib.Path.stat", lambda *a, **k: pytest.fail("looked up"))
+    matched = match_scores(file, [dataset("a.png")])
+    assert matched.lines == {"d": {0: 1}}
+    assert name in matched.notes[0]
 
 
 def test_case_counts_where_it_tells_images_apart(read):

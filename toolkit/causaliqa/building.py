@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from causaliqa import plain_yaml
 from causaliqa.errors import CausaliqaError, InputError, PluginError
 from causaliqa.images import PROTOCOL
+from causaliqa.offline import enforce
+from causaliqa.plain_yaml import shown
 from causaliqa.plugins import Record
 from causaliqa.specs import MetricSpec, ScoreKey, canonical_options
 from causaliqa.weights import sha256
@@ -33,8 +36,6 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         >>> parse_request("basicsr:EDSR:num_feat=64,strides=[1, 2]")
         ('basicsr:EDSR', {'num_feat': 64, 'strides': [1, 2]})
     """
-    import yaml
-
     start = re.search(r":(?=[A-Za-z_]\w*=)", text)
     name, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
     options: dict[str, Any] = {}
@@ -43,9 +44,9 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         if key in options:
             raise InputError(f"{text!r}: option {key!r} is given twice")
         try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"{text!r}: the value of {key!r} is not valid: got {value!r}") from error
+            options[key] = plain_yaml.load(value)
+        except ValueError as error:
+            raise InputError(f"the value of {key!r} is not valid: got {shown(value)}; {error}") from error
         if isinstance(options[key], dict):
             raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
     if not name.strip():
@@ -71,6 +72,8 @@ def on_backbone(metric: Record, backbone: Record) -> Record:
 @contextlib.contextmanager
 def provenance(what: str, record: Record, options: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Whatever a plugin's own code raises names the plugin; a built-in's complaint is about its options."""
+    # What is built may download by itself.
+    enforce()
     try:
         yield
     except CausaliqaError:

@@ -169,7 +169,7 @@ class Catalog:
                 name = f"{spec.name}_{wanted}"
             options = {**options, "backbone": self.create_backbone(wanted, **passed), "features": backbone}
         module = self._build(record, options, hidden=("backbone", "features"))
-        for fact in ("lower_better", "metric_mode"):
+        for fact in ("lower_better", "metric_mode", "bytes_per_pixel"):
             setattr(module, fact, getattr(spec, fact))
         module.name = name
         module.key = score_key(name, spec, asked, weights)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from causaliqa import plain_yaml
 from causaliqa.errors import RegistryError
+from causaliqa.plain_yaml import shown
 from causaliqa.specs import BackboneSpec, RestorerSpec, lazy
 from causaliqa.weights import WeightsEntry
 
 __all__ = ["Preset", "Registry", "load_registry"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+"""What things may be called."""
+_PACKAGE = re.compile(r"\w+:(?!.*\.\.)[^\x00-\x1f]+")
+"""A file in a top-level package; the parent of a dotted one would be imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,24 +70,27 @@ class _Reader:
         if value is None:
             raise self.error(key, "missing")
         if not isinstance(value, str):
-            raise self.error(key, f"got {value!r}, expected text; put it in quotes")
+            raise self.error(key, f"got {shown(value)}, expected text; put it in quotes")
         if choices and value not in choices:
-            raise self.error(key, f"got {value!r}, expected {' or '.join(choices)}")
+            raise self.error(key, f"got {shown(value)}, expected {' or '.join(choices)}")
         return value
 
     def number(self, key: str, default: int) -> int:
         value = self.data.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.error(key, f"got {value!r}, expected a whole number above 0")
+            raise self.error(key, f"got {shown(value)}, expected a whole number above 0")
         return value
 
     def child(self, key: str) -> _Reader:
         return _Reader(self.file, ".".join(filter(None, (self.where, key))), self.data[key])
 
-    def children(self, key: str) -> dict[str, _Reader]:
+    def children(self, key: str, *, named: bool = True) -> dict[str, _Reader]:
         if self.data.get(key) is None:
             return {}
         section = self.child(key)
+        for name in section.data:
+            if named and not _NAME.fullmatch(str(name)):
+                raise section.error(shown(name), "expected a name of letters, digits and _ . + -")
         return {str(name): section.child(name) for name in section.data}
 
 
@@ -87,7 +98,7 @@ def _digest(entry: _Reader, key: str) -> str:
     digest = entry.data.get(key, "")
     # YAML reads an unquoted 39792300 as a number; leading zeros would be lost, so numbers are refused.
     if not isinstance(digest, str) or not set(digest) <= set("0123456789abcdef") or len(digest) > 64:
-        raise entry.error(key, f"got {digest!r}, expected lower-case hexadecimal in quotes")
+        raise entry.error(key, f"got {shown(digest)}, expected lower-case hexadecimal in quotes")
     return digest
 
 
@@ -96,13 +107,16 @@ def _weights(name: str, entry: _Reader) -> WeightsEntry:
     digest = _digest(entry, "sha256")
     url = entry.text("url", "")
     if url and not url.startswith(("https://", "http://", "file://")):
-        raise entry.error("url", f"got {url!r}, expected an https address")
+        raise entry.error("url", f"got {shown(url)}, expected an https address")
+    package = entry.text("package", "")
+    if package and not _PACKAGE.fullmatch(package):
+        raise entry.error("package", f"got {shown(package)}, expected package:path/inside/it")
     return WeightsEntry(
         file=name,
         url=url,
         sha256=digest,
         licence=entry.text("licence"),
-        package=entry.text("package", ""),
+        package=package,
         source=entry.text("source", ""),
     )
 
@@ -128,9 +142,9 @@ def _restorer(name: str, entry: _Reader) -> RestorerSpec:
     entry.only("arch", "options", "weights", "scale", "tasks", "licence", "summary", "reference")
     arch, options, tasks = entry.text("arch"), entry.data.get("options", {}), entry.data.get("tasks", [])
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise entry.error("options", f"got {options!r}, expected a mapping of the architecture's arguments")
+        raise entry.error("options", f"got {shown(options)}, expected a mapping of the architecture's arguments")
     if not isinstance(tasks, list) or not all(isinstance(task, str) for task in tasks):
-        raise entry.error("tasks", f"got {tasks!r}, expected a list such as [sr]")
+        raise entry.error("tasks", f"got {shown(tasks)}, expected a list such as [sr]")
     return RestorerSpec(
         name=name,
         factory=lazy("causaliqa.restorers.basicsr:build", arch=arch, **options),
@@ -147,7 +161,7 @@ def _preset(name: str, entry: _Reader) -> Preset:
     entry.only("metrics")
     metrics = entry.data.get("metrics")
     if not isinstance(metrics, list) or not metrics or not all(isinstance(m, str) for m in metrics):
-        raise entry.error("metrics", f"got {metrics!r}, expected a list of metric names")
+        raise entry.error("metrics", f"got {shown(metrics)}, expected a list of metric names")
     return Preset(name=name, metrics=tuple(metrics))
 
 
@@ -160,14 +174,14 @@ def _dataset(entry: _Reader) -> dict[str, str]:
 
 
 def _read(file: Path) -> Registry:
-    import yaml
-
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = plain_yaml.load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RegistryError(f"registry {file} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RegistryError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise RegistryError(f"{file}: not valid YAML, which is UTF-8 text: {error}") from error
+    except ValueError as error:
+        raise RegistryError(f"{file}: {error}") from error
     top = _Reader(file, "", {} if data is None else data)
     top.only("weights", "backbones", "restorers", "datasets", "presets")
     return Registry(

@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from causaliqa import memory
 from causaliqa.errors import CausaliqaError, InputError
 from causaliqa.images import load_image
 from causaliqa.specs import Metric, Pair, PairDataset, ScoreKey, ScoreRow
@@ -34,12 +35,24 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
     """Score one pair ``(1, 3, H, W)`` on the metric's device.
 
     Raises:
-        CausaliqaError: the score is not a finite number.
+        CausaliqaError: the score is not a finite number, or there is too little memory.
     """
     import torch
 
-    with torch.no_grad():
-        score = float(metric(img, ref).reshape(-1)[0])
+    pixels = img.shape[-2] * img.shape[-1]
+    remedy = "crop the images or make them smaller"
+    least = getattr(metric, "bytes_per_pixel", 0.0) * pixels
+    memory.require(least, f"{_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
+    try:
+        with torch.no_grad():
+            score = float(metric(img, ref).reshape(-1)[0])
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
+    except RuntimeError as error:
+        # This is all that torch says of the CPU's.
+        if "can't allocate memory" not in str(error):
+            raise
+        raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
     if not math.isfinite(score):
         raise CausaliqaError(f"the score is {score}")
     return score

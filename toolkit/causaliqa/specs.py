@@ -166,6 +166,9 @@ class MetricSpec(Spec):
     """Score of an image against itself, to rounding; None if nothing is promised."""
     differentiable: bool = False
     """True if finite gradients reach ``img``, also where it equals ``ref``."""
+    bytes_per_pixel: float = 0.0
+    """Memory that a pair takes at its peak, per pixel of one image, as measured on a CPU; 0 if nobody measured it, or
+    if it does not grow with the images."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
     ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""

@@ -120,6 +120,22 @@ def test_refusals(tmp_path):
         causaliqa.create_restorer("spandrel", device="cpu")
 
 
+class _Bomb:
+    def __reduce__(self):
+        return (open, ("exploded", "w"))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pt", ".safetensors"])
+def test_a_pickle_bomb_is_refused_and_not_executed(tmp_path, monkeypatch, suffix):
+    from causaliqa_spandrel.checkpoint import build
+
+    monkeypatch.chdir(tmp_path)
+    torch.save({"params": _Bomb()}, tmp_path / f"bomb{suffix}")
+    with pytest.raises(InputError, match="cannot load"):
+        build(file=f"bomb{suffix}")
+    assert not (tmp_path / "exploded").exists()
+
+
 def test_the_command_line(tmp_path, checkpoint):
     img = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(img).save(tmp_path / "img.png")

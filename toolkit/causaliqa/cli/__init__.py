@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from typing import Any, NoReturn
 import causaliqa
 from causaliqa.cli import _ending
 from causaliqa.errors import CausaliqaError, InputError, OutputError
+from causaliqa.offline import VARIABLE, enforce
+from causaliqa.report._escape import one_line
 
 __all__ = ["main", "parser"]
 
@@ -66,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--registry", metavar="FILE", help="registry.yaml to merge over the installed one")
     top.add_argument("--no-plugins", action="store_true", help="load built-ins only")
     top.add_argument("--strict-plugins", action="store_true", help="a plugin that fails is an error")
+    top.add_argument("--offline", action="store_true", help="download nothing: fail at once where a file is not here")
     top.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -75,11 +80,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold bytes that are no text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = argparse.Namespace(verbose=False)
     try:
         try:
             with _ending.stoppable():
                 parser().parse_args(argv, args)
+                if args.offline:
+                    os.environ[VARIABLE] = "1"
+                enforce()
                 # The catalogue that a command chooses is gone with its context.
                 code: int = copy_context().run(args.run, args)
                 return code
@@ -89,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.verbose:
             traceback.print_exc()
         left = _ending.kept(args) if isinstance(error, OutputError) else ""
-        print(f"causaliqa: error: {error}{left and '. '}{left}", file=sys.stderr)
+        print(f"causaliqa: error: {one_line(str(error))}{left and '. '}{left}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stop:
         name, code = ("SIGTERM", 143) if isinstance(stop, _ending.Terminated) else ("SIGINT", 130)

@@ -29,6 +29,7 @@ __all__ = [
     "host",
     "intervention_bar",
     "nearby",
+    "note",
     "out_file",
     "out_folder",
     "progress_bar",
@@ -219,6 +220,13 @@ def _checked(check: Callable[[str], Path], text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def note(text: str) -> None:
+    """Say something on stderr, in one line, whatever names of files are in it."""
+    from causaliqa.report._escape import one_line
+
+    print(f"causaliqa: {one_line(text)}", file=sys.stderr)
+
+
 def write_or_print(text: str, out: Path | None) -> None:
     """Print text, or write it to a file.
 
@@ -229,4 +237,5 @@ def write_or_print(text: str, out: Path | None) -> None:
         print(text)
         return
     with atomic(out) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        # Bytes of a file name that are no text are shown, not lost.
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

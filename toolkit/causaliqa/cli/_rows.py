@@ -46,6 +46,11 @@ def add_arguments(command: Any) -> None:
         metavar="MANIFEST.csv|NAME=ROOT",
         help="csv with ref, dist and mos (high is good) or dmos (low is good), optional type, level, split; repeatable",
     )
+    command.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="paths in a manifest may lead out of its folder (absolute, .., links)",
+    )
     command.add_argument("--metric", action="append", default=[], metavar="M", help="NAME[:key=value,...]; repeatable")
     command.add_argument("--preset", metavar="NAME", help="list of metrics from registry.yaml")
     command.add_argument(
@@ -86,7 +91,8 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
     requests, given = _requests(args, names, files)
     if args.merge and not requests:
         raise InputError("--merge: got no metric whose scores a store could hold; add --metric NAME as in the shards")
-    datasets = [_dataset(names, item, labels_only=not requests) for item in args.data]
+    look = {"labels_only": not requests, "allow_outside": args.allow_outside}
+    datasets = [_dataset(names, item, **look) for item in args.data]
     if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
         raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")
     if args.limit is not None:
@@ -128,7 +134,7 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def _dataset(names: Catalog, item: str, *, labels_only: bool) -> PairDataset:
+def _dataset(names: Catalog, item: str, *, labels_only: bool, allow_outside: bool) -> PairDataset:
     from causaliqa.datasets.manifest import read_manifest
 
     name, equals, root = item.partition("=")
@@ -137,7 +143,7 @@ def _dataset(names: Catalog, item: str, *, labels_only: bool) -> PairDataset:
         expected = f"expected a csv file, or NAME=ROOT{_common.nearby(Path(item))}"
         raise InputError(f"--data {item} cannot be read: {what}, {expected}")
     if not equals or Path(item).exists():
-        return read_manifest(Path(item), labels_only=labels_only)
+        return read_manifest(Path(item), labels_only=labels_only, allow_outside=allow_outside)
     spec: Any = names.get("datasets", name).spec
     bare = {"labels_only": True} if labels_only and spec.labels_only else {}
     dataset: PairDataset = names.create("datasets", name, root=Path(root), **bare)
@@ -275,7 +281,7 @@ def _from_files(plan: Plan) -> Iterable[ScoreRow]:
     for file in plan.files:
         matched = match_scores(file, plan.datasets)
         for note in matched.notes:
-            print(f"causaliqa: {note}", file=sys.stderr)
+            _common.note(note)
         for name, lines in matched.lines.items():
             for metric, values in file.scores.items():
                 scores = found.setdefault((metric, name), {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.cli import _common
 from causaliqa.errors import InputError
+from causaliqa.report._escape import one_line
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         return 1 if wrong else 0
     print(f"{name} in {root}: expected {spec.images:,} images of {spec.references} references")
     for finding in found:
-        print(f"  {'note' if finding.harmless else finding.kind}: {finding.message}")
+        print(f"  {'note' if finding.harmless else finding.kind}: {one_line(finding.message)}")
     if wrong:
         print(f"{len(wrong)} {'problem' if len(wrong) == 1 else 'problems'}; the archive comes from {spec.source}")
     else:

@@ -86,7 +86,7 @@ def _complain(frame: Any, wrong: list[str]) -> int:
     for (metric, error), part in failed.groupby(["metric", "error"], sort=False):
         first = part.iloc[0]
         more = f" and {len(part) - 1} more" if len(part) > 1 else ""
-        print(f"causaliqa: {metric} failed on {first['dist']}{more}: {error}", file=sys.stderr)
+        _common.note(f"{metric} failed on {first['dist']}{more}: {error}")
     for line in wrong:
-        print(f"causaliqa: {line}", file=sys.stderr)
+        _common.note(line)
     return 1 if len(failed) or wrong else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,5 +66,5 @@ def run(args: argparse.Namespace) -> int:
     shown = gallery(maps, statistics(maps)) if maps else None
     _common.write_or_print(page(made, provenance, gallery=shown, title=args.title), args.out)
     for line in wrong:
-        print(f"causaliqa: {line}", file=sys.stderr)
+        _common.note(line)
     return 1 if wrong else 0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.cli import _common
+from causaliqa.errors import CausaliqaError, ImageError
+from causaliqa.report._escape import one_line
+
+if TYPE_CHECKING:
+    from causaliqa.specs import Metric
 
 __all__ = ["add", "run"]
 
@@ -26,35 +30,24 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score; exit 1 if an image has no partner or a score is not a number."""
+    """Score; exit 1 if an image has no partner, or if one of several cannot be scored."""
     pairs, alone = _common.file_pairs(args.img, args.ref)
     names = _common.catalog(args)
     from causaliqa.catalog import parse_request
 
     names.get("metrics", parse_request(args.metric)[0])  # a typing error should not wait for torch
-    from causaliqa.errors import CausaliqaError, ImageError
-    from causaliqa.images import load_image
-    from causaliqa.scoring import score_pair
-
     device = _common.choose_device(args.device)
     metric, spec = _common.build_metric(names, args.metric, device, args.seed)
     scores = []
     for img_path, ref_path in pairs:
-        img, ref = load_image(img_path), load_image(ref_path)
-        if img.shape != ref.shape:
-            raise ImageError(
-                f"sizes differ: {img_path} is {img.shape[-1]} x {img.shape[-2]}, {ref_path} is "
-                f"{ref.shape[-1]} x {ref.shape[-2]} (width x height); crop or resize one of them first"
-            )
+        row: dict[str, Any] = {"img": str(img_path), "ref": str(ref_path)}
         try:
-            score = score_pair(metric, img.to(device), ref.to(device))
-        except CausaliqaError:
-            raise
-        except ValueError as error:
-            raise ImageError(f"{img_path}: {error}") from error
-        except Exception as error:
-            raise _common.failed(args.metric, img_path, error) from error
-        scores.append({"img": str(img_path), "ref": str(ref_path), "score": score})
+            scores.append({**row, "score": _score(metric, img_path, ref_path, device)})
+        except CausaliqaError as error:
+            if len(pairs) == 1:
+                raise
+            # One of many costs its own line only.
+            scores.append({**row, "score": None, "error": str(error)})
     if args.json:
         document = {
             "schema": 1,
@@ -67,8 +60,36 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json.dumps(document, indent=2))
     else:
-        for line in scores:
-            print(f"{line['score']:.6g}" if len(scores) == 1 else f"{line['img']}\t{line['score']:.6g}")
-    for path in alone:
-        print(f"causaliqa: no partner for {path}", file=sys.stderr)
-    return 1 if alone else 0
+        for line in (line for line in scores if line["score"] is not None):
+            print(f"{line['score']:.6g}" if len(scores) == 1 else f"{one_line(line['img'])}\t{line['score']:.6g}")
+    failed = [line["error"] for line in scores if line["score"] is None]
+    for said in (*failed, *(f"no partner for {path}" for path in alone)):
+        _common.note(said)
+    return 1 if failed or alone else 0
+
+
+def _score(metric: Metric, img_path: Path, ref_path: Path, device: str) -> float:
+    """Score one pair of files.
+
+    Raises:
+        ImageError: one of them cannot be read or scored, or their sizes differ.
+        CausaliqaError: the metric fails, or its score is no number.
+    """
+    from causaliqa.images import load_image
+    from causaliqa.scoring import score_pair
+
+    img, ref = load_image(img_path), load_image(ref_path)
+    if img.shape != ref.shape:
+        raise ImageError(
+            f"sizes differ: {img_path} is {img.shape[-1]} x {img.shape[-2]}, {ref_path} is "
+            f"{ref.shape[-1]} x {ref.shape[-2]} (width x height); crop or resize one of them first"
+        )
+    try:
+        return score_pair(metric, img.to(device), ref.to(device))
+    except CausaliqaError as error:
+        raise CausaliqaError(f"{img_path}: {error}") from error
+    except ValueError as error:
+        raise ImageError(f"{img_path}: {error}") from error
+    except Exception as error:
+        # Metrics of others fail in their own ways, as on images that are smaller than their windows.
+        raise CausaliqaError(f"{img_path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error

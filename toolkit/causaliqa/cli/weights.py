@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from causaliqa.cli import _common
@@ -39,14 +38,14 @@ def run(args: argparse.Namespace) -> int:
     for name in [args.name] if args.name else entries:
         entry = entries[name]
         if args.name is None and args.action == "fetch" and not (entry.url or entry.package or find(entry)):
-            print(f"causaliqa: {name} has no address, skipped; source: {entry.source}", file=sys.stderr)
+            _common.note(f"{name} has no address, skipped; source: {entry.source}")
             continue
         try:
             path = find(entry) or (fetch(entry) if args.action == "fetch" else None)
             where, problem = str(path or "-"), path is None and args.action != "list"
         except WeightsError as error:
             where, problem = f"damaged: {error}" if args.action == "list" else "-", True
-            print(f"causaliqa: {error}", file=sys.stderr)
+            _common.note(str(error))
         if problem:
             code = 1
         rows.append({"weights": name, "licence": entry.licence, "here": where, "source": entry.source})

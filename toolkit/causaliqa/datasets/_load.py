@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from causaliqa.datasets._archive import Archive, Entry, Tree
-from causaliqa.errors import ManifestError
+from causaliqa.errors import CausaliqaError, ManifestError
+from causaliqa.images import image_size
 from causaliqa.specs import Finding, Pair, PairDataset
 
 __all__ = ["load", "verify"]
@@ -187,16 +188,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _images(tree: Tree, entries: Sequence[Entry], deep: bool) -> list[Finding]:
     """Images that are empty or cannot be read, and pairs of different size; by the heads of the files unless deep."""
-    from PIL import Image
-
     sizes: dict[str, tuple[int, int] | None] = {}
     for path in {found for e in entries for p in (e.ref, e.dist) if (found := tree.find(*p))}:
         try:
-            with Image.open(tree.root / path) as image:
-                sizes[path] = image.size
-                if deep:
-                    image.load()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            sizes[path] = image_size(tree.root / path, decode=deep)
+        except CausaliqaError:
             sizes[path] = None
     broken = sorted(path for path, size in sizes.items() if size is None)
     empty = [path for path in broken if not (tree.root / path).stat().st_size]

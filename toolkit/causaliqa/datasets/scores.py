@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from causaliqa.datasets._text import read_text
+from causaliqa.datasets._text import cut, read_text
 from causaliqa.errors import ManifestError
 from causaliqa.specs import PairDataset
 
@@ -41,7 +42,7 @@ class Matched:
     lines: Mapping[str, Mapping[int, int]]
     """By data set: number of the pair, and number of its line."""
     notes: tuple[str, ...]
-    """What a user should know: images that no data set has, names whose case differs."""
+    """What a user should know: images that no data set has, names whose case or spelling of accents differs."""
 
 
 def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
@@ -56,21 +57,27 @@ def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
     """
     text = read_text(path, "scores", "a CSV file")
     try:
-        header, *lines = [line for line in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) if line]
+        reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+        (_, header), *numbered = [(reader.line_num, line) for line in reader if line]
     except (ValueError, csv.Error):
         raise ManifestError(
             f"scores {path}: no header, or malformed CSV; expected dist and a column a metric"
         ) from None
+    lines = [line for _, line in numbered]
     columns = [c.strip() if c.strip().lower() not in _NO_METRIC else c.strip().lower() for c in header]
     metrics = [c for c in columns if c not in _NO_METRIC]
     if doubled := sorted({c for c in columns if columns.count(c) > 1}):
-        raise ManifestError(f"scores {path}: column {doubled[0]!r} occurs twice")
+        raise ManifestError(f"scores {path}: column {cut(doubled[0])!r} occurs twice")
     if "dist" not in columns or not metrics or "" in metrics:
-        raise ManifestError(f"scores {path}: got the columns {', '.join(columns)}; expected dist and a name a metric")
-    if not lines or any(len(line) != len(columns) for line in lines):
-        wrong = sum(len(line) != len(columns) for line in lines)
         raise ManifestError(
-            f"scores {path}: got {len(lines)} lines, {wrong} of them with another number of fields than the header"
+            f"scores {path}: got the columns {cut(', '.join(columns))}; expected dist and a name a metric"
+        )
+    wrong = [number for number, line in numbered if len(line) != len(columns)]
+    if not lines or wrong:
+        first = f"; the first is line {wrong[0]}" if wrong else ""
+        raise ManifestError(
+            f"scores {path}: got {len(lines)} lines, {len(wrong)} of them with another number of fields than the "
+            f"header{first}"
         )
     cells = {column: [line[k].strip() for line in lines] for k, column in enumerate(columns)}
     names = tuple(f"{prefix}_{metric}" if prefix else metric for metric in metrics)
@@ -78,11 +85,13 @@ def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
         path=path,
         metrics=names,
         images=tuple(zip(cells.get("dataset", [""] * len(lines)), cells["dist"], strict=True)),
-        scores=dict(zip(names, _numbers(path, metrics, cells), strict=True)),
+        scores=dict(zip(names, _numbers(path, metrics, cells, [number for number, _ in numbered]), strict=True)),
     )
 
 
-def _numbers(path: Path, metrics: Sequence[str], cells: Mapping[str, Sequence[str]]) -> list[tuple[float | None, ...]]:
+def _numbers(
+    path: Path, metrics: Sequence[str], cells: Mapping[str, Sequence[str]], lines: Sequence[int]
+) -> list[tuple[float | None, ...]]:
     found, bad = [], []
     for metric in metrics:
         values: list[float | None] = []
@@ -90,7 +99,9 @@ def _numbers(path: Path, metrics: Sequence[str], cells: Mapping[str, Sequence[st
             try:
                 value = float(cell or "nan")
             except ValueError:
-                bad.append(f"{cell!r} in column {metric!r} for {cells['dist'][number]}")
+                bad.append(
+                    f"{cut(cell)!r} in column {cut(metric)!r} for {cut(cells['dist'][number])}, line {lines[number]}"
+                )
                 continue
             values.append(value if math.isfinite(value) else None)
         found.append(tuple(values))
@@ -103,7 +114,8 @@ def _numbers(path: Path, metrics: Sequence[str], cells: Mapping[str, Sequence[st
 
 
 def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
-    """Find the pair of every line, by path relative to the data set, else by file name; case counts only if it must.
+    """Find the pair of every line, by path relative to the data set, else by file name; case and the way accents are
+    spelt count only if they must.
 
     Raises:
         ManifestError: an image has two lines with other scores or fits several images, or no data set has any.
@@ -159,7 +171,7 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
             f"scores {file.path}: {_count(unknown, 'is', 'are')} in no data set and left out: {_some(unknown)}"
         )
     if cased:
-        notes.append(f"scores {file.path}: {_count(cased, 'differs', 'differ')} in case: {_some(cased)}")
+        notes.append(f"scores {file.path}: {_count(cased, 'differs', 'differ')} in case or accents: {_some(cased)}")
     return Matched(lines=dict(lines), notes=tuple(notes))
 
 
@@ -175,9 +187,9 @@ class _Names:
 
     @staticmethod
     def _keys(name: str) -> tuple[str, str, str, str]:
-        """Path and file name, each as it is and in small letters, in the order in which they are tried."""
+        """Path and file name, each as it is and folded, in the order in which they are tried."""
         last = PurePosixPath(name).name
-        return name, name.lower(), last, last.lower()
+        return name, _folded(name), last, _folded(last)
 
     def find(self, image: str) -> list[int]:
         """Return the pairs that an image may be."""
@@ -190,6 +202,15 @@ class _Names:
         return self._names[pair]
 
 
+def _folded(name: str) -> str:
+    """Small letters, and accents spelt in one way: systems differ in both.
+
+    >>> _folded("É.png") == _folded("E\u0301.PNG")
+    True
+    """
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def _clean(image: str) -> str:
     return image.replace("\\", "/").removeprefix("./")
 
@@ -199,4 +220,4 @@ def _count(names: Sequence[str], one: str, many: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(map(cut, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -124,7 +124,7 @@ class EffectMap:
             raise InputError(f"rate: got {rate!r}, expected a number between 0 and 1")
         from scipy.stats import false_discovery_control, t
 
-        told = (self.count >= _FEWEST) & (self.sem > 0)
+        told = (self.count >= _FEWEST) & (self.sem > 0) & np.isfinite(self.effect)
         found = np.zeros(self.effect.shape, np.int64)
         if told.any():
             scaled = np.abs(self.effect[told]) / self.sem[told]
@@ -175,19 +175,40 @@ class EffectMap:
         """
         path = Path(folder)
         try:
-            with np.load(path / "cem.npz") as archive:
+            with np.load(path / "cem.npz", allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in _ARRAYS}
                 base, tolerance = float(archive["base"]), float(archive["tolerance"])
             summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-            roi, patch_size = ROI(*summary["roi"]), int(summary["patch_size"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            roi, patch_size = ROI(*map(int, summary["roi"])), int(summary["patch_size"])
+            _check(arrays, patch_size, int(summary.get("scale", 1)))
+        except Exception as error:
+            # Damaged archives raise whatever the parsers of zipfile, zlib, NumPy and JSON do.
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(
-                f"{str(path)!r} holds no causal effect map: {error}; expected cem.npz and summary.json"
+                f"{str(path)!r} holds no causal effect map: {reason}; expected cem.npz and summary.json"
             ) from error
         known = {"positive_percent", "negative_percent", "none_percent", "min", "max", "base", "roi", "patch_size"}
         known |= {"significant_positive_percent", "significant_negative_percent", "schema", "tolerance", "counting"}
         facts = {key: value for key, value in summary.items() if key not in known}
         return cls(**arrays, base=base, tolerance=tolerance, roi=roi, patch_size=patch_size, facts=facts)
+
+
+def _check(arrays: dict[str, NDArray[Any]], patch_size: int, scale: int) -> None:
+    """Refuse arrays that are no map of one image.
+
+    Raises:
+        ValueError: their shapes or kinds do not go together.
+    """
+    effect, image = arrays["effect"], arrays["image"]
+    alike = all(arrays[name].shape == effect.shape for name in ("count", "sem"))
+    if effect.ndim != 2 or not effect.size or not alike or arrays["samples"].shape[:-1] != effect.shape:
+        raise ValueError(f"effects of shape {effect.shape} beside counts of {arrays['count'].shape}")
+    if any(arrays[name].dtype.kind not in "fi" for name in _ARRAYS[:-1]) or np.isinf(effect).any():
+        raise ValueError("effects are no numbers")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise ValueError(f"an image of shape {image.shape}, expected 8-bit RGB")
+    if patch_size < 1 or scale < 1:
+        raise ValueError(f"patches of {patch_size} pixels at scale {scale}")
 
 
 def similarity(effect: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

@@ -23,6 +23,22 @@ _SETS = {"FID", "InceptionScore"}
 """Types that score sets of images, not one image."""
 
 
+_BYTES = {
+    "psnr": 47.0,
+    "psnry": 47.0,
+    "ssim": 1050.0,
+    "ssimc": 1210.0,
+    "cw_ssim": 630.0,
+    "gmsd": 82.0,
+    "vsi": 165.0,
+    "vif": 290.0,
+    "nlpd": 143.0,
+    "mad": 4600.0,
+}
+"""Memory per pixel of those that need no weights: growth of the peak from a pair of 64 pixels' side to one of 768 and
+one of 1,536, rounded down from the smaller, so that nothing that fits is refused."""
+
+
 @lru_cache(maxsize=1)
 def default_configs() -> Mapping[str, Mapping[str, Any]]:
     """Return pyiqa's table of metrics; empty if pyiqa is not installed."""
@@ -48,5 +64,6 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
             licence=LICENCE,
             reference="https://github.com/chaofengc/IQA-PyTorch",
             lower_better=bool(config.get("lower_better", False)),
+            bytes_per_pixel=_BYTES.get(name, 0.0),
             metric_mode=cast('Literal["FR", "NR"]', mode),
         )

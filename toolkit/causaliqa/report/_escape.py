@@ -1,10 +1,10 @@
-"""Text from data made safe for where it is written: one line, a csv cell, Markdown, LaTeX."""
+"""Text from data made safe for where it is written: one line, a csv cell, Markdown, LaTeX, a figure."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["csv_cell", "csv_text", "latex", "markdown", "one_line"]
+__all__ = ["csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line"]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
@@ -22,12 +22,27 @@ _LATEX = {
 
 
 def one_line(text: str) -> str:
-    r"""Return text without control characters and line breaks; each run of them becomes a space.
+    r"""Return text that is one line and turns nothing round.
+
+    Each run of control characters, line breaks and marks that change the direction of writing becomes a space; bytes
+    of a file name that are no text are shown as they are.
 
     >>> one_line("a\nb\x1b[31m")
     'a b [31m'
+    >>> one_line("\udcff.png")
+    '\\udcff.png'
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+    plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
+    return plain.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def figure_text(text: str) -> str:
+    r"""Return text that Matplotlib draws as it is; between two dollars it would read a formula.
+
+    >>> figure_text("a$_1$")
+    'a\\$_1\\$'
+    """
+    return one_line(text).replace("$", r"\$")
 
 
 def csv_cell(text: str) -> str:

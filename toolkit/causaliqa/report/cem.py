@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from causaliqa.report._escape import figure_text
 from causaliqa.report._figure import new_figure
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
     """
     bound = _bound(made) if bound is None else bound
     height, width = made.image.shape[:2]
-    lines = textwrap.wrap(title, 48)
+    lines = textwrap.wrap(figure_text(title), 48)
     figure = new_figure(5.2, 0.45 + 0.2 * len(lines) + 4.4 * height / width)
     left, right = figure.subplots(1, 2, width_ratios=[24, 1])
     paint(left, made, bound=bound)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.effects.effect_map import EffectMap
+from causaliqa.report._escape import latex, markdown, one_line
 from causaliqa.report.cem import draw_map, draw_pie
+from causaliqa.report.table import rows_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +68,16 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
 def render(frame: pd.DataFrame, how: str) -> str:
     """Render a table as ``plain``, ``github``, ``csv``, ``json``, ``latex`` or ``html``."""
     if how == "csv":
-        return str(frame.to_csv(index=False)).rstrip("\n")
+        return rows_csv(frame)
     if how == "json":
         return str(frame.to_json(orient="records", indent=2))
     from tabulate import tabulate
 
-    return str(tabulate(frame.to_dict("list"), headers="keys", tablefmt=how, floatfmt=".2f"))
+    # tabulate escapes HTML by itself, and LaTeX in part.
+    escape = {"github": markdown, "latex": latex}.get(how, one_line)
+    cells = {escape(str(c)): [escape(v) if isinstance(v, str) else v for v in frame[c]] for c in frame}
+    style = "latex_raw" if how == "latex" else how
+    return str(tabulate(cells, headers="keys", tablefmt=style, floatfmt=".2f"))
 
 
 def _picture(figure: Figure) -> str:

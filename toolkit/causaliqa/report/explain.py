@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.files import atomic
+from causaliqa.report._escape import figure_text
 from causaliqa.report._figure import new_figure, save
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def _strips(explanation: Explanation, path: Path, title: str) -> Path:
     axes[-1].set_xlabel("channel")
     figure.colorbar(strip, ax=axes, pad=0.09, label="causal strength\n(bright: responds everywhere)")
     figure.suptitle(
-        f"{title}\nchannels that respond to the intervention at every strength: right of each strip", fontsize=9
+        f"{figure_text(title)}\nchannels that respond to the intervention at every strength: right of each strip",
+        fontsize=9,
     )
     return save(figure, path)
 
@@ -99,5 +101,5 @@ def _cost_map(explanation: Explanation, img: Tensor, ref: Tensor, path: Path, ti
         axis.set_yticks([])
     bar = ScalarMappable(norm=Normalize(0, top), cmap="inferno")
     figure.colorbar(bar, ax=axes[2], label="cost per pixel; the sum is the score", shrink=0.8)
-    figure.suptitle(f"{title}   score {explanation.score:.6g}, lower is better", fontsize=10)
+    figure.suptitle(f"{figure_text(title)}   score {explanation.score:.6g}, lower is better", fontsize=10)
     return save(figure, path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causaliqa.report._escape import figure_text
 from causaliqa.report._figure import new_figure
 from causaliqa.report.cem import paint
 
@@ -58,5 +59,5 @@ def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, tit
     if effects is not None:
         paint(axes[2], effects, bound=max(float(np.nanmax(np.abs(effects.effect), initial=0)), effects.tolerance))
         axes[2].set_title("causal effects: red helps, blue misleads")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(figure_text(title), fontsize=10)
     return figure

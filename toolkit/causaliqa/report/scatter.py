@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.errors import CausaliqaError
+from causaliqa.report._escape import figure_text
 from causaliqa.report._figure import new_figure, save
 from causaliqa.report._panels import Panel, panels
 
@@ -56,18 +57,13 @@ def scatter_panels(
         for axis in row[len(line) :]:
             axis.set_visible(False)
         name = label or line[0].label
-        row[0].set_ylabel(f"{_plain(line[0].dataset)}\n{name}" if len(sets) > 1 else name, fontsize=8)
+        row[0].set_ylabel(f"{figure_text(line[0].dataset)}\n{name}" if len(sets) > 1 else name, fontsize=8)
     if 1 < len(types) <= _MOST_TYPES:
-        dots = [axes[0, 0].scatter([], [], s=12, color=colours[t], label=_plain(t) or "no type") for t in types]
+        dots = [axes[0, 0].scatter([], [], s=12, color=colours[t], label=figure_text(t) or "no type") for t in types]
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(types), 6), fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=10)
     return save(figure, path)
-
-
-def _plain(text: str) -> str:
-    """Matplotlib takes text between two dollars for a formula."""
-    return text.replace("$", r"\$")
 
 
 def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
@@ -85,7 +81,7 @@ def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
         )
     axis.plot(*panel.curve, color="black", linewidth=1.2)
     arrow = "lower is better" if panel.lower_better else "higher is better"
-    axis.set_title(f"{_plain(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
+    axis.set_title(f"{figure_text(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
     axis.set_xlabel(arrow, fontsize=7)
     axis.tick_params(labelsize=7)
     axis.locator_params(nbins=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -106,7 +106,12 @@ def _csv(table: pd.DataFrame) -> str:
 def rows_csv(frame: pd.DataFrame) -> str:
     """Return a frame as csv whose text no spreadsheet takes for a formula; numbers are untouched."""
     safe: dict[str, Any] = {str(c): frame[c].map(lambda v: csv_cell(v) if isinstance(v, str) else v) for c in frame}
-    return str(frame.assign(**safe).to_csv(index=False)).rstrip("\n")
+    cells = frame.assign(**safe)
+    # pandas quotes a line feed, but not a carriage return, which ends a line, too.
+    texts = cells.select_dtypes(exclude=["number", "bool"])
+    returns = any(isinstance(v, str) and "\r" in v for c in texts for v in texts[c])
+    quoting: Literal[0, 2] = 2 if returns else 0  # csv.QUOTE_NONNUMERIC, csv.QUOTE_MINIMAL
+    return str(cells.to_csv(index=False, quoting=quoting)).rstrip("\n")
 
 
 def _shown(table: pd.DataFrame) -> list[str]:

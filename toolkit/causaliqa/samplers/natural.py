@@ -18,6 +18,7 @@ from causaliqa.errors import InputError, OutputError
 from causaliqa.files import atomic
 from causaliqa.functional.degrade import generator_for
 from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
+from causaliqa.images import load_image
 from causaliqa.photographs import photographs
 from causaliqa.weights import cache_folder
 
@@ -87,7 +88,7 @@ class Library:
         path = cache_folder().parent / "libraries" / f"{name}-{size}-{key}.npy"
         # A damaged copy is cut again.
         with contextlib.suppress(OSError, ValueError, EOFError):
-            return torch.from_numpy(np.load(path))
+            return torch.from_numpy(np.load(path, allow_pickle=False))
         made = _cut(size, (_read(f) for f in files) if files else _photographs(), len(files) or len(_COLOUR))
         # Without room for it the next run cuts again, that is all.
         with contextlib.suppress(OutputError), atomic(path) as part:
@@ -103,13 +104,9 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except OSError as error:
-        raise InputError(f"library image {str(path)!r} cannot be read: {error}") from error
+    pixels = load_image(path)[0].permute(1, 2, 0)
+    rounded: NDArray[np.uint8] = np.rint(pixels.numpy() * 255).astype(np.uint8)
+    return rounded
 
 
 def _photographs() -> Iterator[NDArray[np.uint8]]:
@@ -132,9 +129,10 @@ def _cut(size: int, images: Iterable[NDArray[np.uint8]], total: int) -> Tensor:
 
 def _from_archive(path: Path, size: int) -> Tensor:
     try:
-        with np.load(path) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             named = [archive[key] for key in sorted(archive.files, key=lambda k: (k != "patches", k))]
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        # Damaged archives raise whatever zipfile, zlib and NumPy's header parser do.
         raise InputError(f"library {str(path)!r} cannot be read: {error}") from error
     array = next((a for a in named if a.ndim == 4 and a.shape[-1] == 3 and a.dtype == np.uint8), None)
     if array is None or not len(array):
