@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "check_names", "degradation", "restorer"]
 
 
-def add_arguments(command: Any) -> None:
-    """Add network, image and degradation."""
+def add_arguments(command: Any, *, several: bool = False) -> None:
+    """Add network, image (or ``images``, where there may be several) and degradation."""
     command.add_argument(
         "restorer", metavar="RESTORER", help="NAME[:key=value,...], basicsr:ARCH, path/to/file.py:factory"
     )
-    command.add_argument("image", metavar="IMAGE", type=Path, help="ground truth; the degradation makes the input")
+    told = "ground truth; the degradation makes the input"
+    if several:
+        command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help=told)
+    else:
+        command.add_argument("image", metavar="IMAGE", type=Path, help=told)
     command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
     command.add_argument("--scale", type=int, help="enlargement for sr (default: the restorer's own, else 4)")
     command.add_argument("--checkpoint", metavar="FILE", type=Path, help=".pth or .safetensors of the restorer")
