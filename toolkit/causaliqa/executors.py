@@ -5,12 +5,14 @@ Knows nothing of metrics, maps or names. A unit of work is a function and one ar
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -223,7 +225,6 @@ class DaskTeam:
                 f"scheduler {address!r} does not answer ({' '.join(str(error).split())[:150]}); "
                 "expected an address such as tcp://HOST:8786, as `dask scheduler` prints it"
             ) from error
-        self._executor = self._client.get_executor(pure=False)
 
     def places(self) -> int:
         try:
@@ -234,7 +235,9 @@ class DaskTeam:
         return 2 * max(1, workers)
 
     def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        future: Future[Result] = self._executor.submit(function, unit)
+        future: Future[Result] = Future()
+        # Two units may look alike; each is worked on.
+        self._client.submit(function, unit, pure=False).add_done_callback(partial(_hand_over, future))
         return future
 
     def __enter__(self) -> Self:
@@ -243,5 +246,16 @@ class DaskTeam:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._executor.shutdown(wait=False)
+        # Units that nobody waits for any more are dropped by the scheduler.
         self._client.close()
+
+
+def _hand_over(future: Future[Any], remote: Any) -> None:
+    """Bring what became of a unit on a cluster to who waits for it."""
+    # Dask's own executor writes a traceback to stderr for every unit that is cancelled.
+    try:
+        future.set_result(remote.result())
+    except asyncio.CancelledError:
+        future.set_exception(CancelledError())
+    except Exception as error:
+        future.set_exception(error)
