@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from causaliqa.scoring import ScoreUnit
     from causaliqa.specs import Metric, MetricSpec, ScoreKey, ScoreRow
 
-__all__ = ["MetricRecipe", "Workplace", "blind", "build_metric", "choose_device", "score_unit", "shelf"]
+__all__ = [
+    "MetricRecipe",
+    "Workplace",
+    "blind",
+    "build_metric",
+    "choose_device",
+    "fixed_weights",
+    "score_unit",
+    "shelf",
+]
 
 _ONE_AT_A_TIME = threading.RLock()
 """Metrics and networks keep state, the current folder is the process's; a Dask worker may have several threads."""
@@ -44,6 +53,16 @@ def choose_device(wanted: str | None) -> str:
     return wanted
 
 
+@contextlib.contextmanager
+def fixed_weights() -> Iterator[None]:
+    """Give weights that are drawn, not loaded, the same values in every process and run."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[Metric, MetricSpec]:
     """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none."""
     from causaliqa.catalog import parse_request
@@ -56,7 +75,7 @@ def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[
     if spec.seeded:
         options.setdefault("seed", seed)
     # torch.hub announces downloads on stdout, which is for the result.
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), fixed_weights():
         return names.create_metric(name, device=device, **options), spec
 
 

@@ -56,10 +56,12 @@ def check_names(names: Catalog, args: argparse.Namespace) -> None:
 def restorer(names: Catalog, args: argparse.Namespace, device: str) -> Restorer:
     """Build the network with its checkpoint."""
     from causaliqa.catalog import parse_request
+    from causaliqa.recipes import fixed_weights
 
     name, options = parse_request(args.restorer)
     _, more = parse_request(f"x:{args.arch_options}")
-    return names.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
+    with fixed_weights():
+        return names.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
 
 
 def degradation(names: Catalog, args: argparse.Namespace) -> Degradation:
