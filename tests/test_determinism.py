@@ -161,14 +161,16 @@ def build():
 
 
 @pytest.mark.slow
-def test_maps_do_not_depend_on_threads_batches_jobs_or_a_journal(photographs, tmp_path):
+def test_maps_do_not_depend_on_threads_batches_jobs_or_a_journal(tmp_path):
     (tmp_path / "net.py").write_text(NET)
-    images = [photographs.parent / f"r{number}.png" for number in (0, 1)]
+    images = [tmp_path / "a.png", tmp_path / "b.png"]
+    for image, name in zip(images, ("astronaut.png", "coffee.png"), strict=True):
+        Image.fromarray(photo(96, name=name)).save(image)
     quick = (
         "--task",
         "denoise",
         "--roi",
-        "96,96,24,24",
+        "36,36,24,24",
         "--patch-size",
         24,
         "--coarse",
