@@ -73,7 +73,7 @@ def metrics(folder: Path) -> None:
 
 
 def jobs(folder: Path) -> None:
-    manifest, lines = photographs(folder, 4, 16), []
+    manifest, lines = photographs(folder, 4, 48), []
     for turn in range(3):
         for count in (1, 2):
             command: list[object] = [
