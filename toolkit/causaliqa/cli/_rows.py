@@ -85,8 +85,10 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
         InputError: a name is unknown or ambiguous, a direction is not declared, options contradict each other.
     """
     _sharing.check(args)
-    if args.shard and (args.scores or not args.store):
-        raise InputError("--shard: its scores go to --store FILE; give --scores to the run that merges the shards")
+    if args.shard and not args.store:
+        raise InputError("--shard: --store FILE is missing, where the scores of a share go; every share has its own")
+    if args.shard and args.scores:
+        raise InputError("--shard: got --scores, which belong to the run that merges the shards; leave them out")
     files = tuple(_score_file(item) for item in args.scores)
     requests, given = _requests(args, names, files)
     if args.merge and not requests:
