@@ -89,7 +89,7 @@ def test_dry_run_writes_nothing(run, image, tmp_path):
     assert code == 0
     facts = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert set(facts) == {"region", "reach", "patches", "inferences", "time", "memory"}
-    assert list(tmp_path.iterdir()) == [image]
+    assert [path for path in tmp_path.iterdir() if path.name != "cache"] == [image]
 
 
 def test_resume_is_for_the_same_run(run, image, net, tmp_path):
@@ -177,3 +177,81 @@ def test_table_of_networks_and_images(run, image, net, tmp_path):
     code, _, err = run("cem-table", tmp_path / "nothing")
     assert code == 2
     assert "no causal effect map" in err
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "truths"
+    folder.mkdir()
+    for name in ("astronaut.png", "coffee.png", "chelsea.png"):
+        Image.fromarray(photo(48, name=name)).save(folder / name)
+    return sorted(folder.iterdir())
+
+
+SMALL = ("--task", "denoise", "--roi", "16,16,8,8", "--coarse", 1, "--fine", 2, "--sampler", "zero", "--device", "cpu")
+
+
+def test_many_images_have_a_folder_each_and_are_those_of_single_runs(run, images, net, tmp_path):
+    code, out, _ = run("cem", f"{net}:smooth", *images, *SMALL, "--roi", "24,8,8,8", "--out", tmp_path / "all")
+    assert code == 0
+    folders = [line.rpartition("\t")[2] for line in out.splitlines()]
+    regions = ("roi-16-16-8-8", "roi-24-8-8-8")
+    assert folders == [str(tmp_path / "all" / image.stem / region) for image in images for region in regions]
+    for image in images:
+        assert run("cem", f"{net}:smooth", image, *SMALL, "--out", tmp_path / image.stem)[0] == 0
+        single, many = (
+            np.load(folder / "cem.npz")
+            for folder in (tmp_path / image.stem, tmp_path / "all" / image.stem / regions[0])
+        )
+        for name in single.files:
+            np.testing.assert_array_equal(single[name], many[name])
+
+
+def test_a_map_that_fails_costs_itself_only(run, images, net, tmp_path):
+    images[1].write_text("no image")
+    asked = ("cem", f"{net}:smooth", *images, *SMALL, "--out", tmp_path / "out")
+    code, out, err = run(*asked)
+    assert (code, len(out.splitlines())) == (1, 2)
+    assert f"causaliqa: {images[1]} 16,16,8,8: " in err
+    # What is wrong with all of them is wrong with the request.
+    assert run(*asked[:2], *images, *SMALL[:3], "90,90,8,8", *SMALL[4:], "--out", tmp_path / "out")[0] == 2
+
+
+def test_many_maps_are_resumed_one_by_one(run, images, net, tmp_path):
+    asked = ("cem", f"{net}:smooth", *images, *SMALL, "--out", tmp_path / "out")
+    out = run(*asked)[1]
+    journals = [tmp_path / "out" / image.stem / "cem.journal" for image in images]
+    kept = [journal.read_bytes() for journal in journals]
+    journals[1].write_bytes(kept[1][: len(kept[1]) // 2])
+    journals[2].unlink()
+    assert run(*asked, "--resume")[:2] == (0, out)
+    assert [sorted(j.read_bytes().splitlines()) for j in journals] == [sorted(k.splitlines()) for k in kept]
+    # Another run's journal is refused for its map alone.
+    journals[0].write_bytes(kept[1])
+    code, _, err = run(*asked, "--resume")
+    assert code == 1
+    assert f"{images[0]} 16,16,8,8: resume" in err
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_shards_of_maps_are_all_maps_once(run, images, net, tmp_path, count):
+    lines = []
+    for number in range(1, count + 1):
+        share = ("--shard", f"{number}/{count}", "--out", tmp_path / "out")
+        code, out, _ = run("cem", f"{net}:smooth", *images, *SMALL, *share)
+        assert code == 0
+        lines += out.splitlines()
+    assert sorted(line.rpartition("/")[2] for line in lines) == sorted(image.stem for image in images)
+
+
+def test_images_of_one_name_and_missing_ones_are_refused_before_anything(run, images, net, tmp_path):
+    other = tmp_path / "astronaut.jpg"
+    Image.fromarray(photo(48)).save(other)
+    asked = ("cem", f"{net}:smooth", *images)
+    code, _, err = run(*asked, other, *SMALL, "--out", tmp_path / "out")
+    assert code == 2
+    assert "would both be written to" in err
+    code, _, err = run(*asked, tmp_path / "nothing.png", *SMALL, "--out", tmp_path / "out")
+    assert code == 2
+    assert "nothing.png does not exist" in err
+    assert not (tmp_path / "out").exists()

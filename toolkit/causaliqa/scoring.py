@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,15 +26,28 @@ if TYPE_CHECKING:
     from causaliqa.store import ScoreStore
 
     Image = Callable[[], Tensor | CausaliqaError]
+    Send = Callable[[Iterable["ScoreUnit"]], Iterator[tuple["ScoreUnit", Sequence[ScoreRow] | CausaliqaError]]]
 
-__all__ = ["evaluate", "frame_of", "given_rows", "score_dataset", "score_pair", "shard"]
+__all__ = [
+    "ScoreUnit",
+    "evaluate",
+    "frame_of",
+    "given_rows",
+    "score_dataset",
+    "score_elsewhere",
+    "score_pair",
+    "shard",
+]
+
+_TOGETHER = 8
+"""Most pairs in a unit: what a stopped run loses of a worker at most, and few enough for many workers to share."""
 
 
 T = TypeVar("T")
 
 
 def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
-    """Score one pair ``(1, 3, H, W)`` on the metric's device.
+    """Score one pair ``(1, 3, H, W)`` on the metric's device; on the CPU by one thread.
 
     Raises:
         CausaliqaError: the score is not a finite number, or there is too little memory.
@@ -44,7 +59,7 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
     least = getattr(metric, "bytes_per_pixel", 0.0) * pixels
     memory.require(least, f"{_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _one_thread(img):
             score = float(metric(img, ref).reshape(-1)[0])
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
@@ -56,6 +71,21 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
     if not math.isfinite(score):
         raise CausaliqaError(f"the score is {score}")
     return score
+
+
+@contextmanager
+def _one_thread(img: Tensor) -> Iterator[None]:
+    """Several threads split a sum over an image, and round it differently for every number of them."""
+    import torch
+
+    count = torch.get_num_threads() if img.device.type == "cpu" else 1
+    if count > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if count > 1:
+            torch.set_num_threads(count)
 
 
 def score_dataset(
@@ -85,7 +115,6 @@ def score_dataset(
         CausaliqaError: a metric failed, under ``strict``.
         InputError: a store is given and a metric has no ``key``, as :func:`causaliqa.create_metric` gives it one.
     """
-    order = sorted(range(len(dataset.pairs)), key=lambda k: (str(dataset.pairs[k].ref), k))
     rows: dict[int, list[ScoreRow]] = {}
     done = 0
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
@@ -94,10 +123,10 @@ def score_dataset(
 
         def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
             """Pairs with their keys, and their images, decoded only where a score is missing."""
-            for k in order:
-                keys = _keys(metrics, dataset.name, dataset.pairs[k], hashed) if store is not None else {}
+            for k, pair in _by_reference(dataset):
+                keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
                 complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
-                load = partial(_load, dataset.pairs[k].dist, device)
+                load = partial(_load, pair.dist, device)
                 yield k, keys, load if complete else reader.submit(load).result
 
         for k, keys, image in _one_ahead(prepared()):
@@ -118,6 +147,101 @@ def score_dataset(
             while done in rows:
                 yield from rows.pop(done)
                 done += 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreUnit:
+    """Scores that one worker computes: some pairs of one reference, by the metrics that lack them."""
+
+    dataset: PairDataset
+    """The data set, with these pairs only."""
+    metrics: tuple[str, ...]
+    """Names of the metrics."""
+    places: tuple[int, ...]
+    """Where the pairs are in the whole data set."""
+
+
+def score_elsewhere(
+    metrics: Mapping[str, Metric],
+    dataset: PairDataset,
+    send: Send,
+    *,
+    strict: bool = False,
+    store: ScoreStore | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[ScoreRow]:
+    """Yield what :func:`score_dataset` yields, computed by other processes, whatever the order of their answers.
+
+    Only what the store lacks is sent, and a unit that comes back is written at once: nobody else writes the store.
+
+    Args:
+        metrics: metrics by the name that rows shall carry; only their facts are used.
+        dataset: labelled pairs.
+        send: gives units to workers, which call :func:`score_dataset` on each, and yields them with their rows, or
+            with the reason why there are none.
+        strict: raise instead of writing a failure down.
+        store: see :func:`score_dataset`.
+        progress: called with the number of rows just finished.
+
+    Raises:
+        CausaliqaError: a metric failed, under ``strict``.
+        InputError: a store is given and a metric has no ``key``.
+    """
+    keys: dict[int, dict[str, ScoreKey]] = {}
+    rows: dict[int, dict[str, ScoreRow]] = {k: {} for k in range(len(dataset.pairs))}
+    hashed = lru_cache(maxsize=2)(sha256)
+
+    def finished(k: int, row: ScoreRow) -> None:
+        if store is not None:
+            store.put(keys[k][row.metric], row)
+        rows[k][row.metric] = row
+        if progress is not None:
+            progress(1)
+
+    def lacking() -> Iterator[tuple[int, tuple[str, ...]]]:
+        for k, pair in _by_reference(dataset):
+            if store is not None:
+                keys[k] = _keys(metrics, dataset.name, pair, hashed)
+                known = store.get(keys[k].values())
+                for name in [name for name, key in keys[k].items() if key in known]:
+                    found = known[keys[k][name]]
+                    facts = {"lower_better": metrics[name].lower_better, "score": found.score, "seconds": found.seconds}
+                    finished(k, _row(dataset, name, pair, **facts))
+            if left := tuple(name for name in metrics if name not in rows[k]):
+                yield k, left
+
+    done = 0
+    for unit, answer in send(_units(dataset, lacking())):
+        if isinstance(answer, CausaliqaError):
+            if strict:
+                raise answer
+            for k in unit.places:
+                for name in unit.metrics:
+                    facts = {"lower_better": metrics[name].lower_better, "score": None, "error": str(answer)}
+                    finished(k, _row(dataset, name, dataset.pairs[k], **facts))
+        else:
+            places = [k for k in unit.places for _ in unit.metrics]
+            for k, row in zip(places, answer, strict=True):
+                finished(k, row)
+        while done < len(rows) and len(rows[done]) == len(metrics):
+            yield from (rows[done].pop(name) for name in metrics)
+            done += 1
+    for k in range(done, len(rows)):
+        yield from (rows[k][name] for name in metrics)
+
+
+def _by_reference(dataset: PairDataset) -> list[tuple[int, Pair]]:
+    """Return all pairs with their places, those of one reference together."""
+    return sorted(enumerate(dataset.pairs), key=lambda item: (str(item[1].ref), item[0]))
+
+
+def _units(dataset: PairDataset, lacking: Iterable[tuple[int, tuple[str, ...]]]) -> Iterator[ScoreUnit]:
+    """Bring neighbours together that have a reference in common and lack the same metrics."""
+    for (_, metrics), group in groupby(lacking, key=lambda item: (dataset.pairs[item[0]].ref, item[1])):
+        numbers = (k for k, _ in group)
+        while places := tuple(islice(numbers, _TOGETHER)):
+            part = replace(dataset, pairs=tuple(dataset.pairs[k] for k in places))
+            yield ScoreUnit(dataset=part, metrics=metrics, places=places)
 
 
 def _one_ahead(items: Iterable[T]) -> Iterator[T]:

@@ -11,13 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import CausaliqaError, ImageError, InputError, PluginError
+from causaliqa.errors import CausaliqaError, ImageError, InputError
 from causaliqa.files import atomic, check_file, check_folder
+from causaliqa.recipes import build_metric, choose_device
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
     from causaliqa.plugins import PluginHost
-    from causaliqa.specs import Metric, MetricSpec
 
 __all__ = [
     "build_metric",
@@ -32,6 +32,7 @@ __all__ = [
     "note",
     "out_file",
     "out_folder",
+    "plugin_switches",
     "progress_bar",
     "versions",
     "write_or_print",
@@ -42,9 +43,15 @@ def host(args: argparse.Namespace) -> PluginHost:
     """Return the plugin host that flags and environment ask for."""
     from causaliqa.plugins import PluginHost
 
-    disabled = ["*"] if args.no_plugins else os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "").split(",")
-    strict = args.strict_plugins or os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
+    disabled, strict = plugin_switches(args)
     return PluginHost(disabled=disabled, strict=strict)
+
+
+def plugin_switches(args: argparse.Namespace) -> tuple[tuple[str, ...], bool]:
+    """Return which plugins flags and environment switch off, and whether a failure of another is an error."""
+    disabled = "*" if args.no_plugins else os.environ.get("CAUSALIQA_DISABLE_PLUGINS", "")
+    strict = args.strict_plugins or os.environ.get("CAUSALIQA_STRICT_PLUGINS", "") not in ("", "0")
+    return tuple(disabled.split(",")), strict
 
 
 def catalog(args: argparse.Namespace) -> Catalog:
@@ -53,46 +60,6 @@ def catalog(args: argparse.Namespace) -> Catalog:
     from causaliqa.config import load_registry
 
     return use_catalog(Catalog(host(args), load_registry(args.registry)))
-
-
-def choose_device(wanted: str | None) -> str:
-    """Return the device that was asked for, or the best there is.
-
-    Raises:
-        InputError: torch cannot use it.
-    """
-    import torch
-
-    if wanted is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {wanted!r} cannot be used: {' '.join(str(error).split())[:200]}") from error
-    return wanted
-
-
-def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[Metric, MetricSpec]:
-    """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none."""
-    from causaliqa.catalog import parse_request
-    from causaliqa.specs import MetricSpec
-
-    name, options = parse_request(request)
-    spec = names.get("metrics", name).spec
-    if not isinstance(spec, MetricSpec):
-        raise InputError(f"{name!r} is no metric")
-    if spec.seeded:
-        options.setdefault("seed", seed)
-    try:
-        # torch.hub announces downloads on stdout, which is for the result.
-        with contextlib.redirect_stdout(sys.stderr):
-            return names.create_metric(name, device=device, **options), spec
-    except PluginError as error:
-        if not isinstance(error.__cause__, OSError):
-            raise
-        raise PluginError(
-            f"{error}; it fetches its weights itself: `causaliqa doctor score {name} IMG REF` names the files"
-        ) from error
 
 
 def failed(metric: str, img: Path, error: Exception) -> CausaliqaError:
@@ -182,11 +149,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def progress_bar(total: int, what: str) -> Any:
+def progress_bar(total: int, what: str, unit: str = "score") -> Any:
     """Return a progress bar on stderr."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, unit="score", dynamic_ncols=True)
+    return tqdm(total=total, desc=what, unit=unit, dynamic_ncols=True)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "check_names", "degradation", "restorer"]
 
 
-def add_arguments(command: Any) -> None:
-    """Add network, image and degradation."""
+def add_arguments(command: Any, *, several: bool = False) -> None:
+    """Add network, image (or ``images``, where there may be several) and degradation."""
     command.add_argument(
         "restorer", metavar="RESTORER", help="NAME[:key=value,...], basicsr:ARCH, path/to/file.py:factory"
     )
-    command.add_argument("image", metavar="IMAGE", type=Path, help="ground truth; the degradation makes the input")
+    told = "ground truth; the degradation makes the input"
+    if several:
+        command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help=told)
+    else:
+        command.add_argument("image", metavar="IMAGE", type=Path, help=told)
     command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
     command.add_argument("--scale", type=int, help="enlargement for sr (default: the restorer's own, else 4)")
     command.add_argument("--checkpoint", metavar="FILE", type=Path, help=".pth or .safetensors of the restorer")
@@ -52,10 +56,12 @@ def check_names(names: Catalog, args: argparse.Namespace) -> None:
 def restorer(names: Catalog, args: argparse.Namespace, device: str) -> Restorer:
     """Build the network with its checkpoint."""
     from causaliqa.catalog import parse_request
+    from causaliqa.recipes import fixed_weights
 
     name, options = parse_request(args.restorer)
     _, more = parse_request(f"x:{args.arch_options}")
-    return names.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
+    with fixed_weights():
+        return names.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
 
 
 def degradation(names: Catalog, args: argparse.Namespace) -> Degradation:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _sharing
 from causaliqa.errors import CausaliqaError, InputError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from causaliqa.catalog import Catalog
     from causaliqa.datasets.scores import ScoreFile
+    from causaliqa.recipes import MetricRecipe
     from causaliqa.specs import Metric, PairDataset, ScoreRow
 
 __all__ = ["Plan", "add_arguments", "build", "collect", "labels_of", "plan"]
@@ -68,7 +71,10 @@ def add_arguments(command: Any) -> None:
         help="keep every score there; a run that was stopped goes on from it",
     )
     command.add_argument(
-        "--shard", metavar="I/N", help="score the I-th of N shares of the references into --store, and print no table"
+        "--shard",
+        metavar="I/N|auto",
+        help="score the I-th of N shares of the references into --store, where {shard} stands for I-of-N, and print no "
+        "table; auto: the share of this task of a SLURM array, srun or torchrun",
     )
     command.add_argument(
         "--merge", metavar="FILE", type=Path, nargs="+", default=[], help="take over what these stores hold (shards)"
@@ -77,6 +83,7 @@ def add_arguments(command: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
     command.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
     command.add_argument("--strict", action="store_true", help="stop at the first failure")
+    _sharing.add_arguments(command)
 
 
 def plan(args: argparse.Namespace, names: Catalog) -> Plan:
@@ -85,8 +92,11 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
     Raises:
         InputError: a name is unknown or ambiguous, a direction is not declared, options contradict each other.
     """
-    if args.shard and (args.scores or not args.store):
-        raise InputError("--shard: its scores go to --store FILE; give --scores to the run that merges the shards")
+    _sharing.check(args)
+    if args.shard and not args.store:
+        raise InputError("--shard: --store FILE is missing, where the scores of a share go; every share has its own")
+    if args.shard and args.scores:
+        raise InputError("--shard: got --scores, which belong to the run that merges the shards; leave them out")
     files = tuple(_score_file(item) for item in args.scores)
     requests, given = _requests(args, names, files)
     if args.merge and not requests:
@@ -104,7 +114,8 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
     if args.shard:
         from causaliqa.scoring import shard
 
-        number, count = _shard(args.shard)
+        number, count = _sharing.tell_shard(args)
+        args.store = Path(str(args.store).replace("{shard}", f"{number}-of-{count}"))
         datasets = [shard(dataset, number, count) for dataset in datasets]
     return Plan(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
 
@@ -125,13 +136,6 @@ def _score_file(item: str) -> ScoreFile:
 
     prefix, equals, path = item.partition("=")
     return read_scores(Path(path), prefix=prefix) if equals and not Path(item).exists() else read_scores(Path(item))
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, slash, count = text.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise InputError(f"--shard: got {text!r}, expected I/N with I from 1 to N, for example 1/3")
-    return int(number), int(count)
 
 
 def _dataset(names: Catalog, item: str, *, labels_only: bool, allow_outside: bool) -> PairDataset:
@@ -231,32 +235,62 @@ def build(args: argparse.Namespace, names: Catalog, plan: Plan, device: str) -> 
 
 
 def collect(
-    args: argparse.Namespace, names: Catalog, plan: Plan, built: Mapping[str, Metric | CausaliqaError], device: str
+    args: argparse.Namespace,
+    names: Catalog,
+    plan: Plan,
+    built: Mapping[str, Metric | CausaliqaError],
+    device: str,
 ) -> pd.DataFrame:
     """Return one row per pair and metric, whether it was computed, stored or given; a failure is a row too."""
     from causaliqa.scoring import frame_of
 
     metrics = {label: metric for label, metric in built.items() if not isinstance(metric, CausaliqaError)}
     lacking = {label: error for label, error in built.items() if isinstance(error, CausaliqaError)}
-    return frame_of(chain(_computed(args, plan, metrics, device), _unbuilt(names, plan, lacking), _from_files(plan)))
+    return frame_of(
+        chain(_computed(args, names, plan, metrics, device), _unbuilt(names, plan, lacking), _from_files(plan))
+    )
 
 
-def _computed(args: argparse.Namespace, plan: Plan, metrics: Mapping[str, Metric], device: str) -> Iterator[ScoreRow]:
-    from causaliqa.scoring import score_dataset
+def _computed(
+    args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Metric], device: str
+) -> Iterator[ScoreRow]:
+    from causaliqa.executors import carry_out
+    from causaliqa.recipes import score_unit
+    from causaliqa.scoring import score_dataset, score_elsewhere
     from causaliqa.store import ScoreStore
 
     if not metrics:
         return
     total = len(metrics) * sum(len(dataset.pairs) for dataset in plan.datasets)
     path = args.store or Path(":memory:")
-    with ScoreStore(path) as store, _common.progress_bar(total, "scoring") as bar:
+    with ExitStack() as stack:
+        store = stack.enter_context(ScoreStore(path))
         for other in args.merge:
             print(f"causaliqa: {other}: {store.merge(other)} scores taken over", file=sys.stderr)
-        used = store if args.store or args.merge else None
+        workers = _sharing.team(args)
+        bar = stack.enter_context(_common.progress_bar(total, "scoring"))
+        options: dict[str, Any] = {"strict": args.strict, "progress": bar.update}
+        options["store"] = store if args.store or args.merge else None
+        if workers is None:
+            for dataset in plan.datasets:
+                yield from score_dataset(metrics, dataset, device=device, **options)
+            return
+        recipe = _recipe(args, names, plan, metrics)
+        send = partial(carry_out, stack.enter_context(workers), partial(score_unit, recipe))
         for dataset in plan.datasets:
-            yield from score_dataset(
-                metrics, dataset, device=device, strict=args.strict, store=used, progress=bar.update
-            )
+            yield from score_elsewhere(metrics, dataset, send, **options)
+
+
+def _recipe(args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Any]) -> MetricRecipe:
+    from causaliqa.recipes import MetricRecipe
+
+    return MetricRecipe(
+        place=_sharing.workplace(args, names),
+        requests=tuple((label, plan.requests[label], metric.key) for label, metric in metrics.items()),
+        device=args.device,
+        seed=args.seed,
+        strict=args.strict,
+    )
 
 
 def _unbuilt(names: Catalog, plan: Plan, lacking: Mapping[str, CausaliqaError]) -> Iterator[ScoreRow]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from causaliqa.cli import _common, _ending, _publish, _rows
+from causaliqa.cli import _common, _ending, _publish, _rows, _sharing
 from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.leaderboard import rank, wrong_directions
     from causaliqa.report.table import rows_csv
 
-    device = _common.choose_device(args.device) if plan.requests else "none"
-    built = _rows.build(args, names, plan, device)
-    frame = _rows.collect(args, names, plan, built, device)
+    here, device = _sharing.devices(args) if plan.requests else ("none", "none")
+    built = _rows.build(args, names, plan, here)
+    frame = _rows.collect(args, names, plan, built, here)
     if args.rows is not None:
         _common.write_or_print(rows_csv(frame), args.rows)
     if args.shard:
