@@ -103,6 +103,16 @@ def test_a_store_that_was_cut_off_gives_what_is_left(store: Path, tmp_path: Path
     assert len(kept[0]) + len(kept[1]) >= 2 * COUNT * (share - 0.1) * 0.8
 
 
+def test_a_damaged_list_of_tables_that_is_no_text_is_told(store: Path, tmp_path: Path) -> None:
+    """SQLite quotes it in its own message, which Python then cannot decode."""
+    expected = contents(store)
+    store.write_bytes(store.read_bytes().replace(b"CREATE TABLE scores", b"CREATE TABL\xf0 scores", 1))
+    with pytest.raises(InputError, match="damaged"):
+        ScoreStore(store)
+    recover(store, tmp_path / "new")
+    assert contents(tmp_path / "new") == expected
+
+
 def test_rows_that_only_the_log_holds_come_out(tmp_path: Path) -> None:
     path, copy = tmp_path / "scores.sqlite", tmp_path / "copy.sqlite"
     with ScoreStore(path) as store:

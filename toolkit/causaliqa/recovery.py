@@ -93,7 +93,7 @@ def _rows_by_sqlite(store: Path, folder: Path, table: str) -> Iterator[tuple[Any
     for end in ("", "-wal"):
         with suppress(FileNotFoundError):
             shutil.copyfile(f"{store}{end}", f"{copy}{end}")
-    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as db:
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(copy)) as db:
         layout = db.execute("PRAGMA user_version").fetchone()[0]
         columns = [*COLUMNS[table], *(["sum"] if layout == LAYOUT else [])]
         for values in db.execute(f"SELECT {', '.join(columns)} FROM {table}"):

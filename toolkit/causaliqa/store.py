@@ -236,6 +236,8 @@ class ScoreStore:
             yield
         except sqlite3.Error as error:
             raise self._told(str(error)) from error
+        except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
+            raise self._damaged("its text is no UTF-8") from error
 
     def _told(self, what: str) -> CausaliqaError:
         """Return what an error of SQLite means to a user."""
