@@ -155,7 +155,7 @@ def build():
             self.first, self.last = first, last
         def forward(self, x):
             y = torch.relu(self.first(x))
-            return self.last(y * torch.sigmoid(y.mean((2, 3), keepdim=True)))
+            return torch.sigmoid(self.last(y * torch.sigmoid(50 * y.mean((2, 3), keepdim=True) - 10)))
     return Net()
 """
 
@@ -167,6 +167,8 @@ def test_maps_do_not_depend_on_threads_batches_jobs_or_a_journal(tmp_path):
     for image, name in zip(images, ("astronaut.png", "coffee.png"), strict=True):
         Image.fromarray(photo(96, name=name)).save(image)
     quick = (
+        "--sampler",
+        "zero",
         "--task",
         "denoise",
         "--roi",
@@ -182,10 +184,9 @@ def test_maps_do_not_depend_on_threads_batches_jobs_or_a_journal(tmp_path):
     )
     ways = {
         "one": (1, ()),
-        "threads": (2, ()),
-        "batches": (2, ("--batch-size", 7)),
+        "threads and batches": (2, ("--batch-size", 7)),
         "jobs": (1, ("--jobs", 3)),
-        "again": (2, ("--jobs", 3, "--resume")),
+        "again": (1, ("--resume",)),
     }
     for way, (threads, extra) in ways.items():
         out = "jobs" if way == "again" else way
