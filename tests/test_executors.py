@@ -108,9 +108,9 @@ def test_units_are_taken_when_there_is_a_place_for_them():
             yield number
 
     results = carry_out(team, double, units())
-    next(results)
+    _, first = next(results)
     assert len(taken) == 2
-    assert sorted(result for _, result in results) == [2, 4, 6, 8]
+    assert sorted([first, *(result for _, result in results)]) == [0, 2, 4, 6, 8]
 
 
 @pytest.mark.parametrize("deaths", [1, 2, 3])

@@ -10,7 +10,8 @@ from causaliqa.catalog import create_metric
 from causaliqa.datasets.manifest import read_manifest
 from causaliqa.errors import InputError
 from causaliqa.recipes import MetricRecipe, Workplace, score_unit, shelf
-from causaliqa.scoring import ScoreUnit, score_dataset
+from causaliqa.scoring import score_dataset
+from causaliqa.shares import ScoreUnit
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_nothing_to_merge_into(run, manifest, tmp_path):
 
 def test_shares_are_disjoint_complete_and_whole_references(manifest):
     from causaliqa.datasets.manifest import read_manifest
-    from causaliqa.scoring import shard
+    from causaliqa.shares import shard
 
     dataset = read_manifest(manifest)
     shares = [shard(dataset, number, 3).pairs for number in (1, 2, 3)]

@@ -72,15 +72,6 @@ def test_an_option_that_only_the_metric_can_refuse(run, pair_files):
     assert "unexpected keyword argument 'dat_range'; -v shows where" in err
 
 
-def test_swapped_columns_are_noticed(run, manifest):
-    head, *lines = manifest.read_text().splitlines()
-    swapped = [",".join([dist, ref, *rest]) for ref, dist, *rest in (line.split(",") for line in lines)]
-    manifest.write_text("\n".join([head, *swapped]))
-    code, _, err = run("leaderboard", "--data", manifest, "--metric", "psnr", "--device", "cpu")
-    assert code == 0
-    assert "8 references and only 2 distorted images; are the columns ref and dist swapped?" in err
-
-
 @pytest.mark.slow
 def test_no_network_names_the_file_and_where_to_put_it(command, pair_files):
     """A process without any network: no socket reaches anything."""

@@ -18,7 +18,7 @@ from causaliqa.errors import InputError, PluginError
 
 if TYPE_CHECKING:
     from causaliqa.catalog import Catalog
-    from causaliqa.scoring import ScoreUnit
+    from causaliqa.shares import ScoreUnit
     from causaliqa.specs import Metric, MetricSpec, ScoreKey, ScoreRow
 
 __all__ = [
@@ -181,7 +181,7 @@ class MetricRecipe:
 
 
 def score_unit(recipe: MetricRecipe, unit: ScoreUnit) -> list[ScoreRow]:
-    """Compute a unit of :func:`causaliqa.scoring.score_elsewhere` in this process.
+    """Compute a unit of :func:`causaliqa.shares.score_elsewhere` in this process.
 
     Raises:
         InputError: this process does not see the images, or has other metrics.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import lru_cache, partial
-from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,22 +25,17 @@ if TYPE_CHECKING:
     from causaliqa.store import ScoreStore
 
     Image = Callable[[], Tensor | CausaliqaError]
-    Send = Callable[[Iterable["ScoreUnit"]], Iterator[tuple["ScoreUnit", Sequence[ScoreRow] | CausaliqaError]]]
 
 __all__ = [
-    "ScoreUnit",
+    "by_reference",
     "evaluate",
     "frame_of",
     "given_rows",
+    "keys_of",
+    "row_of",
     "score_dataset",
-    "score_elsewhere",
     "score_pair",
-    "shard",
 ]
-
-_TOGETHER = 8
-"""Most pairs in a unit: what a stopped run loses of a worker at most, and few enough for many workers to share."""
-
 
 T = TypeVar("T")
 
@@ -123,8 +117,8 @@ def score_dataset(
 
         def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
             """Pairs with their keys, and their images, decoded only where a score is missing."""
-            for k, pair in _by_reference(dataset):
-                keys = _keys(metrics, dataset.name, pair, hashed) if store is not None else {}
+            for k, pair in by_reference(dataset):
+                keys = keys_of(metrics, dataset.name, pair, hashed) if store is not None else {}
                 complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
                 load = partial(_load, pair.dist, device)
                 yield k, keys, load if complete else reader.submit(load).result
@@ -138,7 +132,7 @@ def score_dataset(
                     result = {"score": stored.score, "seconds": stored.seconds}
                 else:
                     result = _compute(name, metric, pair, image, reference, strict)
-                row = _row(dataset, name, pair, lower_better=metric.lower_better, **result)
+                row = row_of(dataset, name, pair, lower_better=metric.lower_better, **result)
                 if store is not None:
                     store.put(keys[name], row)
                 rows[k].append(row)
@@ -149,99 +143,9 @@ def score_dataset(
                 done += 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreUnit:
-    """Scores that one worker computes: some pairs of one reference, by the metrics that lack them."""
-
-    dataset: PairDataset
-    """The data set, with these pairs only."""
-    metrics: tuple[str, ...]
-    """Names of the metrics."""
-    places: tuple[int, ...]
-    """Where the pairs are in the whole data set."""
-
-
-def score_elsewhere(
-    metrics: Mapping[str, Metric],
-    dataset: PairDataset,
-    send: Send,
-    *,
-    strict: bool = False,
-    store: ScoreStore | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> Iterator[ScoreRow]:
-    """Yield what :func:`score_dataset` yields, computed by other processes, whatever the order of their answers.
-
-    Only what the store lacks is sent, and a unit that comes back is written at once: nobody else writes the store.
-
-    Args:
-        metrics: metrics by the name that rows shall carry; only their facts are used.
-        dataset: labelled pairs.
-        send: gives units to workers, which call :func:`score_dataset` on each, and yields them with their rows, or
-            with the reason why there are none.
-        strict: raise instead of writing a failure down.
-        store: see :func:`score_dataset`.
-        progress: called with the number of rows just finished.
-
-    Raises:
-        CausaliqaError: a metric failed, under ``strict``.
-        InputError: a store is given and a metric has no ``key``.
-    """
-    keys: dict[int, dict[str, ScoreKey]] = {}
-    rows: dict[int, dict[str, ScoreRow]] = {k: {} for k in range(len(dataset.pairs))}
-    hashed = lru_cache(maxsize=2)(sha256)
-
-    def finished(k: int, row: ScoreRow) -> None:
-        if store is not None:
-            store.put(keys[k][row.metric], row)
-        rows[k][row.metric] = row
-        if progress is not None:
-            progress(1)
-
-    def lacking() -> Iterator[tuple[int, tuple[str, ...]]]:
-        for k, pair in _by_reference(dataset):
-            if store is not None:
-                keys[k] = _keys(metrics, dataset.name, pair, hashed)
-                known = store.get(keys[k].values())
-                for name in [name for name, key in keys[k].items() if key in known]:
-                    found = known[keys[k][name]]
-                    facts = {"lower_better": metrics[name].lower_better, "score": found.score, "seconds": found.seconds}
-                    finished(k, _row(dataset, name, pair, **facts))
-            if left := tuple(name for name in metrics if name not in rows[k]):
-                yield k, left
-
-    done = 0
-    for unit, answer in send(_units(dataset, lacking())):
-        if isinstance(answer, CausaliqaError):
-            if strict:
-                raise answer
-            for k in unit.places:
-                for name in unit.metrics:
-                    facts = {"lower_better": metrics[name].lower_better, "score": None, "error": str(answer)}
-                    finished(k, _row(dataset, name, dataset.pairs[k], **facts))
-        else:
-            places = [k for k in unit.places for _ in unit.metrics]
-            for k, row in zip(places, answer, strict=True):
-                finished(k, row)
-        while done < len(rows) and len(rows[done]) == len(metrics):
-            yield from (rows[done].pop(name) for name in metrics)
-            done += 1
-    for k in range(done, len(rows)):
-        yield from (rows[k][name] for name in metrics)
-
-
-def _by_reference(dataset: PairDataset) -> list[tuple[int, Pair]]:
+def by_reference(dataset: PairDataset) -> list[tuple[int, Pair]]:
     """Return all pairs with their places, those of one reference together."""
     return sorted(enumerate(dataset.pairs), key=lambda item: (str(item[1].ref), item[0]))
-
-
-def _units(dataset: PairDataset, lacking: Iterable[tuple[int, tuple[str, ...]]]) -> Iterator[ScoreUnit]:
-    """Bring neighbours together that have a reference in common and lack the same metrics."""
-    for (_, metrics), group in groupby(lacking, key=lambda item: (dataset.pairs[item[0]].ref, item[1])):
-        numbers = (k for k, _ in group)
-        while places := tuple(islice(numbers, _TOGETHER)):
-            part = replace(dataset, pairs=tuple(dataset.pairs[k] for k in places))
-            yield ScoreUnit(dataset=part, metrics=metrics, places=places)
 
 
 def _one_ahead(items: Iterable[T]) -> Iterator[T]:
@@ -254,9 +158,14 @@ def _one_ahead(items: Iterable[T]) -> Iterator[T]:
     yield from waiting
 
 
-def _keys(
+def keys_of(
     metrics: Mapping[str, Metric], dataset: str, pair: Pair, hashed: Callable[[Path], str]
 ) -> dict[str, ScoreKey]:
+    """Return what the score of a pair depends on, by metric.
+
+    Raises:
+        InputError: a metric has no ``key``.
+    """
     keys = {}
     for name, metric in metrics.items():
         key = getattr(metric, "key", None)
@@ -303,7 +212,8 @@ def _compute(
     return {"score": score, "error": error, "seconds": time.perf_counter() - start}
 
 
-def _row(dataset: PairDataset, metric: str, pair: Pair, **result: Any) -> ScoreRow:
+def row_of(dataset: PairDataset, metric: str, pair: Pair, **result: Any) -> ScoreRow:
+    """Return the row of a pair, with what was found."""
     low, high = dataset.label_range or (None, None)
     return ScoreRow(
         dataset=dataset.name,
@@ -343,26 +253,13 @@ def given_rows(
     """
     for number, pair in enumerate(dataset.pairs):
         score = scores.get(number)
-        yield _row(
+        yield row_of(
             dataset, metric, pair, lower_better=lower_better, score=score, error="" if score is not None else reason
         )
 
 
 def _size(img: Tensor) -> str:
     return f"{img.shape[-2]} x {img.shape[-1]}"
-
-
-def shard(dataset: PairDataset, number: int, count: int) -> PairDataset:
-    """Return the share ``number`` (from 1) of ``count``: every reference's pairs stay together.
-
-    >>> pairs = tuple(Pair(ref=Path(ref), dist=Path(f"{k}.png"), label=1.0) for k, ref in enumerate("abca"))
-    >>> data = PairDataset(name="d", pairs=pairs, label="mos", label_lower_better=False)
-    >>> [[pair.dist.name for pair in shard(data, number, 2).pairs] for number in (1, 2)]
-    [['0.png', '2.png', '3.png'], ['1.png']]
-    """
-    refs = sorted({dataset.image_name(pair.ref) for pair in dataset.pairs})
-    mine = set(refs[number - 1 :: count])
-    return replace(dataset, pairs=tuple(pair for pair in dataset.pairs if dataset.image_name(pair.ref) in mine))
 
 
 def evaluate(

@@ -109,26 +109,13 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
         if args.limit < 1:
             raise InputError(f"--limit: got {args.limit}, expected 1 or more")
         datasets = [replace(dataset, pairs=dataset.pairs[: args.limit]) for dataset in datasets]
-    for dataset in datasets:
-        _warn_of_swapped(dataset)
     if args.shard:
-        from causaliqa.scoring import shard
+        from causaliqa.shares import shard
 
         number, count = _sharing.tell_shard(args)
         args.store = Path(str(args.store).replace("{shard}", f"{number}-of-{count}"))
         datasets = [shard(dataset, number, count) for dataset in datasets]
     return Plan(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
-
-
-def _warn_of_swapped(dataset: PairDataset) -> None:
-    """A reference has several distorted images, hardly ever the other way round."""
-    refs, dists = ({getattr(pair, side) for pair in dataset.pairs} for side in ("ref", "dist"))
-    if len(dataset.pairs) == len(refs) > 2 * len(dists):
-        print(
-            f"causaliqa: {dataset.name}: {len(refs)} references and only {len(dists)} distorted images; "
-            "are the columns ref and dist swapped?",
-            file=sys.stderr,
-        )
 
 
 def _score_file(item: str) -> ScoreFile:
@@ -256,7 +243,8 @@ def _computed(
 ) -> Iterator[ScoreRow]:
     from causaliqa.executors import carry_out
     from causaliqa.recipes import score_unit
-    from causaliqa.scoring import score_dataset, score_elsewhere
+    from causaliqa.scoring import score_dataset
+    from causaliqa.shares import score_elsewhere
     from causaliqa.store import ScoreStore
 
     if not metrics:

@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         explanation = metric.explain(img.to(device), ref.to(device))
     except CausaliqaError:
         raise
+    except ValueError as error:
+        raise ImageError(f"{args.img}: {error}") from error
     except Exception as error:
         raise _common.failed(args.metric, args.img, error) from error
     for path in write_explanation(explanation, img, ref, args.out, title=f"{args.metric}: {args.img.name}"):

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     for img_path, ref_path in pairs:
         row: dict[str, Any] = {"img": str(img_path), "ref": str(ref_path)}
         try:
-            scores.append({**row, "score": _score(metric, img_path, ref_path, device)})
+            scores.append({**row, "score": _score(args.metric, metric, img_path, ref_path, device)})
         except CausaliqaError as error:
             if len(pairs) == 1:
                 raise
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed or alone else 0
 
 
-def _score(metric: Metric, img_path: Path, ref_path: Path, device: str) -> float:
+def _score(name: str, metric: Metric, img_path: Path, ref_path: Path, device: str) -> float:
     """Score one pair of files.
 
     Raises:
@@ -92,4 +92,4 @@ def _score(metric: Metric, img_path: Path, ref_path: Path, device: str) -> float
         raise ImageError(f"{img_path}: {error}") from error
     except Exception as error:
         # Metrics of others fail in their own ways, as on images that are smaller than their windows.
-        raise CausaliqaError(f"{img_path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise _common.failed(name, img_path, error) from error

@@ -42,7 +42,7 @@ def _tensors_only(name: str) -> Iterator[None]:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise WeightsError(
             f"weights of pyiqa's {name!r} are not here and cannot be downloaded: {reason}; build it once with a "
-            "network, and pyiqa keeps them in the caches of torch.hub and Hugging Face"
+            f"network, and pyiqa keeps them; `causaliqa doctor score {name} IMG REF` names the files"
         ) from error
     finally:
         os.environ.pop(variable)
