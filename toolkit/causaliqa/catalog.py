@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from causaliqa.building import check_options, on_backbone, on_device, parse_request, provenance, score_key
 from causaliqa.config import Registry, load_registry
@@ -45,9 +45,6 @@ __all__ = [
     "parse_request",
     "use_catalog",
 ]
-
-_FEW = 12
-"""Names that an error can list."""
 
 KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
 
@@ -146,10 +143,9 @@ class Catalog:
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         failed = ", ".join(s.canonical for s in self.host.failed())
         note = f" Note: plugins that failed to load: {failed}." if failed else ""
-        few = f" Expected one of {', '.join(sorted(records))}." if len(records) <= _FEW and not near else ""
-        raise UnknownNameError(
-            f"unknown {kind[:-1]} {name!r}.{hint}{few}{note} `causaliqa list {kind}` shows all of them"
-        )
+        # Metrics and backbones are too many to be listed in an error.
+        few = "" if near or kind in KINDS[:2] else f" Expected one of {', '.join(sorted(records))}."
+        raise UnknownNameError(f"unknown {kind[:-1]} {name!r}.{hint}{few}{note} `causaliqa list {kind}` shows them all")
 
     def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> Metric:
         """Build a metric; see :func:`create_metric`."""
@@ -361,8 +357,7 @@ def create_restorer(
 
 def create_sampler(name: str, **options: Any) -> Sampler:
     """Build an intervention sampler: any name that ``causaliqa list samplers`` shows, and its options."""
-    sampler: Sampler = default_catalog().create("samplers", name, **options)
-    return sampler
+    return cast("Sampler", default_catalog().create("samplers", name, **options))
 
 
 def create_degradation(name: str, **options: Any) -> Degradation:
@@ -372,8 +367,7 @@ def create_degradation(name: str, **options: Any) -> Degradation:
         >>> create_degradation("sr", scale=2).scale
         2
     """
-    degradation: Degradation = default_catalog().create("degradations", name, **options)
-    return degradation
+    return cast("Degradation", default_catalog().create("degradations", name, **options))
 
 
 def list_metrics(pattern: str = "*") -> list[str]:
