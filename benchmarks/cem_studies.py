@@ -105,8 +105,8 @@ def interventions(study):
     for name in ("tiny_edsr_x4", "tiny_dncnn_50"):
         task, network = NETWORKS[name][0], restorer(name, study.data)
         for image in IMAGES:
-            natural = study.map(f"{name}-natural", network, task, image, budget=6000)
-            again = study.map(f"{name}-natural-again", network, task, image, budget=6000, seed=1)
+            natural = study.map(f"{name}-natural", network, task, image, budget=4000)
+            again = study.map(f"{name}-natural-again", network, task, image, budget=4000, seed=1)
             made = {"natural": natural, "natural again": again}
             for kind in ("zero", "constant", "blur", "noise"):
                 count = 8 if kind == "noise" or task != "sr" else 1

@@ -84,6 +84,19 @@ def test_scale_and_sampler_and_measure(run, image, net, tmp_path):
     assert json.loads((tmp_path / "cem" / "summary.json").read_text())["base"] == pytest.approx(base, abs=1e-2)
 
 
+def test_seeds_of_image_and_interventions_are_told_apart(run, image, net, tmp_path):
+    def made(name, *seeds):
+        line = ("cem", f"{net}:smooth", image, "--task", "denoise", *ROI, *QUICK, "--out", tmp_path / name, *seeds)
+        assert run(*line)[0] == 0
+        with np.load(tmp_path / name / "cem.npz") as arrays:
+            return arrays["image"], arrays["effect"]
+
+    first, second = made("a", "--image-seed", 3), made("b", "--image-seed", 3, "--seed", 1)
+    np.testing.assert_array_equal(first[0], second[0])
+    assert (first[0] != made("c")[0]).any()
+    assert (np.nan_to_num(first[1]) != np.nan_to_num(second[1])).any()
+
+
 def test_dry_run_writes_nothing(run, image, tmp_path):
     code, out, _ = run("cem", "tiny_dncnn_50", image, "--task", "denoise", *ROI, "--dry-run", "--device", "cpu")
     assert code == 0

@@ -217,6 +217,7 @@ def _options(names: Catalog, args: argparse.Namespace) -> dict[str, Any]:
         "budget": args.budget,
         "precision": args.precision,
         "seed": args.seed,
+        "image_seed": args.image_seed,
         "batch_size": "auto" if args.batch_size == "auto" else int(args.batch_size),
         "prune": not args.no_prune,
     }

@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     command.add_argument("--budget", type=int, metavar="N", help="interventions of the adaptive strategy")
     command.add_argument("--precision", type=float, metavar="DB", help="or its wanted standard error (default: 0.005)")
     command.add_argument("--tolerance", type=float, default=0.01, help="effects below count as none (default: 0.01)")
+    command.add_argument("--image-seed", type=int, metavar="N", help="seed of noise or rain (default: that of --seed)")
     command.add_argument("--measure", default="psnr", help="psnr, or any metric by name (default: psnr)")
     command.add_argument("--bound", type=float, help="effect at which colours are full (default: the map's largest)")
     command.add_argument("--batch-size", default="auto", help="images at once, or auto (default)")
