@@ -9,7 +9,8 @@ sizes          patches of 4, 8, 16 and 32 pixels (Fig. 16)
 pooling        a network with global pooling against itself with 16 x 16 pooling, patched and not retrained (Fig. 9)
 pixel          one pixel of the most negative patch, optimised for the region (Fig. 8)
 
-Pictures of the maps go to FOLDER, because they show the test images. Networks run in bfloat16, which is faster here.
+Maps are kept in FOLDER and not made again; their pictures stay there, because they show
+the test images. Networks run in bfloat16, which is faster here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, Half, degradation, res
 from torch import nn
 
 from causaliqa import CausalEffectMap, create_sampler
-from causaliqa.effects.effect_map import similarity
+from causaliqa.effects.effect_map import EffectMap, similarity
 from causaliqa.effects.network import Network
 from causaliqa.effects.plan import Round
 from causaliqa.effects.setup import Settings, prepare
@@ -46,7 +47,7 @@ class Study:
     """Makes maps of one network after the other."""
 
     def __init__(self, args):
-        self.data, self.work = args.data, args.work
+        self.data, self.work, self.images = args.data, args.work, args.images
         self.work.mkdir(parents=True, exist_ok=True)
 
     def image(self, name):
@@ -54,12 +55,15 @@ class Study:
 
     def map(self, title, network, task, image, sampler="natural", **options):
         given = {"strategy": "adaptive"} | options
+        folder = self.work / f"{title}-{Path(image).stem}"
+        if (folder / "summary.json").is_file():
+            return EffectMap.load(folder)
         maker = CausalEffectMap(Half(network), scale=scale_of(task))
         drawn = create_sampler(*sampler) if isinstance(sampler, tuple) else create_sampler(sampler)
         made = maker.attribute(
             self.image(image), REGION, degradation=degradation(task), sampler=drawn, image_seed=0, **given
         )
-        made.save(self.work / f"{title}-{Path(image).stem}", title=f"{title} {image}")
+        made.save(folder, title=f"{title} {image}")
         print(title, image, statistics(made), flush=True)
         return made
 
@@ -74,7 +78,7 @@ def convergence(study):
         task = NETWORKS[name][0]
         settings = Settings(degradation=degradation(task), sampler=create_sampler("natural"))
         network = Network(Half(restorer(name, study.data)), scale_of(task))
-        lab = prepare(network, psnr, study.image(IMAGES[0]), REGION, settings).laboratory
+        lab = prepare(network, psnr, study.image(study.images[0]), REGION, settings).laboratory
         if patches is None:
             pilot = dict(lab.effects(Round(stage="pilot", patches=lab.reached, draws=range(4)), lab.reached))
             order = sorted(pilot, key=lambda p: pilot[p].mean())
@@ -104,9 +108,9 @@ def interventions(study):
     rows = []
     for name in ("tiny_edsr_x4", "tiny_dncnn_50"):
         task, network = NETWORKS[name][0], restorer(name, study.data)
-        for image in IMAGES:
-            natural = study.map(f"{name}-natural", network, task, image, budget=4000)
-            again = study.map(f"{name}-natural-again", network, task, image, budget=4000, seed=1)
+        for image in study.images:
+            natural = study.map(f"{name}-natural", network, task, image, budget=3000)
+            again = study.map(f"{name}-natural-again", network, task, image, budget=3000, seed=1)
             made = {"natural": natural, "natural again": again}
             for kind in ("zero", "constant", "blur", "noise"):
                 count = 8 if kind == "noise" or task != "sr" else 1
@@ -130,7 +134,7 @@ def libraries(study):
     network = restorer("tiny_edsr_x4", study.data)
     (archive,) = (study.data / "patches").glob("*.npz")
     paper = {"strategy": "coarse-to-fine"}
-    for image in IMAGES:
+    for image in study.images:
         made = {
             "A photographs": study.map("library-a", network, "sr", image, **paper),
             "A again": study.map("library-a-again", network, "sr", image, seed=1, **paper),
@@ -152,7 +156,7 @@ def sizes(study):
     """Patches of 4 to 32 pixels."""
     rows = []
     network = restorer("tiny_edsr_x4", study.data)
-    for image in IMAGES:
+    for image in study.images:
         for size in (4, 8, 16, 32):
             made = study.map(f"size-{size}", network, "sr", image, patch_size=size, precision=0.005)
             area = made.effect.size
@@ -196,8 +200,8 @@ def pooling(study):
     network = restorer("tiny_rcan_x4", study.data)
     for name, kind in (("RCAN", network), ("RCAN_AP16", with_block_pooling(network))):
         value = set5(kind, study.data)
-        for image in IMAGES:
-            made = study.map(name, kind, "sr", image, budget=6 * 1008)
+        for image in study.images:
+            made = study.map(name, kind, "sr", image, budget=3 * 1008)
             rows.append({"network": name, "set5_psnr": value, "image": image} | statistics(made))
     return rows
 
@@ -210,9 +214,9 @@ def pixel(study, steps=2000):
     networks["tiny_edsr_x4"] = restorer("tiny_edsr_x4", study.data)
     for name, kind in networks.items():
         title = {"tiny_rcan_x4": "RCAN"}.get(name, name)
-        made = study.map(title, kind, "sr", IMAGES[0], budget=6 * 1008)
+        made = study.map(title, kind, "sr", study.images[0], budget=3 * 1008)
         patch = np.unravel_index(np.nanargmin(made.effect), made.effect.shape)
-        clean = study.image(IMAGES[0])[0]
+        clean = study.image(study.images[0])[0]
         degraded = degradation("sr").degrade(clean, 0)
         half = Half(kind)
         region = (slice(REGION.y, REGION.y + 32), slice(REGION.x, REGION.x + 32))
@@ -230,7 +234,7 @@ def pixel(study, steps=2000):
             F.mse_loss(out, truth).backward()
             optimiser.step()
         curves[name] = np.maximum.accumulate(won)
-        facts = {"network": name, "image": IMAGES[0], "patch": f"{patch[0]},{patch[1]}"}
+        facts = {"network": name, "image": study.images[0], "patch": f"{patch[0]},{patch[1]}"}
         effect = {"effect_of_patch_db": round(float(made.effect[patch]), 3), "steps": steps}
         rows.append(facts | effect | {"won_db": round(float(max(won)), 3), "region_db": round(made.base, 2)})
         print(rows[-1], flush=True)
@@ -252,6 +256,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="+", choices=STUDIES)
     parser.add_argument("--data", type=Path, required=True, help="folder with weights/, cem_images/, patches/")
+    parser.add_argument("--images", nargs="+", choices=IMAGES, default=IMAGES)
     parser.add_argument("--work", type=Path, required=True, help="folder for maps and their pictures")
     args = parser.parse_args()
     torch.set_num_threads(1)

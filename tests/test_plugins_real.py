@@ -210,7 +210,7 @@ def test_a_slow_plugin_module_costs_nothing_where_no_name_is_looked_up(tmp_path)
     place.distribution(
         "iqa-slow", {"iqa_slow": sampler(top=f"open({str(mark)!r}, 'a').close()\n")}, entry="m = iqa_slow"
     )
-    quiet = (["--help"], ["plugins"], ["weights", "list"], ["--no-plugins", "list", "samplers"])
+    quiet = (["--help"], ["plugins"], ["weights", "path"], ["--no-plugins", "list", "samplers"])
     for argv in quiet:
         assert place.command(*argv).returncode == 0
         assert not mark.exists(), argv
