@@ -117,7 +117,7 @@ def carry_out(plan, patches, fetch):
         for patch in todo.patches:
             stage[patch] = fetch(todo, patch)
             made += len(todo.draws)
-    return (lambda p: plan.estimate(p, seen)), made
+    return plan.estimates(patches, seen), made
 
 
 def strategies(book, patches, seed):
@@ -139,8 +139,8 @@ def strategies(book, patches, seed):
         ("C3F50-uniform", 3, 50, "uniform"),
         ("C3F50", 3, 50, "natural"),
     ):
-        estimate, cost = carry_out(CoarseToFine(coarse=coarse, fine=fine), patches, paper(sampler))
-        yield name, estimate, cost
+        estimates, cost = carry_out(CoarseToFine(coarse=coarse, fine=fine), patches, paper(sampler))
+        yield name, estimates, cost
     plain = Plain(interventions=max(1, round(cost / len(patches))))
     yield "plain, as C3F50", *carry_out(plain, patches, lambda todo, p: book.get(seed, p, len(todo.draws)))
 
@@ -182,8 +182,8 @@ def measured(book, name, image, seeds):
 
     yield row("plain T = 500 again", 0, T * len(patches), second.mean(axis=1))
     for seed in range(seeds):
-        for strategy, estimate, cost in strategies(book, patches, seed):
-            estimates = [estimate(p) for p in judged]
+        for strategy, found, cost in strategies(book, patches, seed):
+            estimates = [found[p] for p in judged]
             effects, sem, n = (np.array([getattr(e, k) for e in estimates]) for k in ("effect", "sem", "count"))
             told = (n >= FEWEST) & (sem > 0)
             # The long run is no truth either: its own error counts.
@@ -266,6 +266,8 @@ def draw(rows, path):
             axis.plot(*found[label], marker, color="#d7191c", label=label)
         axis.plot(*found["plain, as C3F50"], "k+", label="plain, as C3F50")
         axis.set_xscale("log")
+        axis.set_xticks([share for share, _ in curve], [f"{share:.2g}" for share, _ in curve])
+        axis.minorticks_off()
         axis.set_ylim(max(0.0, min(v[1] for v in found.values()) - 5), 101)
         axis.set_title(name)
         axis.set_xlabel("% of the inferences of T = 500")

@@ -58,15 +58,15 @@ def test_coarse_to_fine_spends_as_the_paper_says():
     assert (fine.patches, fine.draws, fine.screening) == ((1, 2), range(3, 53), False)
     seen["fine"] = {1: np.full(50, 0.5), 2: np.linspace(-2, 0, 50)}
     assert next(rounds, None) is None
-    assert plan.estimate(0, seen).effect == pytest.approx((0.001 - 0.0099) / 3)
-    assert plan.estimate(0, seen).count == 3
-    assert (plan.estimate(1, seen).effect, plan.estimate(1, seen).sem) == (0.5, 0)
-    assert plan.estimate(2, seen).effect == pytest.approx(-1)
-    assert plan.estimate(2, seen).sem == pytest.approx(np.std(np.linspace(-2, 0, 50), ddof=1) / np.sqrt(50))
+    assert plan.estimates([0, 1, 2], seen)[0].effect == pytest.approx((0.001 - 0.0099) / 3)
+    assert plan.estimates([0, 1, 2], seen)[0].count == 3
+    assert (plan.estimates([0, 1, 2], seen)[1].effect, plan.estimates([0, 1, 2], seen)[1].sem) == (0.5, 0)
+    assert plan.estimates([0, 1, 2], seen)[2].effect == pytest.approx(-1)
+    assert plan.estimates([0, 1, 2], seen)[2].sem == pytest.approx(np.std(np.linspace(-2, 0, 50), ddof=1) / np.sqrt(50))
 
 
 def test_one_intervention_has_no_error():
-    assert np.isnan(Plain(interventions=1).estimate(0, {"plain": {0: np.array([1.0])}}).sem)
+    assert np.isnan(Plain(interventions=1).estimates([0], {"plain": {0: np.array([1.0])}})[0].sem)
 
 
 @pytest.mark.parametrize(

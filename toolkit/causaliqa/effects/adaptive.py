@@ -2,15 +2,15 @@
 
 What an intervention does to the region is, for the most part, a smooth function of the patch that is put in. So (1) the
 patches are drawn evenly over the library instead of independently, (2) an effect is averaged over the library by what
-its draws say of the patches around them, and (3) further interventions go to the patches whose standard error is still
-large.
+its draws say of the patches around them, (3) further interventions go to the patches whose standard error is still
+large, and (4) patches with few interventions learn from each other.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from causaliqa.effects.plan import Estimate, Round, Seen
 from causaliqa.errors import InputError
 from causaliqa.functional.quadrature import Population
+from causaliqa.functional.sharing import shared_means
 
 __all__ = ["Adaptive", "Place", "make_adaptive"]
 
-Place = Callable[[int, int], NDArray[np.float64]]
-"""Where intervention ``number`` on a patch lies in the space of all that may be drawn, ``(k,)``."""
+Place = Callable[[int, int | None], NDArray[np.float64]]
+"""Where intervention ``number`` on a patch, or for None its own content, lies in the space of all that may be drawn,
+``(k,)``; empty where that is not known."""
 
 _SHARE = 10
 """One round goes to at most one in so many patches, so that the next can learn from it."""
@@ -31,7 +33,7 @@ _FEW = 6
 """Interventions below which the scatter of the effects says too little; their size stands in for it."""
 
 
-def _nowhere(patch: int, number: int) -> NDArray[np.float64]:
+def _nowhere(patch: int, number: int | None) -> NDArray[np.float64]:
     return np.empty(0)
 
 
@@ -119,9 +121,29 @@ class Adaptive:
         samples = self._samples(patch, seen)
         if self.population is None:
             return Estimate.mean_of(samples)
-        places = np.array([self.place(patch, number) for number in range(len(samples))])
-        effect, sem = self.population.mean_of(samples, places)
+        effect, sem = self.population.mean_of(samples, self._places(patch, len(samples)))
         return Estimate(samples=samples, effect=effect, sem=sem)
+
+    def _places(self, patch: int, count: int) -> NDArray[np.float64]:
+        return np.array([self.place(patch, number) for number in range(count)])
+
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
+        """Average the effects of all patches; those with few interventions learn from each other.
+
+        The standard errors are those of a patch by itself, which are larger.
+        """
+        found = {p: self.estimate(p, seen) for p in patches}
+        few = [p for p, e in found.items() if e.count < _FEW and len(self.place(p, None))]
+        if self.population is None or not few:
+            return found
+        shared = shared_means(
+            [found[p].samples for p in few],
+            [self._places(p, found[p].count) for p in few],
+            np.array([self.place(p, None) for p in few]),
+            self.population.points,
+        )
+        told = {p: float(effect) for p, effect in zip(few, shared, strict=True) if not math.isnan(effect)}
+        return {p: replace(e, effect=told.get(p, e.effect)) for p, e in found.items()}
 
     def most(self, patches: int) -> int:
         """The budget, or the limit for every patch."""

@@ -224,7 +224,7 @@ def _carry_out(
 def _assemble(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: int, seconds: float) -> EffectMap:
     laboratory, scene = setup.laboratory, setup.laboratory.scene
     grid = scene.grid
-    estimates = {p: setup.plan.estimate(p, seen) for p in laboratory.reached}
+    estimates = setup.plan.estimates(laboratory.reached, seen) if seen else {}
     shape, most = (grid.rows, grid.cols), max((e.count for e in estimates.values()), default=0)
     effect, sem = np.full(shape, np.nan), np.full(shape, np.nan)
     count, samples = np.zeros(shape, np.int64), np.full((*shape, most), np.nan)

@@ -65,11 +65,21 @@ class Scene:
     image_seed: int
     """Seed of what spoilt the image."""
 
-    def place(self, patch: int, number: int) -> NDArray[np.float64]:
-        """Return where an even draw lies among all, ``(k,)``; nothing if the sampler draws independently."""
+    def place(self, patch: int, number: int | None) -> NDArray[np.float64]:
+        """Return where an even draw, or for None the patch itself, lies among all that may be drawn, ``(k,)``.
+
+        Nothing if the sampler draws independently, or for a partial patch.
+        """
         if not isinstance(self.sampler, EvenSampler):
             return np.empty(0)
-        place: NDArray[np.float64] = self.sampler.coordinates(self._even(self.sampler, patch, number))[0]
+        box, size = self.grid.box(patch), self.grid.patch_size
+        if number is not None:
+            content = self._even(self.sampler, patch, number)
+        elif (box.height, box.width) == (size, size):
+            content = self.clean[None, :, box.top : box.bottom, box.left : box.right]
+        else:
+            return np.empty(0)
+        place: NDArray[np.float64] = self.sampler.coordinates(content)[0]
         return place
 
     def _even(self, sampler: EvenSampler, patch: int, number: int) -> Tensor:

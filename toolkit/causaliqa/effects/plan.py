@@ -70,8 +70,8 @@ class Plan(Protocol):
     def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
         """Yield rounds until enough is known; ``seen`` grows between them."""
 
-    def estimate(self, patch: int, seen: Seen) -> Estimate:
-        """Return the effect of a patch from what was seen."""
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
+        """Return the effects of all patches from what was seen."""
 
     def most(self, patches: int) -> int:
         """Return the largest number of inferences that it can take."""
@@ -94,9 +94,9 @@ class Plain:
         """Yield one round."""
         yield Round(stage="plain", patches=tuple(patches), draws=range(self.interventions))
 
-    def estimate(self, patch: int, seen: Seen) -> Estimate:
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
         """Average all interventions."""
-        return Estimate.mean_of(seen["plain"][patch])
+        return {p: Estimate.mean_of(seen["plain"][p]) for p in patches}
 
     def most(self, patches: int) -> int:
         """T inferences a patch."""
@@ -133,10 +133,10 @@ class CoarseToFine:
         sensitive = tuple(p for p in patches if np.abs(coarse[p]).max() >= self.tolerance)
         yield Round(stage="fine", patches=sensitive, draws=range(self.coarse, self.coarse + self.fine))
 
-    def estimate(self, patch: int, seen: Seen) -> Estimate:
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
         """Average the fine interventions, or the coarse ones of a patch that is not sensitive."""
-        fine = seen["fine"].get(patch)
-        return Estimate.mean_of(seen["coarse"][patch] if fine is None else fine)
+        best = {**seen["coarse"], **seen["fine"]}
+        return {p: Estimate.mean_of(best[p]) for p in patches}
 
     def most(self, patches: int) -> int:
         """C + F inferences a patch."""
