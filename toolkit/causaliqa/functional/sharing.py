@@ -63,7 +63,7 @@ def shared_means(
     """
     nothing = np.full(len(values), np.nan)
     size = np.array([np.abs(v).mean() for v in values])
-    quiet = np.flatnonzero(size <= _QUIET * np.median(size))
+    quiet: list[int] = np.flatnonzero(size <= _QUIET * np.median(size)).tolist()
     there = _quadratic(own)
     everywhere = _quadratic(population)
     scale = np.maximum(everywhere.std(axis=0), 1e-12)
