@@ -252,7 +252,9 @@ def draw(rows, path):
     """Draw similarity against the share of the plain map's inferences, one panel a network."""
     networks = grouped(rows, "network")
     figure = new_figure(4 * min(3, len(networks)), 3.4 * -(-len(networks) // 3))
-    axes = figure.subplots(-(-len(networks) // 3), min(3, len(networks)), squeeze=False).flat
+    axes = list(figure.subplots(-(-len(networks) // 3), min(3, len(networks)), squeeze=False).flat)
+    for axis in axes[len(networks) :]:
+        axis.set_axis_off()
     for axis, ((name,), part) in zip(axes, networks.items(), strict=False):
         found = {
             strategy: (mean(g, "share_percent"), mean(g, "similarity"))
