@@ -39,8 +39,8 @@ SAMPLES = {
     "tiny_rcan_x4": (250, 16, 8),
     "tiny_dncnn_50": (None, 16, 8),
     "tiny_edsr_rain": (None, 16, 8),
-    "dncnn": (None, 14, 6),
-    "imdn": (100, 10, 6),
+    "dncnn": (None, 8, 4),
+    "imdn": (40, 6, 4),
 }
 """Patches that the strategies run on (None: all that reach the region); how many strong and other ones have a truth."""
 PILOT = 3000

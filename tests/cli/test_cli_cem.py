@@ -101,7 +101,7 @@ def test_dry_run_writes_nothing(run, image, tmp_path):
     code, out, _ = run("cem", "tiny_dncnn_50", image, "--task", "denoise", *ROI, "--dry-run", "--device", "cpu")
     assert code == 0
     facts = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert set(facts) == {"region", "reach", "patches", "inferences", "time", "memory"}
+    assert set(facts) == {"region", "reach", "patches", "inferences", "pixels", "time", "memory"}
     assert [path for path in tmp_path.iterdir() if path.name != "cache"] == [image]
 
 

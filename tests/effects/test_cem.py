@@ -213,6 +213,10 @@ def test_forecast_knows_the_plan():
     made = cem.attribute(picture(), ROI, **QUICK)
     assert forecast.reached == made.facts["patches_reached"]
     assert forecast.least == 2 * forecast.reached <= made.facts["inferences"] <= forecast.most == 6 * forecast.reached
+    *_, width, height = made.facts["crop"]
+    full, facts = 40 * 48, made.facts
+    assert facts["pixels"] == facts["inferences"] * width * height + facts["inferences_checking"] * full
+    assert facts["pixels_plain"] == facts["inferences_plain"] * full
     assert forecast.seconds_each > 0
     assert forecast.memory > 2**20
 

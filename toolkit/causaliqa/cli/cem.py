@@ -108,6 +108,7 @@ def _report(outcomes: Iterable[tuple[MapUnit, str | CausaliqaError]], count: int
 
 def _told(forecast: Forecast, unit: MapUnit, *, named: bool) -> str:
     least, most = (n * forecast.seconds_each for n in (forecast.least, forecast.most))
+    each = forecast.crop[0] * forecast.crop[1]
     return "\n".join(
         [
             *([f"image       {unit.image}"] if named else []),
@@ -115,6 +116,7 @@ def _told(forecast: Forecast, unit: MapUnit, *, named: bool) -> str:
             f"reach       {forecast.note}",
             f"patches     {forecast.reached} of {forecast.patches} can reach the region",
             f"inferences  {forecast.least} to {forecast.most}, on {forecast.crop[1]} x {forecast.crop[0]} input pixels",
+            f"pixels      {forecast.least * each / 1e6:.1f} to {forecast.most * each / 1e6:.1f} million",
             f"time        {least:.0f} to {most:.0f} s ({forecast.seconds_each * 1000:.1f} ms each, measured)",
             f"memory      {forecast.memory / 2**20:.0f} MiB",
         ]

@@ -266,6 +266,8 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
         "scale": grid.scale,
         "inferences": made,
         "inferences_plain": plain,
+        "pixels": made * crop.height * crop.width + setup.overhead * height * width,
+        "pixels_plain": plain * height * width,
         "patches": len(grid.outside),
         "patches_reached": len(reached),
         "patches_sensitive": len({p for stage in list(seen)[1:] for p in seen[stage]}),
