@@ -114,8 +114,8 @@ def probed(python: str = sys.executable) -> Iterator[Check]:
 
 
 def _probe(python: str, names: Sequence[str]) -> list[Check]:
-    # The folder that this package lies in comes first there, too: it may run without being installed.
-    path = os.pathsep.join(filter(None, [str(Path(causaliqa.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    # This package may run without being installed; whatever shadows others here shadows them there, too.
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path(causaliqa.__file__).parents[1])]))
     line = [python, "-m", "causaliqa.probes", *names]
     environment = {**os.environ, "PYTHONPATH": path}
     try:
