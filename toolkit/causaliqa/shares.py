@@ -27,6 +27,8 @@ _TOGETHER = 8
 def shard(dataset: PairDataset, number: int, count: int) -> PairDataset:
     """Return the share ``number`` (from 1) of ``count``: every reference's pairs stay together.
 
+    >>> from pathlib import Path
+    >>> from causaliqa.specs import Pair
     >>> pairs = tuple(Pair(ref=Path(ref), dist=Path(f"{k}.png"), label=1.0) for k, ref in enumerate("abca"))
     >>> data = PairDataset(name="d", pairs=pairs, label="mos", label_lower_better=False)
     >>> [[pair.dist.name for pair in shard(data, number, 2).pairs] for number in (1, 2)]
