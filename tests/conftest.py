@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,15 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+
+
+def stored(store):
+    """Return the scores in a store that a run may be writing to; none if there is nothing to read yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+            return {score for (score,) in db.execute("SELECT score FROM scores")}
+    except sqlite3.Error:
+        return set()
 
 
 @pytest.fixture(autouse=True)

@@ -5,15 +5,15 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing
 
 import pytest
 from PIL import Image
+
+from conftest import stored
 
 
 def test_a_metric_that_cannot_be_built_costs_its_rows_only(run, manifest):
@@ -207,11 +207,3 @@ def test_five_kills_change_nothing_and_recompute_nothing(wide, counting, tmp_pat
     counting.unlink()
     assert table(*asked) == done
     assert len(counting.read_text().split()) == 12
-
-
-def stored(store):
-    try:
-        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
-            return {score for (score,) in db.execute("SELECT score FROM scores")}
-    except sqlite3.Error:
-        return set()

@@ -3,12 +3,10 @@
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ import pytest
 from PIL import Image
 
 from causaliqa.images import load_image
-from conftest import photo
+from conftest import photo, stored
 
 pytestmark = pytest.mark.slow
 
@@ -104,14 +102,6 @@ def read(log):
     """Return the workers that built, and the scores that were computed, in order."""
     lines = [line.split() for line in log.read_text().splitlines()]
     return [line[0] for line in lines if line[1] == "build"], [float(line[2]) for line in lines if line[1] == "score"]
-
-
-def stored(store):
-    try:
-        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
-            return {score for (score,) in db.execute("SELECT score FROM scores")}
-    except sqlite3.Error:
-        return set()
 
 
 def wait_for(ready, process, seconds=120):

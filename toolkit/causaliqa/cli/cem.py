@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +101,7 @@ def _report(outcomes: Iterable[tuple[MapUnit, str | CausaliqaError]], count: int
         if count == 1:
             raise outcome
         failed.append(outcome)
-        print(f"causaliqa: {unit.image} {unit.roi}: {outcome}", file=sys.stderr)
+        _common.note(f"{unit.image} {unit.roi}: {outcome}")
     return max(error.exit_code for error in failed) if failed and len(failed) == count else min(len(failed), 1)
 
 
