@@ -220,7 +220,7 @@ _RACER = """
 @pytest.mark.slow
 def test_many_processes_that_make_one_store_at_the_same_moment(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    for attempt in range(4):
+    for attempt in range(8):
         path = tmp_path / str(attempt)
         line = [sys.executable, "-c", textwrap.dedent(_RACER), str(path), str(time.time() + 1)]
         racers = [subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(6)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -137,14 +138,30 @@ class ScoreStore:
         if there:
             self._check_kind()
         with self._errors():
-            alone = self._check_rows() if there else False
-            how = f"{self.path.absolute().as_uri()}?immutable=1" if alone and not create else self.path
-            self._db = sqlite3.connect(how, timeout=_BUSY, isolation_level=None, uri=how is not self.path)
+            self._open_when_free(there, create)
+
+    def _open_when_free(self, there: bool, create: bool) -> None:
+        until = time.monotonic() + _BUSY
+        while True:
             try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+                self._open(there, create)
+            except sqlite3.OperationalError as error:
+                # While a log is made, read back or removed, SQLite refuses at once, whatever its timeout.
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _open(self, there: bool, create: bool) -> None:
+        alone = self._check_rows() if there else False
+        how = f"{self.path.absolute().as_uri()}?immutable=1" if alone and not create else self.path
+        self._db = sqlite3.connect(how, timeout=_BUSY, isolation_level=None, uri=how is not self.path)
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _log(self) -> Path:
         """Return the file of what SQLite has not yet moved into the store; a killed process leaves it."""
