@@ -40,7 +40,7 @@ SAMPLES = {
     "tiny_dncnn_50": (None, 16, 8),
     "tiny_edsr_rain": (None, 16, 8),
     "dncnn": (None, 8, 4),
-    "imdn": (40, 6, 4),
+    "imdn": (250, 16, 8),
 }
 """Patches that the strategies run on (None: all that reach the region); how many strong and other ones have a truth."""
 PILOT = 3000

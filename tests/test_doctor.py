@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from causaliqa import doctor
+from causaliqa.doctor import checks
 from causaliqa.metrics.pyiqa_files import PyiqaFiles, pyiqa_files
 from causaliqa.metrics.pyiqa_native import causaliqa_metrics
 
@@ -49,8 +49,8 @@ def doctor_process(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]
 @pytest.fixture
 def quiet(monkeypatch):
     """No probes, which take seconds."""
-    monkeypatch.setattr(doctor, "probed", lambda: iter([doctor.Check(name="torch", state="ok", told="2")]))
-    monkeypatch.setattr(doctor, "packages", lambda: iter([doctor.Check(name="numpy", state="ok", told="2")]))
+    monkeypatch.setattr(checks, "probed", lambda: iter([checks.Check(name="torch", state="ok", told="2")]))
+    monkeypatch.setattr(checks, "packages", lambda: iter([checks.Check(name="numpy", state="ok", told="2")]))
 
 
 def needs(run, *argv) -> dict[tuple[str, str], str]:
@@ -144,13 +144,13 @@ def test_a_report_names_nobody(run, quiet, tmp_path, monkeypatch):
 def test_only_the_name_itself_is_replaced(monkeypatch, text, expected):
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setattr(getpass, "getuser", lambda: "ann")
-    assert doctor.anonymous(text) == expected
+    assert checks.anonymous(text) == expected
 
 
 def test_packages_that_lack_or_are_too_old_are_broken(monkeypatch):
     wanted = ["numpy>=1", "no-such-thing>=2", "pillow>=999", 'extra>=1; extra == "x"', "pytest<1"]
-    monkeypatch.setattr(doctor, "requires", lambda name: wanted)
-    found = {check.name: check for check in doctor.packages()}
+    monkeypatch.setattr(checks, "requires", lambda name: wanted)
+    found = {check.name: check for check in checks.packages()}
     states = {name: check.state for name, check in found.items() if name != "causaliqa"}
     assert states == {"numpy": "ok", "no-such-thing": "broken", "pillow": "broken", "pytest": "broken"}
     assert "pip install 'pillow>=999'" in found["pillow"].told

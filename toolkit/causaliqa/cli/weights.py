@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None and args.action == "path":
         print(cache_folder())
         return 0
-    from causaliqa.needs import entries as known
+    from causaliqa.doctor.needs import entries as known
 
     entries = {name: entry for name, (_, entry) in known(_common.catalog(args)).items()}
     if args.name is not None and args.name not in entries:

@@ -116,7 +116,7 @@ def probed(python: str = sys.executable) -> Iterator[Check]:
 def _probe(python: str, names: Sequence[str]) -> list[Check]:
     # This package may run without being installed; whatever shadows others here shadows them there, too.
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path(causaliqa.__file__).parents[1])]))
-    line = [python, "-m", "causaliqa.probes", *names]
+    line = [python, "-m", "causaliqa.doctor.probes", *names]
     environment = {**os.environ, "PYTHONPATH": path}
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment)

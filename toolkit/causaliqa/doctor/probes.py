@@ -1,4 +1,4 @@
-"""What is tried in a process of its own, since it may be broken beyond any exception: ``-m causaliqa.probes NAME``.
+"""What is tried in a process of its own, since it may be broken beyond any exception: ``-m causaliqa.doctor.probes``.
 
 Each name gives one line of JSON on stdout as soon as it is known; the first without a line is what ended the process.
 """
