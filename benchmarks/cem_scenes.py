@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import torch
 from research_networks import IMDN, DnCNN
-from torch import nn
 
 from causaliqa import create_degradation, create_restorer
 from causaliqa.restorers.checkpoint import load_checkpoint
@@ -42,18 +40,6 @@ def scale_of(task):
 
 def degradation(task):
     return create_degradation(task, **({"scale": 4} if task == "sr" else {}))
-
-
-class Half(nn.Module):
-    """A network whose convolutions run in bfloat16."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner.to(memory_format=torch.channels_last)
-
-    def forward(self, x):
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.inner(x).float()
 
 
 def write(path, rows):

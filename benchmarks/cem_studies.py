@@ -9,8 +9,7 @@ sizes          patches of 4, 8, 16 and 32 pixels (Fig. 16)
 pooling        a network with global pooling against itself with 16 x 16 pooling, patched and not retrained (Fig. 9)
 pixel          one pixel of the most negative patch, optimised for the region (Fig. 8)
 
-Maps are kept in FOLDER and not made again; their pictures stay there, because they show
-the test images. Networks run in bfloat16, which is faster here.
+Maps are kept in FOLDER and not made again; their pictures stay there, because they show the test images.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, Half, degradation, restorer, scale_of, write
+from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, degradation, restorer, scale_of, write
 from torch import nn
 
 from causaliqa import CausalEffectMap, create_sampler
@@ -58,7 +57,7 @@ class Study:
         folder = self.work / f"{title}-{Path(image).stem}"
         if (folder / "summary.json").is_file():
             return EffectMap.load(folder)
-        maker = CausalEffectMap(Half(network), scale=scale_of(task))
+        maker = CausalEffectMap(network, scale=scale_of(task))
         drawn = create_sampler(*sampler) if isinstance(sampler, tuple) else create_sampler(sampler)
         made = maker.attribute(
             self.image(image), REGION, degradation=degradation(task), sampler=drawn, image_seed=0, **given
@@ -77,7 +76,7 @@ def convergence(study):
     for name in ("tiny_edsr_x4", "tiny_rcan_x4", "imdn"):
         task = NETWORKS[name][0]
         settings = Settings(degradation=degradation(task), sampler=create_sampler("natural"))
-        network = Network(Half(restorer(name, study.data)), scale_of(task))
+        network = Network(restorer(name, study.data), scale_of(task))
         lab = prepare(network, psnr, study.image(study.images[0]), REGION, settings).laboratory
         if patches is None:
             pilot = dict(lab.effects(Round(stage="pilot", patches=lab.reached, draws=range(4)), lab.reached))
@@ -141,7 +140,7 @@ def libraries(study):
             "own patches": study.map("library-own", network, "sr", image, sampler="self", **paper),
         }
         sampler = create_sampler("natural", library=archive)
-        maker = CausalEffectMap(Half(network), scale=4)
+        maker = CausalEffectMap(network, scale=4)
         made["B DIV2K"] = maker.attribute(
             study.image(image), REGION, degradation=degradation("sr"), sampler=sampler, image_seed=0, **paper
         )
@@ -218,7 +217,6 @@ def pixel(study, steps=2000):
         patch = np.unravel_index(np.nanargmin(made.effect), made.effect.shape)
         clean = study.image(study.images[0])[0]
         degraded = degradation("sr").degrade(clean, 0)
-        half = Half(kind)
         region = (slice(REGION.y, REGION.y + 32), slice(REGION.x, REGION.x + 32))
         truth = clean[None][..., region[0], region[1]]
         row, col = (2 * int(k) for k in patch)
@@ -228,7 +226,7 @@ def pixel(study, steps=2000):
         for _ in range(steps):
             changed = degraded.clone()
             changed[:, row, col] = value.clamp(0, 1)
-            out = half(changed[None])[..., region[0], region[1]]
+            out = kind(changed[None])[..., region[0], region[1]]
             won.append(float(psnr(quantise(out.detach()), truth)[0]) - made.base)
             optimiser.zero_grad()
             F.mse_loss(out, truth).backward()

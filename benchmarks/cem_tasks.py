@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cem_scenes import IMAGES, RESULTS, Half, degradation, scale_of, write
+from cem_scenes import IMAGES, RESULTS, degradation, scale_of, write
 from torch import nn
 from train_tiny import batch_of, pairs_for, psnr
 
@@ -128,7 +128,7 @@ def main():
         for task in tasks:
             restorer = Restorer(model, task)
             value = quality(restorer, task, args.data)
-            maps = CausalEffectMap(Half(restorer), scale=scale_of(task))
+            maps = CausalEffectMap(restorer, scale=scale_of(task))
             for name in IMAGES:
                 top, left = CORNER
                 image = load_image(args.data / "cem_images" / name)[0][:, top : top + SIDE, left : left + SIDE]

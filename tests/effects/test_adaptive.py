@@ -52,17 +52,78 @@ def simulated(plan, truth, noise, seed=0):
         stage = seen.setdefault(todo.stage, {})
         for p in todo.patches:
             assert p not in stage
-            stage[p] = truth[p] + noise[p] * rng.standard_normal(len(todo.draws))
+            block = list(todo.blocks.get(p, (p,)))
+            scatter = rng.standard_normal((len(todo.draws), len(block)))
+            stage[p] = (truth[block] + noise[block] * scatter).sum(axis=1)
     return seen
 
 
-@pytest.mark.parametrize("budget", [1, 7, 20, 100, 137, 1000])
+def spent(seen):
+    return sum(len(v) for stage in seen.values() for v in stage.values())
+
+
+@pytest.mark.parametrize("budget", [10, 11, 20, 100, 137, 1000])
 def test_a_budget_is_kept_and_used(budget):
     plan = Adaptive(budget=budget)
-    seen = simulated(plan, np.zeros(10), np.ones(10))
-    made = sum(len(v) for stage in seen.values() for v in stage.values())
-    assert made == max(budget, 10)
+    assert spent(simulated(plan, np.zeros(10), np.ones(10))) == budget
     assert plan.most(10) == budget
+
+
+@pytest.mark.parametrize("budget", [32, 33, 47, 60, 100, 256, 700, 5000])
+@pytest.mark.parametrize("strength", [0.0, 1e-4, 0.01, 1.0])
+def test_a_budget_is_kept_whatever_the_blocks_show(budget, strength):
+    truth = np.zeros(256)
+    truth[100:110] = 0.1
+    plan = Adaptive(budget=budget, columns=16)
+    seen = simulated(plan, truth, np.full(256, strength))
+    assert spent(seen) <= budget
+    found = plan.estimates(range(256), seen)
+    assert sorted(found) == list(range(256))
+    assert all(np.isfinite(e.effect) for e in found.values())
+    if budget >= 100 and strength >= 0.01:  # there are patches worth it, and room to look into them
+        assert spent(seen) == budget
+
+
+def test_a_budget_too_small_to_try_everything_is_refused():
+    with pytest.raises(InputError, match="got 31, expected 32 or more"):
+        simulated(Adaptive(budget=31, columns=16), np.zeros(256), np.zeros(256))
+    with pytest.raises(InputError, match="got 9, expected 10 or more"):
+        simulated(Adaptive(budget=9), np.zeros(10), np.zeros(10))
+
+
+def test_quiet_blocks_cost_two_interventions_and_a_check():
+    truth = np.full(256, 1e-6)
+    truth[[85, 86, 101, 102]] = 0.1, -0.2, 0.3, 0.05  # all in one block
+    plan = Adaptive(budget=600, columns=16)
+    seen = simulated(plan, truth, np.zeros(256))
+    found = plan.estimates(range(256), seen)
+    assert len(seen["blocks"]) == 16
+    assert len(seen["check"]) == 15
+    assert set(seen["draws 0-2"]) == {row * 16 + col for row in range(4, 8) for col in range(4, 8)}
+    np.testing.assert_allclose([found[p].effect for p in range(256)], truth, atol=1e-9)
+    assert found[0].sem == pytest.approx(16e-6)  # what the whole block does
+    assert found[0].count == 2
+
+
+def test_a_check_finds_what_cancels_out_in_a_block():
+    truth = np.zeros(64)
+    truth[[0, 1]] = 0.5  # the block that is looked into
+    truth[[4, 12]] = 0.3, -0.3  # beside it, in the next one
+    plan = Adaptive(budget=300, columns=8)
+    seen = simulated(plan, truth, np.zeros(64))
+    assert list(seen["blocks"][4]) == [0, 0]
+    assert list(seen["check"][4]) == [0.3]
+    found = plan.estimates(range(64), seen)
+    assert [found[p].effect for p in (4, 12, 5)] == [0.3, -0.3, 0]
+
+
+def test_a_patch_that_is_small_by_chance_is_tried_again_beside_strong_ones():
+    truth = np.zeros(64)
+    truth[[9, 10, 11, 17, 19, 25, 26, 27]] = 0.1
+    for columns, again in ((8, True), (None, False)):
+        plan = Adaptive(budget=200, columns=columns, first=1)
+        seen = simulated(plan, truth, np.zeros(64))
+        assert (plan.estimate(18, seen).count > 1) == again  # 18 itself shows nothing
 
 
 def test_interventions_go_where_the_error_is():

@@ -21,7 +21,7 @@ from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.interventions import Measure
 from causaliqa.effects.journal import Journal
 from causaliqa.effects.network import Network
-from causaliqa.effects.plan import Plan
+from causaliqa.effects.plan import CHECK, Plan
 from causaliqa.effects.setup import Settings, Setup, prepare
 from causaliqa.errors import InputError
 from causaliqa.functional.fidelity import psnr
@@ -253,11 +253,11 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
     grid, crop, reached = laboratory.scene.grid, laboratory.reach.crop, laboratory.reached
     height, width = laboratory.scene.degraded.shape[1:]
     first = next(iter(plan.rounds(reached, {})), None)
-    screening = len(first.draws) if first else 0
+    each = len(first.patches) * len(first.draws) / len(reached) if first and reached else 0
     share = crop.height * crop.width / (height * width)
     plain = setup.settings.interventions * len(grid.outside)
     # Without pruning every silent patch would have got the first round, on the whole image.
-    unpruned = made + (len(grid.outside) - len(reached)) * screening
+    unpruned = made + (len(grid.outside) - len(reached)) * each
     plain_pruned = setup.settings.interventions * len(reached) * share
     return {
         "strategy": plan.name,
@@ -270,7 +270,7 @@ def _facts(setup: Setup, seen: dict[str, dict[int, NDArray[np.float64]]], made: 
         "pixels_plain": plain * height * width,
         "patches": len(grid.outside),
         "patches_reached": len(reached),
-        "patches_sensitive": len({p for stage in list(seen)[1:] for p in seen[stage]}),
+        "patches_sensitive": len({p for stage in list(seen)[1:] if stage != CHECK for p in seen[stage]}),
         "reach": laboratory.reach.note,
         "crop": [crop.left, crop.top, crop.width, crop.height],
         "inferences_checking": setup.overhead,

@@ -65,21 +65,11 @@ class Scene:
     image_seed: int
     """Seed of what spoilt the image."""
 
-    def place(self, patch: int, number: int | None) -> NDArray[np.float64]:
-        """Return where an even draw, or for None the patch itself, lies among all that may be drawn, ``(k,)``.
-
-        Nothing if the sampler draws independently, or for a partial patch.
-        """
+    def place(self, patch: int, number: int) -> NDArray[np.float64]:
+        """Return where an even draw lies among all that may be drawn, ``(k,)``; nothing if draws are independent."""
         if not isinstance(self.sampler, EvenSampler):
             return np.empty(0)
-        box, size = self.grid.box(patch), self.grid.patch_size
-        if number is not None:
-            content = self._even(self.sampler, patch, number)
-        elif (box.height, box.width) == (size, size):
-            content = self.clean[None, :, box.top : box.bottom, box.left : box.right]
-        else:
-            return np.empty(0)
-        place: NDArray[np.float64] = self.sampler.coordinates(content)[0]
+        place: NDArray[np.float64] = self.sampler.coordinates(self._even(self.sampler, patch, number))[0]
         return place
 
     def _even(self, sampler: EvenSampler, patch: int, number: int) -> Tensor:
@@ -181,16 +171,18 @@ class Interventions:
         support = self.reach.support.scaled(grid.scale)
         return tuple(p for p in grid.outside if grid.box(p).overlaps(support))
 
-    def input_with(self, patch: int, number: int, *, screening: bool = False, even: bool = False) -> Tensor:
-        """Return the network's input with one patch replaced, ``(3, h, w)``."""
+    def input_with(self, *patches: int, number: int, screening: bool = False, even: bool = False) -> Tensor:
+        """Return the network's input with patches replaced, ``(3, h, w)``."""
         grid, crop = self.scene.grid, self.reach.crop
-        place = grid.box(patch).shrunk(grid.scale)
-        part = place.meet(crop)
-        new = self.scene.draw(patch, number, screening=screening, even=even)
         mixed = self._input.clone()
-        mixed[:, part.top - crop.top : part.bottom - crop.top, part.left - crop.left : part.right - crop.left] = new[
-            :, part.top - place.top : part.bottom - place.top, part.left - place.left : part.right - place.left
-        ]
+        for patch in patches:
+            box = grid.box(patch).shrunk(grid.scale)
+            part = box.meet(crop)
+            new = self.scene.draw(patch, number, screening=screening, even=even)
+            there = new[:, part.top - box.top : part.bottom - box.top, part.left - box.left : part.right - box.left]
+            mixed[:, part.top - crop.top : part.bottom - crop.top, part.left - crop.left : part.right - crop.left] = (
+                there
+            )
         return mixed
 
     def effects(self, todo: Round, patches: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float64]]]:
@@ -208,7 +200,12 @@ class Interventions:
         start = 0
         while start < len(jobs):
             batch = jobs[start : start + max(_AHEAD, self.network.together)]
-            inputs = torch.stack([self.input_with(p, t, screening=todo.screening, even=todo.even) for p, t in batch])
+            inputs = torch.stack(
+                [
+                    self.input_with(*todo.blocks.get(p, (p,)), number=t, screening=todo.screening, even=todo.even)
+                    for p, t in batch
+                ]
+            )
             regions = self.restore(inputs)
             if not regions.isfinite().all():
                 raise InputError("network returned NaN or infinity for an intervention; expected finite values")
@@ -230,10 +227,11 @@ class Interventions:
         close = [p for p in silent if grid.box(p).overlaps(around)]
         worst = float((self.output - full.output).abs().max())
         for patch in _spread(close, count) + _spread(silent, count):
-            worst = max(worst, float((full.restore(full.input_with(patch, 0)[None])[0] - full.output).abs().max()))
+            there = full.restore(full.input_with(patch, number=0)[None])[0]
+            worst = max(worst, float((there - full.output).abs().max()))
         for patch in _spread(list(reached), count):
-            here = self.restore(self.input_with(patch, 0)[None])
-            there = full.restore(full.input_with(patch, 0)[None])
+            here = self.restore(self.input_with(patch, number=0)[None])
+            there = full.restore(full.input_with(patch, number=0)[None])
             worst = max(worst, float((here - there).abs().max()))
         return worst
 

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from causaliqa.errors import InputError
 
-__all__ = ["CoarseToFine", "Estimate", "Plain", "Plan", "Round", "Seen", "make_plan"]
+__all__ = ["CHECK", "CoarseToFine", "Estimate", "Plain", "Plan", "Round", "Seen", "make_plan"]
 
+CHECK = "check"
+"""Stage of interventions that only confirm what an earlier stage said of patches."""
 Seen = Mapping[str, Mapping[int, NDArray[np.float64]]]
 """Effects of every intervention so far in dB (one array a patch), by stage and patch."""
 
@@ -35,6 +37,8 @@ class Round:
     """Draw as the sampler does for screening."""
     even: bool = False
     """Draw evenly where the sampler can, instead of independently."""
+    blocks: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Patches that are replaced at once, by the one of ``patches`` that stands for all; others stand for themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

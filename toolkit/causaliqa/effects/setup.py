@@ -138,7 +138,8 @@ def prepare(network: Network, measure: Measure, image: Tensor, roi: ROI | Sequen
 
 
 def _informed(plan: Adaptive, scene: Scene) -> Adaptive:
-    """Tell the plan where draws lie among all that the sampler could make, if the sampler knows."""
+    """Tell the plan what the grid is, and where draws lie among all that the sampler could make, if it knows."""
+    plan = replace(plan, columns=scene.grid.cols)
     if not isinstance(scene.sampler, EvenSampler):
         return plan
     population = Population(scene.sampler.population(scene.grid.patch_size))
