@@ -132,8 +132,8 @@ class Adaptive:
             row, col = divmod(p, self.columns or 1)
             return min((max(abs(row - r), abs(col - c)) for r, c in loud), default=0)
 
-        closed = [block for block in blocks if block not in set(opened)]
-        witnesses = {min(block, key=away): block for block in closed}
+        known = set(opened)
+        witnesses = {min(block, key=away): block for block in blocks if block not in known}
         return witnesses if len(loud) + len(witnesses) <= room else {}
 
     def _singles(self, patches: Sequence[int], seen: Seen, left: float) -> Iterator[Round]:
