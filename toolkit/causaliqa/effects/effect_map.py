@@ -49,7 +49,7 @@ class EffectMap:
     effect: NDArray[np.float64]
     """Effects in dB ``(rows, cols)``; positive: the patch helps the region; NaN inside it."""
     count: NDArray[np.int64]
-    """Interventions behind each effect, on the whole block if that stayed quiet; 0 where a patch cannot reach the region."""
+    """Interventions behind each effect, on a whole block if that stayed quiet; 0 where none can reach the region."""
     sem: NDArray[np.float64]
     """Standard errors in dB; 0 where there is nothing to estimate, NaN after a single intervention."""
     samples: NDArray[np.float64] = field(repr=False)
