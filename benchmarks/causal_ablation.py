@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from causaliqa.catalog import default_catalog, parse_request
-from causaliqa.datasets.manifest import read_manifest
+from causaliqa.builtin.metrics.causal import CHANNELS, combine
+from causaliqa.catalog.catalog import default_catalog, parse_request
 from causaliqa.functional.statistics import summarise
-from causaliqa.images import load_image
-from causaliqa.metrics.causal import CHANNELS, combine
+from causaliqa.io.images import load_image
+from causaliqa.io.manifest import read_manifest
 
 TERMS = ("ot+md", "ot", "md", "l2", "ot+md+l2")
 

@@ -26,15 +26,15 @@ from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, degradation, restorer,
 from scipy import stats
 
 from causaliqa import create_sampler
-from causaliqa.effects.adaptive import make_adaptive
+from causaliqa.effects.adaptive_strategy import make_adaptive
+from causaliqa.effects.black_box import Network
 from causaliqa.effects.effect_map import similarity
-from causaliqa.effects.network import Network
-from causaliqa.effects.plan import CoarseToFine, Plain, Round
-from causaliqa.effects.setup import Settings, prepare
+from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.strategy import CoarseToFine, Plain, Round
 from causaliqa.functional.fidelity import psnr
 from causaliqa.functional.quadrature import Population
-from causaliqa.images import load_image
-from causaliqa.report._figure import new_figure, save
+from causaliqa.io.images import load_image
+from causaliqa.utils.figures import new_figure, save
 
 SAMPLES = {
     "tiny_edsr_x4": (None, 16, 8, 3),

@@ -16,15 +16,15 @@ import numpy as np
 from research_networks import DnCNN
 
 from causaliqa import create_degradation, create_sampler
-from causaliqa.effects.dependence import whole
+from causaliqa.api.data import ROI
+from causaliqa.builtin.restorers.checkpoint import load_checkpoint
+from causaliqa.effects.black_box import Network
 from causaliqa.effects.interventions import Interventions
-from causaliqa.effects.network import Network
-from causaliqa.effects.plan import Round
-from causaliqa.effects.setup import Settings, prepare
+from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.receptive_field import whole
+from causaliqa.effects.strategy import Round
 from causaliqa.functional.fidelity import psnr
-from causaliqa.images import load_image
-from causaliqa.restorers.checkpoint import load_checkpoint
-from causaliqa.specs import ROI
+from causaliqa.io.images import load_image
 
 RESULTS = Path(__file__).parent / "results" / "cem_pruning.csv"
 

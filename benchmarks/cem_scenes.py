@@ -8,8 +8,8 @@ from pathlib import Path
 from research_networks import IMDN, DnCNN
 
 from causaliqa import create_degradation, create_restorer
-from causaliqa.restorers.checkpoint import load_checkpoint
-from causaliqa.specs import ROI
+from causaliqa.api.data import ROI
+from causaliqa.builtin.restorers.checkpoint import load_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = ("demo_1.png", "demo_2.png", "demo_3.png")

@@ -26,14 +26,14 @@ from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, degradation, restorer,
 from torch import nn
 
 from causaliqa import CausalEffectMap, create_sampler
+from causaliqa.effects.black_box import Network
 from causaliqa.effects.effect_map import EffectMap, similarity
-from causaliqa.effects.network import Network
-from causaliqa.effects.plan import Round
-from causaliqa.effects.setup import Settings, prepare
+from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import quantise
 from causaliqa.functional.fidelity import psnr
-from causaliqa.images import load_image
-from causaliqa.report._figure import new_figure, save
+from causaliqa.io.images import load_image
+from causaliqa.utils.figures import new_figure, save
 
 STATISTICS = ("base", "positive_percent", "negative_percent", "none_percent", "min", "max", "inferences", "seconds")
 

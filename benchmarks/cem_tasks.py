@@ -23,10 +23,10 @@ from torch import nn
 from train_tiny import batch_of, pairs_for, psnr
 
 from causaliqa import CausalEffectMap, create_sampler
+from causaliqa.api.data import ROI
+from causaliqa.builtin.restorers.architectures import RCAN
 from causaliqa.functional.degrade import generator_for
-from causaliqa.images import load_image
-from causaliqa.restorers.archs import RCAN
-from causaliqa.specs import ROI
+from causaliqa.io.images import load_image
 
 TASKS = ("sr", "denoise", "derain")
 CORNER, SIDE, REGION = (104, 48), 128, ROI(48, 48, 32, 32)

@@ -48,11 +48,11 @@ def write(name: str, head: tuple[str, ...], lines: list[tuple[object, ...]]) -> 
 
 
 def metrics(folder: Path) -> None:
-    from causaliqa.catalog import default_catalog
-    from causaliqa.datasets.manifest import read_manifest
-    from causaliqa.errors import CausaliqaError
-    from causaliqa.recipes import build_metric
-    from causaliqa.scoring import score_dataset
+    from causaliqa.api.errors import CausaliqaError
+    from causaliqa.catalog.catalog import default_catalog
+    from causaliqa.catalog.workers import build_metric
+    from causaliqa.evaluation.scoring import score_dataset
+    from causaliqa.io.manifest import read_manifest
 
     dataset, lines = read_manifest(photographs(folder, 1, 4)), []
     for request in METRICS:

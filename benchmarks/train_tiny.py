@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
+from causaliqa.builtin.restorers.tiny import WEIGHTS, build, network
 from causaliqa.functional.degrade import add_noise, bicubic_down, generator_for, modcrop, quantise, rain_layer
-from causaliqa.photographs import photographs
-from causaliqa.restorers.tiny import WEIGHTS, build, network
+from causaliqa.io.photographs import photographs
 
 SIZES = (1.0, 0.8, 0.6)
 RECIPES = {

@@ -35,9 +35,9 @@ def commands() -> Iterator[str]:
 
 def licences() -> Iterator[str]:
     """Yield what binds a user: pyiqa's licence, and that of every weight and record."""
-    from causaliqa.catalog import Catalog
-    from causaliqa.config import load_registry
-    from causaliqa.plugins import PluginHost
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.catalog.host import PluginHost
+    from causaliqa.catalog.registry import load_registry
 
     names = Catalog(PluginHost(entry_points=list), load_registry())
     yield from ("# Licences", "")

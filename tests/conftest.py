@@ -93,8 +93,8 @@ def tiny():
     import torch
     from torch import nn
 
-    from causaliqa.backbones._stages import StagedBackbone, freeze
-    from causaliqa.specs import BackboneSpec
+    from causaliqa.api.specs import BackboneSpec
+    from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
 
     torch.manual_seed(0)
     stages = [
@@ -159,7 +159,7 @@ def rows():
 @pytest.fixture(scope="session")
 def table(rows):
     """Their leaderboard."""
-    from causaliqa.leaderboard import rank
+    from causaliqa.evaluation.rank import rank
 
     return rank(rows, draws=200)
 

@@ -244,7 +244,7 @@ def test_weights_list_and_verify(run):
 
 def test_demo(run, tmp_path, monkeypatch):
     """The real command with a smaller set."""
-    from causaliqa.datasets import graded
+    from causaliqa.builtin.datasets import graded
 
     small = graded.write_graded_set
     monkeypatch.setattr(graded, "write_graded_set", lambda folder: small(folder, images=1, side=192))

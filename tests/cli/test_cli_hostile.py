@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import causaliqa
-from causaliqa import memory
+from causaliqa.utils import memory
 
 NAMES = [
     "with space.png",

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.specs import ROI
 
 
 @pytest.fixture

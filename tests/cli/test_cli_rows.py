@@ -31,7 +31,7 @@ def test_a_metric_that_cannot_be_built_costs_its_rows_only(run, manifest):
 
 
 def test_what_a_metric_prints_while_it_is_built_is_no_result(run, manifest, monkeypatch):
-    from causaliqa import catalog
+    from causaliqa.catalog import catalog
 
     build = catalog.Catalog.create_metric
     monkeypatch.setattr(catalog.Catalog, "create_metric", lambda *a, **k: print("Downloading: x") or build(*a, **k))
@@ -81,8 +81,8 @@ def test_nothing_to_merge_into(run, manifest, tmp_path):
 
 
 def test_shares_are_disjoint_complete_and_whole_references(manifest):
-    from causaliqa.datasets.manifest import read_manifest
-    from causaliqa.shares import shard
+    from causaliqa.evaluation.sharding import shard
+    from causaliqa.io.manifest import read_manifest
 
     dataset = read_manifest(manifest)
     shares = [shard(dataset, number, 3).pairs for number in (1, 2, 3)]
@@ -144,7 +144,7 @@ def counting(tmp_path, monkeypatch):
     (site / "counting-1.0.dist-info").mkdir(parents=True)
     (site / "counting.py").write_text(textwrap.dedent(COUNTING))
     (site / "counting-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
-    entry = "[causaliqa.plugins]\ncounting = counting\n"
+    entry = "[causaliqa.catalog.host]\ncounting = counting\n"
     (site / "counting-1.0.dist-info" / "entry_points.txt").write_text(entry)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, sys.path)]))
     monkeypatch.setenv("COUNTING_LOG", str(tmp_path / "log"))

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from causaliqa import InputError
+from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.lam import Attribution, edge_strength, gini, local_attribution
-from causaliqa.report.lam import draw_attribution
-from causaliqa.specs import ROI
+from causaliqa.effects.lam_plot import draw_attribution
 
 ROI_8 = (12, 12, 8, 8)
 

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from causaliqa import CausalEffectMap, create_degradation, create_restorer, create_sampler
-from causaliqa.effects.dependence import whole
+from causaliqa.api.data import ROI
+from causaliqa.effects.black_box import Network
 from causaliqa.effects.interventions import Interventions
-from causaliqa.effects.network import Network
-from causaliqa.effects.plan import Round
-from causaliqa.effects.setup import Settings, prepare
+from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.receptive_field import whole
+from causaliqa.effects.strategy import Round
 from causaliqa.functional.fidelity import psnr
-from causaliqa.images import load_image
-from causaliqa.specs import ROI
+from causaliqa.io.images import load_image
 
 pytestmark = pytest.mark.data
 

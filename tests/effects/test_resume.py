@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from causaliqa.degradations.builtin import GaussianNoise
-from causaliqa.effects.cem import CausalEffectMap
+from causaliqa.api.errors import InputError
+from causaliqa.builtin.degradations.paper import GaussianNoise
+from causaliqa.builtin.samplers.ablations import UniformNoise
+from causaliqa.effects.causal_effect_map import CausalEffectMap
 from causaliqa.effects.journal import Journal
-from causaliqa.errors import InputError
 from causaliqa.functional.degrade import generator_for
-from causaliqa.samplers.single import UniformNoise
 
 SCRIPT = """
 import sys, time

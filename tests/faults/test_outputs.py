@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from causaliqa.api.data import ROI
+from causaliqa.api.errors import OutputError, WeightsError
+from causaliqa.api.specs import WeightsEntry
+from causaliqa.builtin.samplers.natural import Library
 from causaliqa.cli import main
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.errors import OutputError, WeightsError
-from causaliqa.samplers.natural import Library
-from causaliqa.specs import ROI, WeightsEntry
-from causaliqa.weights import fetch
+from causaliqa.io.weights import fetch
 from conftest import photo
 
 pytest_plugins = ["processes"]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.store import ScoreStore
+from causaliqa.evaluation.store import ScoreStore
 from conftest import photo
 
 pytest_plugins = ["processes"]

@@ -6,7 +6,7 @@ from PIL import Image
 from causaliqa.functional.degrade import add_noise, bicubic_down, generator_for, modcrop, quantise, rain_layer, streak
 from causaliqa.functional.fidelity import psnr
 from causaliqa.functional.patches import cut_patches, gradient_magnitude
-from causaliqa.photographs import photograph
+from causaliqa.io.photographs import photograph
 
 
 def test_bicubic_is_that_of_pil():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit, fit_logistic, logistic4, logistic5
 
 

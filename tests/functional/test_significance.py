@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional._ranks import Sorted, srcc_of_draws
 from causaliqa.functional.logistic import fit_logistic
 from causaliqa.functional.significance import (

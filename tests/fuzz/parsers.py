@@ -13,7 +13,7 @@ import seeds
 from hypothesis import strategies as st
 from spoiling import NASTY, Parser, spoilt, text
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 
 
 def _file(folder: Path, name: str, data: bytes) -> Path:
@@ -34,7 +34,7 @@ _TABLES = st.builds(str.__add__, _HEADS, _LINES)
 
 
 def _manifest(data: bytes, folder: Path) -> None:
-    from causaliqa.datasets.manifest import read_manifest
+    from causaliqa.io.manifest import read_manifest
 
     for name in ("a.png", "b.png"):
         (folder / name).touch()
@@ -53,8 +53,8 @@ def _manifest(data: bytes, folder: Path) -> None:
 
 
 def _scores(data: bytes, folder: Path) -> None:
-    from causaliqa.datasets.scores import match_scores, read_scores
-    from causaliqa.specs import Pair, PairDataset
+    from causaliqa.api.data import Pair, PairDataset
+    from causaliqa.io.score_files import match_scores, read_scores
 
     pairs = tuple(Pair(ref=None, dist=folder / name, label=1.0) for name in ("a.png", "sub/a.png", "b.png"))
     sets = [PairDataset(name=n, pairs=pairs, label="mos", label_lower_better=False, root=folder) for n in ("d", "e")]
@@ -70,8 +70,8 @@ _ROWS = (
 
 
 def _rows(data: bytes, folder: Path) -> None:
-    from causaliqa.leaderboard import rank
-    from causaliqa.report.sources import join, read_rows
+    from causaliqa.evaluation.rank import rank
+    from causaliqa.report.merge import join, read_rows
 
     frame, _ = join([read_rows(_file(folder, "rows.csv", data))])
     rank(frame, draws=5)
@@ -108,15 +108,15 @@ _VALUES = st.recursive(
 
 
 def _registry(data: bytes, folder: Path) -> None:
-    from causaliqa.config import _read
+    from causaliqa.catalog.registry import _read
 
     _read(_file(folder, "mine.yaml", data))
 
 
 def _request(text: str, _: Path) -> None:
-    from causaliqa.catalog import parse_request
+    from causaliqa.api.data import canonical_options
+    from causaliqa.catalog.catalog import parse_request
     from causaliqa.cli._rows import labels_of
-    from causaliqa.specs import canonical_options
 
     name, options = parse_request(text)
     assert name.strip()
@@ -125,7 +125,7 @@ def _request(text: str, _: Path) -> None:
 
 
 def _roi(text: str, _: Path) -> None:
-    from causaliqa.specs import ROI
+    from causaliqa.api.data import ROI
 
     ROI.parse(text)
 
@@ -197,7 +197,7 @@ def _command(words: list[str], folder: Path) -> None:
 
 
 def _image(data: bytes, folder: Path) -> None:
-    from causaliqa.images import image_size, load_image
+    from causaliqa.io.images import image_size, load_image
 
     path = _file(folder, "a.png", data)
     size = image_size(path)
@@ -212,8 +212,8 @@ def _image(data: bytes, folder: Path) -> None:
 def _checkpoint(data: tuple[str, bytes], folder: Path) -> None:
     from torch import nn
 
-    from causaliqa.restorers.checkpoint import load_checkpoint
-    from causaliqa.weights import load_state
+    from causaliqa.builtin.restorers.checkpoint import load_checkpoint
+    from causaliqa.io.weights import load_state
 
     path = _file(folder, f"net{data[0]}", data[1])
     load_state(path)
@@ -225,7 +225,7 @@ def _checkpoint(data: tuple[str, bytes], folder: Path) -> None:
 
 def _effects(data: tuple[bytes, bytes], folder: Path) -> None:
     from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.report.cem_table import render, statistics
+    from causaliqa.report.map_table import render, statistics
 
     _file(folder, "cem.npz", data[0])
     _file(folder, "summary.json", data[1])
@@ -235,14 +235,14 @@ def _effects(data: tuple[bytes, bytes], folder: Path) -> None:
 
 
 def _library(data: bytes, folder: Path) -> None:
-    from causaliqa.samplers.natural import Library
+    from causaliqa.builtin.samplers.natural import Library
 
     Library(_file(folder, "library.npz", data)).patches(8)
 
 
 def _stored(data: bytes, folder: Path) -> None:
-    from causaliqa.leaderboard import rank
-    from causaliqa.report.sources import read_store
+    from causaliqa.evaluation.rank import rank
+    from causaliqa.report.merge import read_store
 
     for leftover in folder.glob("s.sqlite*"):
         leftover.unlink()
@@ -275,7 +275,7 @@ def _labels(data: tuple[str, bytes], folder: Path) -> None:
     path = folder / data[0] / _LABELS[data[0]][0]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data[1])
-    load = getattr(import_module(f"causaliqa.datasets.{module}"), f"load_{data[0]}")
+    load = getattr(import_module(f"causaliqa.builtin.hooks.{module}"), f"load_{data[0]}")
     load(folder / data[0], labels_only=True, references=1, images=2)
 
 
@@ -312,8 +312,8 @@ PARSERS = (
         _effects,
     ),
     Parser("library", st.deferred(lambda: spoilt(seeds.library())), _library),
-    Parser("store", st.deferred(lambda: spoilt(seeds.store())), _stored, needs="causaliqa.recovery"),
-    Parser("journal", st.deferred(lambda: spoilt(seeds.journal())), _journal, needs="causaliqa.recovery"),
+    Parser("store", st.deferred(lambda: spoilt(seeds.store())), _stored, needs="causaliqa.evaluation.recovery"),
+    Parser("journal", st.deferred(lambda: spoilt(seeds.journal())), _journal, needs="causaliqa.evaluation.recovery"),
     Parser(
         "label file",
         st.one_of(*(spoilt(seed).map(lambda d, n=name: (n, d)) for name, (_, seed) in _LABELS.items())),

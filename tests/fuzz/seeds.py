@@ -65,8 +65,8 @@ def checkpoints() -> tuple[tuple[str, bytes], ...]:
 
 @functools.cache
 def effect_map() -> tuple[bytes, bytes]:
+    from causaliqa.api.data import ROI
     from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.specs import ROI
 
     effect = np.array([[0.5, 0.0], [-0.2, np.nan]])
     made = EffectMap(
@@ -90,8 +90,8 @@ def library() -> bytes:
 def store() -> bytes:
     import sqlite3
 
-    from causaliqa.specs import ScoreKey, ScoreRow
-    from causaliqa.store import ScoreStore
+    from causaliqa.api.data import ScoreKey, ScoreRow
+    from causaliqa.evaluation.store import ScoreStore
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.sqlite"

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from causaliqa.errors import CausaliqaError
+from causaliqa.api.errors import CausaliqaError
 
 SECONDS = 20
 """What nothing may take; a guard against hanging, not a measurement."""

@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.leaderboard import rank
-from causaliqa.report.cem_table import gallery, statistics
+from causaliqa.evaluation.rank import rank
+from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.page import MOST_POINTS, board, page
 from causaliqa.report.provenance import MetricFacts, Provenance
-from causaliqa.specs import ROI
 
 VOID = {"meta", "link", "input", "br", "img", "wbr"}
 

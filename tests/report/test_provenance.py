@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from causaliqa.errors import WeightsError
-from causaliqa.plugins import Record
+from causaliqa.api.data import ScoreKey
+from causaliqa.api.errors import WeightsError
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.host import Record
 from causaliqa.report.provenance import (
     MetricFacts,
     Provenance,
@@ -17,7 +19,6 @@ from causaliqa.report.provenance import (
     metric_facts,
     plugin_versions,
 )
-from causaliqa.specs import MetricSpec, ScoreKey
 
 SPEC = MetricSpec(name="m", factory=nn.Identity, summary="m", licence="MIT", lower_better=True, version="4")
 

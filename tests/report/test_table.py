@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from causaliqa.errors import InputError
-from causaliqa.leaderboard import rank
+from causaliqa.api.errors import InputError
+from causaliqa.evaluation.rank import rank
 from causaliqa.report.provenance import MetricFacts, Provenance
 from causaliqa.report.table import COLUMNS, FORMATS, marks, printed, render, rows_csv
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from causaliqa import testing
-from causaliqa.backbones._stages import StagedBackbone, freeze
-from causaliqa.catalog import Catalog, default_catalog, use_catalog
-from causaliqa.config import load_registry
-from causaliqa.plugins import PluginHost
-from causaliqa.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
+from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
+from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
+from causaliqa.catalog.catalog import Catalog, default_catalog, use_catalog
+from causaliqa.catalog.host import PluginHost
+from causaliqa.catalog.registry import load_registry
 
 FACTS = {"summary": "broken on purpose", "licence": "MIT"}
 
@@ -343,7 +343,7 @@ def build():
 def _install(folder, **changes):
     info = folder / "worker-1.0.dist-info"
     info.mkdir()
-    (info / "entry_points.txt").write_text("[causaliqa.plugins]\nworker = worker_plugin\n")
+    (info / "entry_points.txt").write_text("[causaliqa.catalog.host]\nworker = worker_plugin\n")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: worker\nVersion: 1.0\n")
     (folder / "worker_plugin.py").write_text(PLUGIN.format(**{"extra": "", "factory": "build", **changes}))
     (folder / "worker_heavy.py").write_text(HEAVY)

@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from causaliqa import testing
-from causaliqa.catalog import default_catalog
-from causaliqa.errors import PluginError, WeightsError
+from causaliqa.api.errors import PluginError, WeightsError
+from causaliqa.catalog.catalog import default_catalog
 
 NAMES = default_catalog()
 METRICS = NAMES.names("metrics")

@@ -16,7 +16,7 @@ from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
 from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
 
 import causaliqa
-from causaliqa.errors import InputError, UnknownNameError
+from causaliqa.api.errors import InputError, UnknownNameError
 from causaliqa.testing import check_restorer
 
 SMALL = {"embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8, "mlp_ratio": 2}
@@ -162,7 +162,7 @@ def test_research_checkpoints(file, scale):
         pytest.skip("research data not found; CAUSALIQA_TEST_DATA names their folder")
     check_restorer(f"spandrel:{path}")
     from causaliqa.functional.degrade import add_noise, generator_for
-    from causaliqa.photographs import photograph
+    from causaliqa.io.photographs import photograph
 
     if scale == 1:
         clean = torch.from_numpy(photograph("astronaut")[100:228, 150:278]).permute(2, 0, 1)[None].float() / 255

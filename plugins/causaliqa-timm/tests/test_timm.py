@@ -12,7 +12,7 @@ from causaliqa_timm.networks import build, describe
 from PIL import Image
 
 import causaliqa
-from causaliqa.errors import InputError, UnknownNameError, WeightsError
+from causaliqa.api.errors import InputError, UnknownNameError, WeightsError
 from causaliqa.testing import check_backbone, check_metric
 
 

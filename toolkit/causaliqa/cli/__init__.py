@@ -19,10 +19,10 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import causaliqa
-from causaliqa.cli import _ending
-from causaliqa.errors import CausaliqaError, InputError, OutputError
-from causaliqa.offline import VARIABLE, enforce
-from causaliqa.report._escape import one_line
+from causaliqa.api.errors import CausaliqaError, InputError, OutputError
+from causaliqa.cli import _signals
+from causaliqa.utils.offline import VARIABLE, enforce
+from causaliqa.utils.text import one_line
 
 __all__ = ["main", "parser"]
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = argparse.Namespace(verbose=False)
     try:
         try:
-            with _ending.stoppable():
+            with _signals.stoppable():
                 parser().parse_args(argv, args)
                 if args.offline:
                     os.environ[VARIABLE] = "1"
@@ -100,22 +100,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CausaliqaError as error:
         if args.verbose:
             traceback.print_exc()
-        left = _ending.kept(args) if isinstance(error, OutputError) else ""
+        left = _signals.kept(args) if isinstance(error, OutputError) else ""
         print(f"causaliqa: error: {one_line(str(error))}{left and '. '}{left}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stop:
-        name, code = ("SIGTERM", 143) if isinstance(stop, _ending.Terminated) else ("SIGINT", 130)
-        left = _ending.kept(args)
+        name, code = ("SIGTERM", 143) if isinstance(stop, _signals.Terminated) else ("SIGINT", 130)
+        left = _signals.kept(args)
         print(f"causaliqa: stopped by {name}{left and '; '}{left}", file=sys.stderr)
         return code
     except BrokenPipeError:
         # The reader of our output has gone (head, less).
-        _ending.abandon_stdout()
+        _signals.abandon_stdout()
         return 0
     except OSError as error:
-        if not _ending.no_room(error) or args.verbose:
+        if not _signals.no_room(error) or args.verbose:
             raise
-        _ending.abandon_stdout()
+        _signals.abandon_stdout()
         what = error.filename or "the output"
         print(
             f"causaliqa: error: {what} cannot be written: {error.strerror}; make room and run it again", file=sys.stderr

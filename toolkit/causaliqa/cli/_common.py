@@ -11,13 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import CausaliqaError, ImageError, InputError
-from causaliqa.files import atomic, check_file, check_folder
-from causaliqa.recipes import build_metric, choose_device
+from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.catalog.workers import build_metric, choose_device
+from causaliqa.utils.files import atomic, check_file, check_folder
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.plugins import PluginHost
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.catalog.host import PluginHost
 
 __all__ = [
     "build_metric",
@@ -41,7 +41,7 @@ __all__ = [
 
 def host(args: argparse.Namespace) -> PluginHost:
     """Return the plugin host that flags and environment ask for."""
-    from causaliqa.plugins import PluginHost
+    from causaliqa.catalog.host import PluginHost
 
     disabled, strict = plugin_switches(args)
     return PluginHost(disabled=disabled, strict=strict)
@@ -56,8 +56,8 @@ def plugin_switches(args: argparse.Namespace) -> tuple[tuple[str, ...], bool]:
 
 def catalog(args: argparse.Namespace) -> Catalog:
     """Return the catalogue that flags and environment ask for."""
-    from causaliqa.catalog import Catalog, use_catalog
-    from causaliqa.config import load_registry
+    from causaliqa.catalog.catalog import Catalog, use_catalog
+    from causaliqa.catalog.registry import load_registry
 
     return use_catalog(Catalog(host(args), load_registry(args.registry)))
 
@@ -76,9 +76,9 @@ def check_licence(names: Catalog, request: str) -> None:
     Raises:
         InputError: naming the licence.
     """
-    from causaliqa.catalog import parse_request
-    from causaliqa.licences import is_permissive
-    from causaliqa.specs import BackboneSpec, MetricSpec
+    from causaliqa.api.specs import BackboneSpec, MetricSpec
+    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.utils.licences import is_permissive
 
     name, options = parse_request(request)
     spec = names.get("metrics", name).spec
@@ -101,7 +101,7 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
     Raises:
         ImageError: a path does not exist, a file meets a folder, a stem occurs twice, or no pair is found.
     """
-    from causaliqa.images import SUFFIXES
+    from causaliqa.io.images import SUFFIXES
 
     for path in (img, ref):
         if not path.exists():
@@ -189,7 +189,7 @@ def _checked(check: Callable[[str], Path], text: str) -> Path:
 
 def note(text: str) -> None:
     """Say something on stderr, in one line, whatever names of files are in it."""
-    from causaliqa.report._escape import one_line
+    from causaliqa.utils.text import one_line
 
     print(f"causaliqa: {one_line(text)}", file=sys.stderr)
 

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common, _restoring, _sharing
-from causaliqa.errors import CausaliqaError, InputError
-from causaliqa.recipes import Workplace, blind, choose_device, shelf
-from causaliqa.specs import ROI
+from causaliqa.api.data import ROI
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.catalog.workers import Workplace, blind, choose_device, shelf
+from causaliqa.cli import _common, _restoring, _workers
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.effects.cem import Forecast
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.effects.causal_effect_map import Forecast
     from causaliqa.effects.effect_map import EffectMap
 
 __all__ = ["JOURNAL", "Maker", "MapRecipe", "MapUnit", "make_all", "make_unit", "units"]
@@ -65,7 +65,7 @@ class MapRecipe:
     def of(cls, args: argparse.Namespace, names: Catalog) -> MapRecipe:
         """Take what decides a map from the command line."""
         options = tuple((name, value) for name, value in vars(args).items() if name not in _NOT_OF_A_MAP)
-        return cls(place=_sharing.workplace(args, names), options=options)
+        return cls(place=_workers.workplace(args, names), options=options)
 
 
 class Maker:
@@ -81,7 +81,7 @@ class Maker:
     """
 
     def __init__(self, names: Catalog, args: argparse.Namespace, device: str) -> None:
-        from causaliqa.effects.cem import CausalEffectMap
+        from causaliqa.effects.causal_effect_map import CausalEffectMap
 
         self.args = args
         self.options = _options(names, args)
@@ -93,13 +93,13 @@ class Maker:
 
     def forecast(self, unit: MapUnit) -> Forecast:
         """Say what a map would take."""
-        from causaliqa.images import load_image
+        from causaliqa.io.images import load_image
 
         return self._cem.forecast(load_image(unit.image), unit.roi, **self.options)
 
     def make(self, unit: MapUnit, progress: Callable[[int, int], None] | None = None) -> str:
         """Make a map, or what its journal lacks of it, and write it; return a line of statistics."""
-        from causaliqa.images import load_image
+        from causaliqa.io.images import load_image
 
         args, image = self.args, load_image(unit.image)
         made = self._cem.attribute(image, unit.roi, resume=unit.folder / JOURNAL, progress=progress, **self.options)
@@ -158,17 +158,17 @@ def make_all(
     Raises:
         CausaliqaError: no map can be made.
     """
-    here, _ = _sharing.devices(args)
+    here, _ = _workers.devices(args)
     # Where others do the work, what is wrong with an option is said before they start.
     maker = Maker(names, args, here)
-    workers = _sharing.team(args)
+    workers = _workers.team(args)
     if workers is None:
         for unit in todo:
             with _common.intervention_bar() as show:
                 outcome = _outcome(partial(maker.make, unit, show))
             yield unit, outcome
         return
-    from causaliqa.executors import carry_out
+    from causaliqa.utils.executors import carry_out
 
     del maker
     waiting = list(todo)
@@ -200,7 +200,7 @@ def _outcome(make: Callable[[], str]) -> str | CausaliqaError:
 
 def _options(names: Catalog, args: argparse.Namespace) -> dict[str, Any]:
     """Build degradation and sampler, and return the arguments of the map."""
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     sampler_name, sampler = parse_request(args.sampler)
     if args.library is not None:

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.catalog import Catalog
-    from causaliqa.errors import CausaliqaError
+    from causaliqa.api.errors import CausaliqaError
+    from causaliqa.api.protocols import Metric
+    from causaliqa.catalog.catalog import Catalog
     from causaliqa.report.provenance import Provenance
-    from causaliqa.specs import Metric
 
 __all__ = ["FORMATS", "check_picture", "provenance", "write"]
 
@@ -29,7 +29,7 @@ def check_picture(option: str, path: Path | None) -> None:
     Raises:
         InputError: its suffix names no kind of picture.
     """
-    from causaliqa.report._figure import SUFFIXES
+    from causaliqa.utils.figures import SUFFIXES
 
     if path is not None and path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{option} {path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
@@ -58,8 +58,8 @@ def provenance(
         given: metrics whose scores come from elsewhere, and whether a lower one is better.
         data: data sets as they were asked for; ``NAME=ROOT`` may be a plugin's.
     """
-    from causaliqa.catalog import parse_request
-    from causaliqa.leaderboard import DRAWS
+    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.evaluation.rank import DRAWS
     from causaliqa.report.provenance import (
         PYIQA_NOTE,
         MetricFacts,

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.specs import Degradation, Restorer
+    from causaliqa.api.protocols import Degradation, Restorer
+    from causaliqa.catalog.catalog import Catalog
 
 __all__ = ["add_arguments", "check_names", "degradation", "restorer"]
 
@@ -41,7 +41,7 @@ def check_names(names: Catalog, args: argparse.Namespace) -> None:
     Raises:
         InputError: a name is unknown.
     """
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     name, _ = parse_request(args.restorer)
     record, part = names.find_restorer(name)
@@ -55,8 +55,8 @@ def check_names(names: Catalog, args: argparse.Namespace) -> None:
 
 def restorer(names: Catalog, args: argparse.Namespace, device: str) -> Restorer:
     """Build the network with its checkpoint."""
-    from causaliqa.catalog import parse_request
-    from causaliqa.recipes import fixed_weights
+    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.workers import fixed_weights
 
     name, options = parse_request(args.restorer)
     _, more = parse_request(f"x:{args.arch_options}")
@@ -70,7 +70,7 @@ def degradation(names: Catalog, args: argparse.Namespace) -> Degradation:
     Raises:
         InputError: ``--scale`` was given to a degradation that keeps the size.
     """
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     name, options = parse_request(args.degradation or args.task)
     own = getattr(names.find_restorer(parse_request(args.restorer)[0])[0].spec, "scale", 1)

@@ -12,16 +12,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common, _sharing
-from causaliqa.errors import CausaliqaError, InputError
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.cli import _common, _workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.catalog import Catalog
-    from causaliqa.datasets.scores import ScoreFile
-    from causaliqa.recipes import MetricRecipe
-    from causaliqa.specs import Metric, PairDataset, ScoreRow
+    from causaliqa.api.data import PairDataset, ScoreRow
+    from causaliqa.api.protocols import Metric
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.catalog.workers import MetricRecipe
+    from causaliqa.io.score_files import ScoreFile
 
 __all__ = ["Plan", "add_arguments", "build", "collect", "labels_of", "plan"]
 
@@ -83,7 +84,7 @@ def add_arguments(command: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of metrics that take one (default: 0)")
     command.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
     command.add_argument("--strict", action="store_true", help="stop at the first failure")
-    _sharing.add_arguments(command)
+    _workers.add_arguments(command)
 
 
 def plan(args: argparse.Namespace, names: Catalog) -> Plan:
@@ -92,7 +93,7 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
     Raises:
         InputError: a name is unknown or ambiguous, a direction is not declared, options contradict each other.
     """
-    _sharing.check(args)
+    _workers.check(args)
     if args.shard and not args.store:
         raise InputError("--shard: --store FILE is missing, where the scores of a share go; every share has its own")
     if args.shard and args.scores:
@@ -110,23 +111,23 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
             raise InputError(f"--limit: got {args.limit}, expected 1 or more")
         datasets = [replace(dataset, pairs=dataset.pairs[: args.limit]) for dataset in datasets]
     if args.shard:
-        from causaliqa.shares import shard
+        from causaliqa.evaluation.sharding import shard
 
-        number, count = _sharing.tell_shard(args)
+        number, count = _workers.tell_shard(args)
         args.store = Path(str(args.store).replace("{shard}", f"{number}-of-{count}"))
         datasets = [shard(dataset, number, count) for dataset in datasets]
     return Plan(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
 
 
 def _score_file(item: str) -> ScoreFile:
-    from causaliqa.datasets.scores import read_scores
+    from causaliqa.io.score_files import read_scores
 
     prefix, equals, path = item.partition("=")
     return read_scores(Path(path), prefix=prefix) if equals and not Path(item).exists() else read_scores(Path(item))
 
 
 def _dataset(names: Catalog, item: str, *, labels_only: bool, allow_outside: bool) -> PairDataset:
-    from causaliqa.datasets.manifest import read_manifest
+    from causaliqa.io.manifest import read_manifest
 
     name, equals, root = item.partition("=")
     if not equals and not Path(item).is_file():
@@ -145,7 +146,7 @@ def _requests(
     args: argparse.Namespace, names: Catalog, files: Sequence[ScoreFile]
 ) -> tuple[list[str], dict[str, bool]]:
     """Return the metrics to compute, each once and known, and the direction of those from files."""
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     columns = {metric: file for file in files for metric in file.metrics}
     requests: list[str] = []
@@ -189,7 +190,7 @@ def _preset(name: str | None, names: Catalog) -> tuple[str, ...]:
 
 def labels_of(requests: Sequence[str]) -> dict[str, str]:
     """Return what a table calls each metric (what was asked for, less the path of weights where clear), and it."""
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     short = []
     for request in requests:
@@ -229,7 +230,7 @@ def collect(
     device: str,
 ) -> pd.DataFrame:
     """Return one row per pair and metric, whether it was computed, stored or given; a failure is a row too."""
-    from causaliqa.scoring import frame_of
+    from causaliqa.evaluation.scoring import frame_of
 
     metrics = {label: metric for label, metric in built.items() if not isinstance(metric, CausaliqaError)}
     lacking = {label: error for label, error in built.items() if isinstance(error, CausaliqaError)}
@@ -241,11 +242,11 @@ def collect(
 def _computed(
     args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Metric], device: str
 ) -> Iterator[ScoreRow]:
-    from causaliqa.executors import carry_out
-    from causaliqa.recipes import score_unit
-    from causaliqa.scoring import score_dataset
-    from causaliqa.shares import score_elsewhere
-    from causaliqa.store import ScoreStore
+    from causaliqa.catalog.workers import score_unit
+    from causaliqa.evaluation.scoring import score_dataset
+    from causaliqa.evaluation.sharding import score_elsewhere
+    from causaliqa.evaluation.store import ScoreStore
+    from causaliqa.utils.executors import carry_out
 
     if not metrics:
         return
@@ -255,7 +256,7 @@ def _computed(
         store = stack.enter_context(ScoreStore(path))
         for other in args.merge:
             print(f"causaliqa: {other}: {store.merge(other)} scores taken over", file=sys.stderr)
-        workers = _sharing.team(args)
+        workers = _workers.team(args)
         bar = stack.enter_context(_common.progress_bar(total, "scoring"))
         options: dict[str, Any] = {"strict": args.strict, "progress": bar.update}
         options["store"] = store if args.store or args.merge else None
@@ -270,10 +271,10 @@ def _computed(
 
 
 def _recipe(args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Any]) -> MetricRecipe:
-    from causaliqa.recipes import MetricRecipe
+    from causaliqa.catalog.workers import MetricRecipe
 
     return MetricRecipe(
-        place=_sharing.workplace(args, names),
+        place=_workers.workplace(args, names),
         requests=tuple((label, plan.requests[label], metric.key) for label, metric in metrics.items()),
         device=args.device,
         seed=args.seed,
@@ -282,8 +283,8 @@ def _recipe(args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mappi
 
 
 def _unbuilt(names: Catalog, plan: Plan, lacking: Mapping[str, CausaliqaError]) -> Iterator[ScoreRow]:
-    from causaliqa.catalog import parse_request
-    from causaliqa.scoring import given_rows
+    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.evaluation.scoring import given_rows
 
     for label, error in lacking.items():
         spec: Any = names.get("metrics", parse_request(plan.requests[label])[0]).spec
@@ -294,8 +295,8 @@ def _unbuilt(names: Catalog, plan: Plan, lacking: Mapping[str, CausaliqaError]) 
 
 def _from_files(plan: Plan) -> Iterable[ScoreRow]:
     """Rows of every data set that a file knows an image of."""
-    from causaliqa.datasets.scores import match_scores
-    from causaliqa.scoring import given_rows
+    from causaliqa.evaluation.scoring import given_rows
+    from causaliqa.io.score_files import match_scores
 
     datasets = {dataset.name: dataset for dataset in plan.datasets}
     found: dict[tuple[str, str], dict[int, float | None]] = {}

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.cli import _common, _ending, _maps, _restoring, _sharing
-from causaliqa.errors import CausaliqaError, InputError
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.cli import _common, _maps, _restoring, _signals, _workers
 
 if TYPE_CHECKING:
     from causaliqa.cli._maps import MapUnit
-    from causaliqa.effects.cem import Forecast
+    from causaliqa.effects.causal_effect_map import Forecast
 
 __all__ = ["add", "run"]
 
@@ -52,15 +52,15 @@ def add(commands: Any) -> None:
         metavar="I/N|auto",
         help="make the I-th of N shares of the maps; auto: the share of this task of a SLURM array, srun or torchrun",
     )
-    _sharing.add_arguments(command)
-    command.set_defaults(run=run, kept=_ending.kept_patches)
+    _workers.add_arguments(command)
+    command.set_defaults(run=run, kept=_signals.kept_patches)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write cem.npz, cem.png, pie.png and summary.json, one folder a map; print the statistics."""
-    from causaliqa.specs import ROI
+    from causaliqa.api.data import ROI
 
-    _sharing.check(args)
+    _workers.check(args)
     regions = [ROI.parse(text) for text in args.roi]
     if args.out is None and not args.dry_run:
         raise InputError("cem: --out DIR is missing; pass it, or --dry-run")
@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--batch-size: got {args.batch_size!r}, expected auto or a whole number")
     todo = _maps.units(args.images, regions, args.out or Path())
     if args.shard:
-        number, count = _sharing.tell_shard(args)
+        number, count = _workers.tell_shard(args)
         todo = todo[number - 1 :: count]
     names = _common.catalog(args)
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     # Look every name up before torch is loaded: a typing error should not wait for it.
     _restoring.check_names(names, args)

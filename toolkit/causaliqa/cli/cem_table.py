@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one row a map and, where a network has several images, their mean."""
     from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.report.cem_table import gallery, render, statistics
+    from causaliqa.report.map_table import gallery, render, statistics
 
     maps = {str(folder): EffectMap.load(folder) for folder in args.folders}
     frame = statistics(maps, counting=args.counting)

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError
-from causaliqa.report._escape import one_line
+from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.specs import DatasetSpec, Finding
+    from causaliqa.api.data import Finding
+    from causaliqa.api.specs import DatasetSpec
+    from causaliqa.catalog.catalog import Catalog
 
 __all__ = ["add", "run"]
 
@@ -67,8 +68,8 @@ def _spec(names: Catalog, name: str) -> DatasetSpec:
 
 def _changed(names: Catalog, name: str, root: Path) -> list[Finding]:
     """Files that registry.yaml knows by their hash and that are others here; missing ones are the loader's business."""
-    from causaliqa.specs import Finding
-    from causaliqa.weights import sha256
+    from causaliqa.api.data import Finding
+    from causaliqa.io.weights import sha256
 
     found = []
     for file, digest in names.registry.datasets.get(name, {}).items():

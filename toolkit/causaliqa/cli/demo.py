@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.cli import _common, _publish
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
+    from causaliqa.catalog.catalog import Catalog
 
 __all__ = ["add", "run"]
 
@@ -34,8 +34,8 @@ def _effect_map(names: Catalog, folder: Path, device: str) -> Path:
     """Draw one causal effect map: the small super-resolution network on a part of a photograph."""
     import torch
 
-    from causaliqa.effects.cem import CausalEffectMap
-    from causaliqa.photographs import photograph
+    from causaliqa.effects.causal_effect_map import CausalEffectMap
+    from causaliqa.io.photographs import photograph
 
     name = "tiny_edsr_x4"
     crop = photograph("chelsea")[60:188, 100:228]
@@ -59,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
     """Make the set, score it with the preset ``demo``, print the table, write csv and pictures."""
     names = _common.catalog(args)
     print("Loading torch and pyiqa ...", file=sys.stderr)
-    from causaliqa.datasets.graded import write_graded_set
-    from causaliqa.datasets.manifest import read_manifest
-    from causaliqa.images import load_image
-    from causaliqa.leaderboard import rank
+    from causaliqa.builtin.datasets.graded import write_graded_set
+    from causaliqa.evaluation.rank import rank
+    from causaliqa.evaluation.scoring import evaluate
+    from causaliqa.io.images import load_image
+    from causaliqa.io.manifest import read_manifest
     from causaliqa.report.explain import write_explanation
     from causaliqa.report.scatter import scatter_panels
     from causaliqa.report.table import rows_csv
-    from causaliqa.scoring import evaluate
 
     device = _common.choose_device(None)
     dataset = read_manifest(write_graded_set(args.out / "images"))

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.cli import _common
-from causaliqa.errors import CausaliqaError, InputError
 
 if TYPE_CHECKING:
-    from causaliqa.catalog import Catalog
-    from causaliqa.doctor.checks import Check
-    from causaliqa.doctor.needs import Need
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.catalog.needed_weights import Need
+    from causaliqa.cli._doctor.checks import Check
 
 __all__ = ["add", "run"]
 
@@ -38,8 +38,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; exit 1 if anything is broken."""
-    from causaliqa.doctor.checks import anonymous, packages, plugins, probed, system
-    from causaliqa.doctor.needs import all_weights
+    from causaliqa.catalog.needed_weights import all_weights
+    from causaliqa.cli._doctor.checks import anonymous, packages, plugins, probed, system
 
     checks: dict[str, list[Check]] = {"packages": list(packages()), "tried": [], "plugins": [], "registry": []}
     weights: list[Need] = []
@@ -74,14 +74,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _broken(name: str, error: CausaliqaError) -> Check:
-    from causaliqa.doctor.checks import Check
+    from causaliqa.cli._doctor.checks import Check
 
     return Check(name=name, state="broken", told=str(error))
 
 
 def _registry(names: Catalog) -> Iterator[Check]:
-    from causaliqa.doctor.checks import Check
-    from causaliqa.doctor.needs import unlisted
+    from causaliqa.catalog.needed_weights import unlisted
+    from causaliqa.cli._doctor.checks import Check
 
     for file in names.registry.files:
         yield Check(name=str(file), state="ok", told="read")
@@ -91,9 +91,9 @@ def _registry(names: Catalog) -> Iterator[Check]:
 
 def _needs(names: Catalog, request: list[str]) -> Iterator[Need]:
     """Yield what a command line would load; it is read by the real parser and goes no further."""
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.needed_weights import metric_needs, restorer_needs
     from causaliqa.cli import parser
-    from causaliqa.doctor.needs import metric_needs, restorer_needs
 
     asked = parser().parse_args(request)
     given = getattr(asked, "metric", None) or []

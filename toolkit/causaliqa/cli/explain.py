@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.cli import _common
-from causaliqa.errors import CausaliqaError, ImageError, InputError
 
 __all__ = ["add", "run"]
 
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write channels.csv, strips.png and cost_map.png; print their paths."""
     names = _common.catalog(args)
-    from causaliqa.images import load_image
+    from causaliqa.io.images import load_image
     from causaliqa.report.explain import write_explanation
 
     device = _common.choose_device(args.device)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common, _restoring
-from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
 
@@ -29,16 +29,16 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write lam.npz, lam.png and summary.json; print the diffusion index."""
-    from causaliqa.specs import ROI
+    from causaliqa.api.data import ROI
 
     roi = ROI.parse(args.roi)
     names = _common.catalog(args)
     _restoring.check_names(names, args)
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.effects.lam import local_attribution
-    from causaliqa.images import load_image
-    from causaliqa.report._figure import save
-    from causaliqa.report.lam import draw_attribution
+    from causaliqa.effects.lam_plot import draw_attribution
+    from causaliqa.io.images import load_image
+    from causaliqa.utils.figures import save
 
     effects = EffectMap.load(args.cem) if args.cem is not None else None
     if effects is not None and effects.roi != roi:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from causaliqa.cli import _common, _ending, _publish, _rows, _sharing
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
+from causaliqa.cli import _common, _publish, _rows, _signals, _workers
 
 __all__ = ["add", "run"]
 
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--license", choices=("any", "permissive"), default="any", help="permissive: Apache-2.0, MIT, BSD only"
     )
-    command.set_defaults(run=run, kept=_ending.kept_scores)
+    command.set_defaults(run=run, kept=_signals.kept_scores)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
     _publish.check_picture("--figure", args.figure)
 
-    from causaliqa.leaderboard import rank, wrong_directions
+    from causaliqa.evaluation.rank import rank, wrong_directions
     from causaliqa.report.table import rows_csv
 
-    here, device = _sharing.devices(args) if plan.requests else ("none", "none")
+    here, device = _workers.devices(args) if plan.requests else ("none", "none")
     built = _rows.build(args, names, plan, here)
     frame = _rows.collect(args, names, plan, built, here)
     if args.rows is not None:

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print name, provider, licence and one line; no torch is loaded."""
-    from causaliqa.licences import is_permissive
+    from causaliqa.utils.licences import is_permissive
 
     names = _common.catalog(args)
     rows = [

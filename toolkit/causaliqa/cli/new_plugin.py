@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.scaffold import KINDS
+    from causaliqa.testing.scaffold import KINDS
 
     command = commands.add_parser("new-plugin", help="write the package of a new plugin, with a test that passes")
     command.add_argument("name", metavar="NAME", help="what it will be called, as in edge_loss")
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the package and say what to do next; a built-in name is refused."""
-    from causaliqa.scaffold import new_plugin
+    from causaliqa.testing.scaffold import new_plugin
 
     taken = _common.catalog(args).records(f"{args.kind}s").get(args.name.replace("-", "_"))
     if taken is not None:

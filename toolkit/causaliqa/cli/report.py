@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
 
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{repeated[0]} is given twice")
 
     from causaliqa.effects.effect_map import EffectMap
-    from causaliqa.leaderboard import DRAWS, rank, wrong_directions
-    from causaliqa.report.cem_table import gallery, statistics
+    from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+    from causaliqa.report.map_table import gallery, statistics
+    from causaliqa.report.merge import is_store, join, read_rows, read_store
     from causaliqa.report.page import board, page
     from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
-    from causaliqa.report.sources import is_store, join, read_rows, read_store
 
     maps = {str(path): EffectMap.load(path) for path in args.sources if path.is_dir()}
     files = [path for path in args.sources if not path.is_dir()]

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.errors import CausaliqaError, ImageError
 from causaliqa.cli import _common
-from causaliqa.errors import CausaliqaError, ImageError
-from causaliqa.report._escape import one_line
+from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
-    from causaliqa.specs import Metric
+    from causaliqa.api.protocols import Metric
 
 __all__ = ["add", "run"]
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Score; exit 1 if an image has no partner, or if one of several cannot be scored."""
     pairs, alone = _common.file_pairs(args.img, args.ref)
     names = _common.catalog(args)
-    from causaliqa.catalog import parse_request
+    from causaliqa.catalog.catalog import parse_request
 
     names.get("metrics", parse_request(args.metric)[0])  # a typing error should not wait for torch
     device = _common.choose_device(args.device)
@@ -75,8 +75,8 @@ def _score(name: str, metric: Metric, img_path: Path, ref_path: Path, device: st
         ImageError: one of them cannot be read or scored, or their sizes differ.
         CausaliqaError: the metric fails, or its score is no number.
     """
-    from causaliqa.images import load_image
-    from causaliqa.scoring import score_pair
+    from causaliqa.evaluation.scoring import score_pair
+    from causaliqa.io.images import load_image
 
     img, ref = load_image(img_path), load_image(ref_path)
     if img.shape != ref.shape:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError
 
 __all__ = ["add", "run"]
 
@@ -26,13 +26,13 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "recover":
         if args.out is None:
             raise InputError("store recover: --out NEW is missing; it names the new store")
-        from causaliqa.recovery import recover
+        from causaliqa.evaluation.recovery import recover
 
         made = recover(args.file, args.out)
         left = f"; {made.damaged} damaged rows are left behind" if made.damaged else ""
         print(f"{args.out}: {made.scores:,} scores and failures and {made.pairs:,} pairs of {args.file}{left}")
         return 0
-    from causaliqa.store import ScoreStore
+    from causaliqa.evaluation.store import ScoreStore
 
     with ScoreStore(args.file, create=False) as store:
         pairs = sum(1 for _ in store.lines("pairs"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from causaliqa.api.errors import InputError, WeightsError
 from causaliqa.cli import _common
-from causaliqa.errors import InputError, WeightsError
 
 __all__ = ["add", "run"]
 
@@ -23,12 +23,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Act on one file or all of them; exit 1 if one is missing or damaged."""
-    from causaliqa.weights import cache_folder, fetch, find
+    from causaliqa.io.weights import cache_folder, fetch, find
 
     if args.name is None and args.action == "path":
         print(cache_folder())
         return 0
-    from causaliqa.doctor.needs import entries as known
+    from causaliqa.catalog.needed_weights import entries as known
 
     entries = {name: entry for name, (_, entry) in known(_common.catalog(args)).items()}
     if args.name is not None and args.name not in entries:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causaliqa.errors import InputError
-from causaliqa.files import atomic
-from causaliqa.specs import ROI
+from causaliqa.api.data import ROI
+from causaliqa.api.errors import InputError
+from causaliqa.utils.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,7 +138,7 @@ class EffectMap:
         Args:
             bound: effect in dB at which the colour is full; None for the largest effect of this map.
         """
-        from causaliqa.report.cem import draw_map
+        from causaliqa.effects.plot import draw_map
 
         return draw_map(self, bound=bound)
 
@@ -159,8 +159,8 @@ class EffectMap:
             with atomic(path / "summary.json") as summary:
                 summary.write_text(text + "\n", encoding="utf-8")
         if pictures:
-            from causaliqa.report._figure import save
-            from causaliqa.report.cem import draw_map, draw_pie
+            from causaliqa.effects.plot import draw_map, draw_pie
+            from causaliqa.utils.figures import save
 
             save(draw_map(self, bound=bound, title=title), path / "cem.png")
             save(draw_pie(self), path / "pie.png")

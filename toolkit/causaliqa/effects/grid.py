@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causaliqa.errors import InputError
-from causaliqa.specs import ROI
+from causaliqa.api.data import ROI
+from causaliqa.api.errors import InputError
 
 __all__ = ["Box", "Grid"]
 

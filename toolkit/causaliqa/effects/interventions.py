@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causaliqa.effects.dependence import Reach
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.protocols import Degradation, PlacedSampler, Sampler
+from causaliqa.effects.black_box import Network
 from causaliqa.effects.grid import Box, Grid
-from causaliqa.effects.network import Network
-from causaliqa.effects.plan import Round
-from causaliqa.errors import CausaliqaError, InputError
+from causaliqa.effects.receptive_field import Reach
+from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import generator_for, quantise
-from causaliqa.specs import Degradation, PlacedSampler, Sampler
 
 __all__ = ["EvenSampler", "Interventions", "Measure", "Scene"]
 

@@ -17,8 +17,8 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from causaliqa.errors import InputError
-from causaliqa.files import atomic, unwritten
+from causaliqa.api.errors import InputError
+from causaliqa.utils.files import atomic, unwritten
 
 if sys.platform != "win32":
     import fcntl

@@ -19,10 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from causaliqa.api.data import ROI
+from causaliqa.api.errors import InputError
+from causaliqa.api.protocols import Restorer
 from causaliqa.effects.grid import Box, Grid
-from causaliqa.errors import InputError
-from causaliqa.files import atomic
-from causaliqa.specs import ROI, Restorer
+from causaliqa.utils.files import atomic
 
 __all__ = ["Attribution", "edge_strength", "gini", "local_attribution"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 
 __all__ = ["FITS", "Fit", "fit_logistic", "logistic4", "logistic5"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causaliqa.report._panels import Panel
+from causaliqa.report.scatter_data import Panel
 
 __all__ = ["HEIGHT", "WIDTH", "Drawing", "draw"]
 

@@ -6,14 +6,14 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.files import atomic
-from causaliqa.report._escape import figure_text
-from causaliqa.report._figure import new_figure, save
+from causaliqa.utils.figures import new_figure, save
+from causaliqa.utils.files import atomic
+from causaliqa.utils.text import figure_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from causaliqa.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.causal import Explanation
 
 __all__ = ["write_explanation"]
 
@@ -22,7 +22,7 @@ def write_explanation(explanation: Explanation, img: Tensor, ref: Tensor, folder
     """Write channels.csv, strips.png and cost_map.png into a folder.
 
     Args:
-        explanation: what :meth:`~causaliqa.metrics.causal.CausalMetric.explain` returned.
+        explanation: what :meth:`~causaliqa.builtin.metrics.causal.CausalMetric.explain` returned.
         img: distorted image ``(1, 3, H, W)``.
         ref: its reference.
         folder: made if it is not there.

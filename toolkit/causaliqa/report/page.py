@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causaliqa.evaluation.rank import rank
 from causaliqa.functional.statistics import contradicts
-from causaliqa.leaderboard import rank
 from causaliqa.report import _svg
-from causaliqa.report._panels import Panel, panels
+from causaliqa.report.scatter_data import Panel, panels
 from causaliqa.report.table import BREAKDOWNS, document, marks, printed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.report.cem_table import Gallery
+    from causaliqa.report.map_table import Gallery
     from causaliqa.report.provenance import Provenance
 
 __all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.report._escape import one_line
-from causaliqa.specs import MetricSpec, ScoreKey
+from causaliqa.api.data import ScoreKey
+from causaliqa.api.specs import MetricSpec
+from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.plugins import Record
+    from causaliqa.catalog.host import Record
 
 __all__ = ["PYIQA_NOTE", "MetricFacts", "Provenance", "cluster_notes", "metric_facts", "plugin_versions"]
 

@@ -6,10 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.errors import CausaliqaError
-from causaliqa.report._escape import figure_text
-from causaliqa.report._figure import new_figure, save
-from causaliqa.report._panels import Panel, panels
+from causaliqa.api.errors import CausaliqaError
+from causaliqa.report.scatter_data import Panel, panels
+from causaliqa.utils.figures import new_figure, save
+from causaliqa.utils.text import figure_text
 
 if TYPE_CHECKING:
     import pandas as pd

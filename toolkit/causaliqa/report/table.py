@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from causaliqa.errors import InputError
-from causaliqa.report._escape import csv_cell, latex, markdown, one_line
+from causaliqa.api.errors import InputError
 from causaliqa.report.provenance import Provenance
+from causaliqa.utils.text import csv_cell, latex, markdown, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def render(table: pd.DataFrame, how: str, provenance: Provenance) -> str:
     Args:
         table: what :func:`causaliqa.rank` returns.
         how: one of :data:`FORMATS`. ``csv`` is the table and nothing else; text in it that a spreadsheet would take for
-            a formula has an apostrophe before it (:func:`~causaliqa.report._escape.csv_cell`).
+            a formula has an apostrophe before it (:func:`~causaliqa.utils.text.csv_cell`).
         provenance: printed below the table, in short for ``plain``; in ``json`` part of the document.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from causaliqa.api.specs import BackboneSpec
 from causaliqa.functional.image import NORMALISATIONS, normalise
-from causaliqa.specs import BackboneSpec
 from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
 
 __all__ = ["check_backbone"]

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from causaliqa.catalog import Catalog, default_catalog
-from causaliqa.config import load_registry
-from causaliqa.errors import CausaliqaError
-from causaliqa.hookspecs import HOOKS, hookimpl
-from causaliqa.photographs import photograph
-from causaliqa.plugins import EntryPoint, PluginHost
-from causaliqa.specs import Spec
+from causaliqa.api.errors import CausaliqaError
+from causaliqa.api.hookspecs import HOOKS, hookimpl
+from causaliqa.api.specs import Spec
+from causaliqa.catalog.catalog import Catalog, default_catalog
+from causaliqa.catalog.host import EntryPoint, PluginHost
+from causaliqa.catalog.registry import load_registry
+from causaliqa.io.photographs import photograph
 
 __all__ = ["AnySubject", "ContractError", "Subject", "check_repeats", "difference", "photo", "reseeded", "subject"]
 
@@ -36,8 +36,8 @@ HEAVY = ("torch", "torchvision", "timm", "pyiqa", "pandas", "numba", "matplotlib
 _PROBE = """
 import json, sys
 provider, heavy = json.loads(sys.argv[1])
-from causaliqa.plugins import PluginHost, discover
-from causaliqa.specs import Lazy
+from causaliqa.catalog.host import PluginHost, discover
+from causaliqa.api.specs import Lazy
 entries = [e for e in discover() if e.provider == provider]
 host = PluginHost(entry_points=lambda: entries, strict=True)
 own = {e.module.partition(":")[0] for e in entries}

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from causaliqa.specs import Degradation, DegradationSpec
+from causaliqa.api.protocols import Degradation
+from causaliqa.api.specs import DegradationSpec
 from causaliqa.testing._common import AnySubject, check_repeats, photo, subject
 
 __all__ = ["check_degradation"]

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causaliqa.api.specs import MetricSpec
 from causaliqa.functional.degrade import add_noise, generator_for
-from causaliqa.specs import MetricSpec
 from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, reseeded, subject
 
 __all__ = ["check_metric"]

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from causaliqa.specs import Restorer, RestorerSpec
+from causaliqa.api.protocols import Restorer
+from causaliqa.api.specs import RestorerSpec
 from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
 
 __all__ = ["check_restorer"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from causaliqa.specs import PlacedSampler, SamplerSpec
+from causaliqa.api.protocols import PlacedSampler
+from causaliqa.api.specs import SamplerSpec
 from causaliqa.testing._common import AnySubject, check_repeats, photo, subject
 
 __all__ = ["check_sampler"]

@@ -1,0 +1,55 @@
+"""Nothing heavy is imported before it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "pyiqa", "pandas", "numba", "timm", "matplotlib")
+
+
+def loaded(code: str) -> set[str]:
+    check = f"{code}\nimport sys\nprint('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    return set(done.stdout.strip().splitlines()[-1].split()[1:])
+
+
+def main(*argv: str) -> str:
+    return (
+        f"import contextlib\nfrom causaliqa.cli import main\nwith contextlib.suppress(SystemExit): main({list(argv)!r})"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import causaliqa",
+        "import causaliqa; causaliqa.MetricSpec; causaliqa.hookimpl",
+        main("--help"),
+        main("--version"),
+        main("score", "--help"),
+        main("list", "metrics"),
+        main("list", "backbones", "--json"),
+        main("plugins"),
+        main("weights", "list"),
+        main("data", "list"),
+        main("score", "causal_vg", __file__, __file__),
+    ],
+)
+def test_light(code):
+    assert loaded(code) == set()
+
+
+def test_the_check_can_fail():
+    assert "pandas" in loaded("import pandas")
+    assert "torch" in loaded("import causaliqa.evaluation.scoring; import causaliqa.functional.image")
+
+
+def test_public_names_resolve():
+    import causaliqa
+
+    assert all(getattr(causaliqa, name) is not None for name in causaliqa.__all__)
+    assert set(causaliqa.__all__) - {"__version__"} == set(causaliqa._WHERE)
+    assert set(causaliqa.__all__) <= set(dir(causaliqa))
+    with pytest.raises(AttributeError, match="nonsense"):
+        causaliqa.nonsense  # noqa: B018

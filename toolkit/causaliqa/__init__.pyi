@@ -1,0 +1,31 @@
+from .api.data import ROI as ROI
+from .api.errors import CausaliqaError as CausaliqaError
+from .api.errors import InputError as InputError
+from .api.hookspecs import hookimpl as hookimpl
+from .api.specs import BackboneSpec as BackboneSpec
+from .api.specs import DatasetSpec as DatasetSpec
+from .api.specs import DegradationSpec as DegradationSpec
+from .api.specs import MetricSpec as MetricSpec
+from .api.specs import RestorerSpec as RestorerSpec
+from .api.specs import SamplerSpec as SamplerSpec
+from .api.specs import WeightsEntry as WeightsEntry
+from .api.specs import lazy as lazy
+from .catalog.catalog import create_backbone as create_backbone
+from .catalog.catalog import create_degradation as create_degradation
+from .catalog.catalog import create_metric as create_metric
+from .catalog.catalog import create_restorer as create_restorer
+from .catalog.catalog import create_sampler as create_sampler
+from .catalog.catalog import list_backbones as list_backbones
+from .catalog.catalog import list_datasets as list_datasets
+from .catalog.catalog import list_degradations as list_degradations
+from .catalog.catalog import list_metrics as list_metrics
+from .catalog.catalog import list_restorers as list_restorers
+from .catalog.catalog import list_samplers as list_samplers
+from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
+from .effects.effect_map import EffectMap as EffectMap
+from .evaluation.rank import rank as rank
+from .evaluation.scoring import evaluate as evaluate
+from .interop.bridge import register_with_pyiqa as register_with_pyiqa
+from .io.manifest import read_manifest as read_manifest
+
+__version__: str

@@ -1,0 +1,200 @@
+"""The records that plugins return: frozen facts about a thing, and a factory that builds it.
+
+A record is cheap: creating one imports neither torch nor pyiqa. Only its factory does.
+Records grow only by keyword fields with defaults, so that old plugins keep loading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = [
+    "BackboneSpec",
+    "DatasetSpec",
+    "DegradationSpec",
+    "Lazy",
+    "MetricSpec",
+    "RestorerSpec",
+    "SamplerSpec",
+    "Spec",
+    "WeightsEntry",
+    "lazy",
+]
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A factory that imports its module when it is called; made by :func:`lazy`."""
+
+    path: str
+    """``package.module:function``."""
+    fixed: tuple[tuple[str, Any], ...] = ()
+    """Arguments that are always passed."""
+
+    def resolve(self) -> Callable[..., Any]:
+        """Import and return the function."""
+        module, _, function = self.path.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), function)
+        return partial(found, **dict(self.fixed)) if self.fixed else found
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.resolve()(*args, **options)
+
+
+def lazy(path: str, **fixed: Any) -> Lazy:
+    """Return a factory for a record without importing what it builds.
+
+    Example:
+        >>> lazy("collections:Counter", a=2)()
+        Counter({'a': 2})
+    """
+    return Lazy(path, tuple(fixed.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsEntry:
+    """One weights file, as registry.yaml or a record describes it."""
+
+    file: str
+    """File name; in registry.yaml also the key of the entry."""
+    licence: str
+    """Licence of the weights."""
+    url: str = ""
+    """Where to download it."""
+    sha256: str = ""
+    """Full hash, or the prefix that torchvision puts into file names; lower-case hexadecimal."""
+    package: str = ""
+    """Installed package that ships the file, as ``package:path/inside/it``."""
+    source: str = ""
+    """Where it comes from, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every record says."""
+
+    kind: ClassVar[str] = ""
+    """Plural word that the command line uses for this kind of record."""
+
+    name: str
+    """Unique name: letters, digits, ``_ . + -``."""
+    factory: Callable[..., Any]
+    """Builds the thing; the only place for heavy imports. Its keyword arguments are the options."""
+    summary: str
+    """One line for listings."""
+    licence: str
+    """Licence of code and weights, as an SPDX expression where one exists."""
+    reference: str = ""
+    """Paper or project, with DOI or address where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A quality metric. ``factory(**options)`` returns a module ``(img, ref) -> (N,)``."""
+
+    kind: ClassVar[str] = "metrics"
+
+    lower_better: bool
+    """True if a lower score means better quality."""
+    metric_mode: Literal["FR", "NR"] = "FR"
+    """Full reference or no reference, as in pyiqa."""
+    version: str = "1"
+    """Raised whenever a score changes; part of the key of stored scores."""
+    seeded: bool = False
+    """True if the factory takes ``seed`` (scores depend on it, but never on batch or order)."""
+    identity: float | None = None
+    """Score of an image against itself, to rounding; None if nothing is promised."""
+    differentiable: bool = False
+    """True if finite gradients reach ``img``, also where it equals ``ref``."""
+    bytes_per_pixel: float = 0.0
+    """Memory that a pair takes at its peak, per pixel of one image, as measured on a CPU; 0 if nobody measured it, or
+    if it does not grow with the images."""
+    backbone: str | None = None
+    """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
+    ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A feature network. ``factory(weights=path_or_None)`` returns a :class:`FeatureBackbone`."""
+
+    kind: ClassVar[str] = "backbones"
+
+    weights: str | WeightsEntry | None = None
+    """The file that is loaded: a key under ``weights:`` in registry.yaml, or a plugin's own entry; None for no file."""
+    window: int = 4
+    """Side of the windows of the causal metric, in feature pixels."""
+    mass: Literal["share", "softmax"] = "softmax"
+    """How features become mass: ``share`` needs features that are never negative."""
+    normalise: str = "none"
+    """Input normalisation by default: ``none``, ``imagenet`` or ``half`` (see ``functional.image``)."""
+    min_size: int = 32
+    """Smallest side of an image, in pixels, that the network takes."""
+    many: Callable[[str], BackboneSpec] | None = None
+    """If given, the record stands for many networks: ``NAME.PART`` is what ``many(PART)`` returns, which may import
+    what it needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestorerSpec(Spec):
+    """A restoration network. ``factory(checkpoint=path_or_None, **options)`` returns a :class:`Restorer`."""
+
+    kind: ClassVar[str] = "restorers"
+
+    scale: int = 1
+    """Output side divided by input side."""
+    tasks: tuple[str, ...] = ()
+    """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+    weights: str | WeightsEntry | None = None
+    """The file passed as ``checkpoint`` unless the user names one: a key under ``weights:`` in registry.yaml, or a
+    plugin's own entry."""
+    part: str = ""
+    """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
+    factory as the argument of this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSpec(Spec):
+    """An intervention sampler. ``factory(**options)`` returns a :class:`Sampler`."""
+
+    kind: ClassVar[str] = "samplers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradationSpec(Spec):
+    """A degradation. ``factory(**options)`` returns a :class:`Degradation`."""
+
+    kind: ClassVar[str] = "degradations"
+
+    scale: int = 1
+    """Side of the clean image divided by the side of the degraded one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A data set. ``factory(root)`` returns a :class:`PairDataset` from the folder as its authors distribute it."""
+
+    kind: ClassVar[str] = "datasets"
+
+    verify: Callable[..., list[Finding]] | None = None
+    """``verify(root, deep=False)`` lists what is missing, extra or changed; ``deep`` decodes every image. None if
+    nobody can tell."""
+    labels_only: bool = False
+    """True if ``factory(root, labels_only=True)`` works on a folder without images, for scores from elsewhere."""
+    references: int = 0
+    """Reference images of the whole archive; 0 if unknown."""
+    images: int = 0
+    """Distorted images with a label; 0 if unknown."""
+    label: str = ""
+    """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
+    label_lower_better: bool = False
+    """True if a low label means good quality."""
+    source: str = ""
+    """Where to get it."""

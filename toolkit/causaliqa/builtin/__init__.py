@@ -1,0 +1,1 @@
+"""What comes with the toolkit, registered through the hooks as any plugin's is."""

@@ -1,0 +1,60 @@
+"""VGG16 with L2 pooling: relu1_2, relu2_2, relu3_3, relu4_3, relu5_3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import vgg16
+
+from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
+from causaliqa.io.weights import load_into
+
+__all__ = ["L2Pool", "build"]
+
+_TAPS = (4, 9, 16, 23, 30)
+"""A stage ends before these layers of torchvision's ``features``: its max-pools."""
+
+
+class L2Pool(nn.Module):
+    """Square, smooth with a 3 x 3 Hann window at stride 2, square root (DISTS, DeepWSD).
+
+    Example:
+        >>> L2Pool(2)(torch.ones(1, 2, 8, 8))[0, 0, 1, 1]
+        tensor(1.)
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        taps = torch.hann_window(5, periodic=False, dtype=torch.float64)[1:-1]
+        kernel = torch.outer(taps, taps)
+        kernel = (kernel / kernel.sum()).float().expand(channels, 1, 3, 3).clone()
+        self.register_buffer("kernel", kernel, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve ``(N, C, H, W)``, rounding up."""
+        power = F.conv2d(x * x, self.kernel, stride=2, padding=1, groups=x.shape[1])
+        return (power + 1e-12).sqrt()
+
+
+def build(*, weights: Path | None) -> nn.Module:
+    """Build the backbone; ``weights`` is a torchvision ``vgg16`` state dict, None leaves it random."""
+    features = vgg16(weights=None).features
+    if weights is not None:
+        load_into(features, weights, prefix="features.")
+    layers = list(features)
+    stages, channels, start, width = [], [], 0, 3
+    for end in _TAPS:
+        # Copied without in-place ReLU: an earlier tap must keep its values.
+        block = [nn.ReLU() if isinstance(m, nn.ReLU) else m for m in layers[start:end]]
+        if isinstance(block[0], nn.MaxPool2d):
+            block[0] = L2Pool(width)
+        width = [m for m in block if isinstance(m, nn.Conv2d)][-1].out_channels
+        stages.append(nn.Sequential(*block))
+        channels.append(width)
+        start = end
+    return freeze(StagedBackbone(stages, channels=channels, reduction=[1, 2, 4, 8, 16]))

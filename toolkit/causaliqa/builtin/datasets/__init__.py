@@ -1,0 +1,1 @@
+"""Archives of the field, read as their authors distribute them."""

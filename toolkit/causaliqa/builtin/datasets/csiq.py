@@ -1,0 +1,89 @@
+"""CSIQ (Larson and Chandler, Journal of Electronic Imaging 19(1), 2010): 866 distorted images of 30 references."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from causaliqa.api.errors import ManifestError
+from causaliqa.builtin.datasets._archive import Archive, Entry, Tree
+from causaliqa.builtin.datasets._load import load, verify
+
+__all__ = ["ARCHIVE", "load_csiq", "verify_csiq"]
+
+_TYPES = {
+    "noise": "AWGN",
+    "jpeg": "JPEG",
+    "jpeg 2000": "jpeg2000",
+    "fnoise": "fnoise",
+    "blur": "BLUR",
+    "contrast": "contrast",
+}
+"""Types as the label file spells them, and as the image files do."""
+_COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of the sheet ``all_by_image``, or of the first one that has the columns."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = [list(sheet.iter_rows(values_only=True)) for sheet in book]
+        book.close()
+    except Exception as error:
+        raise ManifestError(f"label file {path} cannot be read: {error}; expected the authors' Excel file") from error
+    for sheet in sheets:
+        for number, header in enumerate(sheet):
+            if set(_COLUMNS) <= set(header):
+                rows = (dict(zip(header, row, strict=True)) for row in sheet[number + 1 :])
+                return [row for row in rows if row["image"] is not None and row["dst_type"] is not None]
+    raise ManifestError(f"label file {path}: no sheet has the columns {', '.join(_COLUMNS)}")
+
+
+def _read(tree: Tree) -> list[Entry]:
+    path = tree.label_file("csiq.DMOS.xlsx", "csiq.beta.xlsx")
+    entries = []
+    for row in _table(path):
+        if row["dst_type"] not in _TYPES:
+            raise ManifestError(
+                f"label file {path}: got distortion {row['dst_type']!r}, expected one of {', '.join(_TYPES)}"
+            )
+        kind = _TYPES[row["dst_type"]]
+        try:
+            level, label, std = int(row["dst_lev"]), float(row["dmos"]), float(row["dmos_std"])
+        except (TypeError, ValueError):
+            raise ManifestError(
+                f"label file {path}: got level {row['dst_lev']!r}, dmos {row['dmos']!r} and dmos_std "
+                f"{row['dmos_std']!r} for {row['image']}, expected numbers"
+            ) from None
+        name = f"{row['image']}.{kind}.{level}.png"
+        entries.append(
+            Entry(
+                ref=(f"src_imgs/{row['image']}.png",),
+                dist=(f"dst_imgs/{kind}/{name}", f"dst_imgs/{name}"),
+                label=label,
+                std=std,
+                type=kind,
+                level=str(level),
+            )
+        )
+    return entries
+
+
+ARCHIVE = Archive(
+    name="csiq",
+    label="dmos",
+    label_lower_better=True,
+    label_range=(0.0, 1.0),
+    references=30,
+    images=866,
+    read=_read,
+    image_folders=("src_imgs", "dst_imgs"),
+    graded=True,
+)
+"""The deviation of a label is that between subjects."""
+
+load_csiq = partial(load, ARCHIVE)
+verify_csiq = partial(verify, ARCHIVE)

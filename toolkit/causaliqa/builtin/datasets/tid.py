@@ -1,0 +1,110 @@
+"""TID2008 and TID2013 (Ponomarenko et al., Signal Processing: Image Communication 30, 2015): 25 references each."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from causaliqa.api.errors import ManifestError
+from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.builtin.datasets._load import load, verify
+
+__all__ = ["TID2008", "TID2013", "load_tid2008", "load_tid2013", "verify_tid2008", "verify_tid2013"]
+
+_TYPES = (
+    "additive gaussian noise",
+    "additive noise in colour components",
+    "spatially correlated noise",
+    "masked noise",
+    "high frequency noise",
+    "impulse noise",
+    "quantization noise",
+    "gaussian blur",
+    "image denoising",
+    "jpeg",
+    "jpeg2000",
+    "jpeg transmission errors",
+    "jpeg2000 transmission errors",
+    "non eccentricity pattern noise",
+    "local block-wise distortions",
+    "mean shift",
+    "contrast change",
+    "change of colour saturation",
+    "multiplicative gaussian noise",
+    "comfort noise",
+    "lossy compression of noisy images",
+    "image colour quantization with dither",
+    "chromatic aberrations",
+    "sparse sampling and reconstruction",
+)
+"""Distortions by their number in the file name; TID2008 has the first 17."""
+
+_NAME = re.compile(r"(?P<ref>[iI]\d+)_(?P<type>\d\d)_(?P<level>\d)\.bmp", re.IGNORECASE)
+
+
+def _read(tree: Tree) -> list[Entry]:
+    path = tree.label_file("mos_with_names.txt")
+    found = tree.find("mos_std.txt")
+    deviations = [_number(line) for line in read_lines(tree.root / found)] if found else None
+    entries = []
+    lines = read_lines(path)
+    if deviations is not None and len(deviations) != len(lines):
+        raise ManifestError(
+            f"label file {tree.root / str(found)}: got {len(deviations)} lines, expected {len(lines)} as in {path.name}"
+        )
+    for number, line in enumerate(lines):
+        label, _, name = line.partition(" ")
+        match = _NAME.fullmatch(name.strip())
+        if match is None or not 1 <= int(match["type"]) <= len(_TYPES):
+            swapped = " (columns swapped?)" if _NAME.match(label) else ""
+            raise ManifestError(
+                f"label file {path}, line {number + 1}: got {line!r}{swapped}, "
+                "expected a score and a name like i01_08_3.bmp"
+            )
+        entries.append(
+            Entry(
+                ref=(f"reference_images/{match['ref']}.bmp",),
+                dist=(f"distorted_images/{match[0]}",),
+                label=_number(label),
+                std=None if deviations is None else deviations[number],
+                type=_TYPES[int(match["type"]) - 1],
+                level=match["level"],
+            )
+        )
+    return entries
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+TID2008 = Archive(
+    name="tid2008",
+    label="mos",
+    label_lower_better=False,
+    label_range=(0.0, 9.0),
+    references=25,
+    images=1700,
+    read=_read,
+    image_folders=("reference_images", "distorted_images"),
+    graded=True,
+)
+TID2013 = Archive(
+    name="tid2013",
+    label="mos",
+    label_lower_better=False,
+    label_range=(0.0, 9.0),
+    references=25,
+    images=3000,
+    read=_read,
+    image_folders=("reference_images", "distorted_images"),
+    graded=True,
+)
+
+load_tid2008 = partial(load, TID2008)
+verify_tid2008 = partial(verify, TID2008)
+load_tid2013 = partial(load, TID2013)
+verify_tid2013 = partial(verify, TID2013)

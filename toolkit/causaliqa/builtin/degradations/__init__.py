@@ -1,0 +1,1 @@
+"""What degrades the images of effect maps."""

@@ -1,0 +1,237 @@
+"""What comes with the toolkit, on one page: every built-in registers through the hooks, as any plugin's does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from causaliqa.api.hookspecs import hookimpl
+from causaliqa.api.specs import (
+    BackboneSpec,
+    DatasetSpec,
+    DegradationSpec,
+    MetricSpec,
+    RestorerSpec,
+    SamplerSpec,
+    lazy,
+)
+
+__all__ = [
+    "causaliqa_backbones",
+    "causaliqa_datasets",
+    "causaliqa_degradations",
+    "causaliqa_metrics",
+    "causaliqa_restorers",
+    "causaliqa_samplers",
+]
+
+
+@hookimpl
+def causaliqa_metrics() -> Iterable[MetricSpec]:
+    """The causal metric on every backbone, and the baseline of its paper that pyiqa lacks."""
+    yield MetricSpec(
+        name="causal",
+        factory=lazy("causaliqa.builtin.metrics.causal:CausalMetric"),
+        summary="causal transport cost between deep features",
+        licence="Apache-2.0",
+        reference="Full-reference IQA by abductive counterfactual inference",
+        lower_better=True,
+        seeded=True,
+        identity=0.0,
+        differentiable=True,
+        backbone="*",
+    )
+    yield MetricSpec(
+        name="deepwsd",
+        factory=lazy("causaliqa.builtin.metrics.deepwsd:DeepWSD"),
+        summary="Wasserstein distance between VGG16 features",
+        licence="Apache-2.0",
+        reference="Liao et al., DeepWSD, ACM MM 2022, arXiv:2208.03323",
+        lower_better=True,
+        identity=0.0,
+        differentiable=True,
+        backbone="vgg",
+    )
+
+
+_TORCHVISION = "BSD-3-Clause (torchvision weights, trained on ImageNet)"
+
+
+@hookimpl
+def causaliqa_backbones() -> Iterable[BackboneSpec]:
+    """The three networks of the paper, and one whose trained weights come with a package."""
+    yield BackboneSpec(
+        name="vgg",
+        factory=lazy("causaliqa.builtin.backbones.vgg:build"),
+        summary="VGG16 with L2 pooling, five stages",
+        licence=_TORCHVISION,
+        reference="Simonyan & Zisserman 2015; L2 pooling: Henaff & Simoncelli 2016",
+        weights="vgg16-397923af.pth",
+        window=8,
+        mass="share",
+    )
+    yield BackboneSpec(
+        name="resnet",
+        factory=lazy("causaliqa.builtin.backbones.torchvision_stages:build_resnet50"),
+        summary="ResNet50, four stages",
+        licence=_TORCHVISION,
+        reference="He et al. 2016",
+        weights="resnet50-0676ba61.pth",
+    )
+    yield BackboneSpec(
+        name="effnet",
+        factory=lazy("causaliqa.builtin.backbones.torchvision_stages:build_efficientnet_b7"),
+        summary="EfficientNet-B7, seven stages",
+        licence=_TORCHVISION,
+        reference="Tan & Le 2019",
+        weights="efficientnet_b7_lukemelas-c5b4e57e.pth",
+    )
+    yield BackboneSpec(
+        name="effnet_lite0",
+        factory=lazy("causaliqa.builtin.backbones.timm_features:build", model="tf_efficientnet_lite0", by_order=True),
+        summary="EfficientNet-Lite0, five stages; trained weights come with a pip dependency",
+        licence="Apache-2.0",
+        reference="Tan & Le 2019, Lite variant",
+        weights="efficientnet-lite0-57934424.pth",
+        normalise="half",
+    )
+
+
+def _tiny_restorer(name: str, task: str, scale: int, summary: str, reference: str) -> RestorerSpec:
+    return RestorerSpec(
+        name=name,
+        factory=lazy("causaliqa.builtin.restorers.tiny:build", name=name),
+        summary=summary + "; weights come with the package",
+        licence="Apache-2.0",
+        reference=reference,
+        scale=scale,
+        tasks=(task,),
+    )
+
+
+@hookimpl
+def causaliqa_restorers() -> Iterable[RestorerSpec]:
+    """The small trained networks, everything in basicsr's registry, and any Python callable."""
+    yield _tiny_restorer("tiny_edsr_x4", "sr", 4, "small EDSR, x4", "Lim et al. 2017, arXiv:1707.02921")
+    yield _tiny_restorer(
+        "tiny_rcan_x4", "sr", 4, "small RCAN, x4, with its global pooling", "Zhang et al. 2018, arXiv:1807.02758"
+    )
+    yield _tiny_restorer("tiny_dncnn_50", "denoise", 1, "small DnCNN, sigma 50", "Zhang et al. 2017, arXiv:1608.03981")
+    yield _tiny_restorer("tiny_edsr_rain", "derain", 1, "small EDSR, medium rain", "Lim et al. 2017, arXiv:1707.02921")
+    yield RestorerSpec(
+        name="basicsr",
+        factory=lazy("causaliqa.builtin.restorers.basicsr:build"),
+        summary="any image-to-image architecture in basicsr's registry: basicsr:EDSR; extra [basicsr]",
+        licence="Apache-2.0",
+        reference="https://github.com/XPixelGroup/BasicSR",
+        part="arch",
+    )
+    yield RestorerSpec(
+        name="callable",
+        factory=lazy("causaliqa.builtin.restorers.user_code:build"),
+        summary="any Python factory: path/to/file.py:factory or module:factory",
+        licence="that of the network",
+        part="where",
+    )
+
+
+def _sampler(name: str, where: str, summary: str, reference: str, **fixed: float) -> SamplerSpec:
+    return SamplerSpec(
+        name=name,
+        factory=lazy(f"causaliqa.builtin.samplers.{where}", **fixed),
+        summary=summary,
+        licence="Apache-2.0",
+        reference=reference,
+    )
+
+
+@hookimpl
+def causaliqa_samplers() -> Iterable[SamplerSpec]:
+    """The natural image library, and what the paper compares it with."""
+    yield _sampler("natural", "natural:build", "patches of natural images; library=DIR|FILE.npz", "CEM, section IV-D")
+    yield _sampler("self", "ablations:SelfPatches", "patches of the image itself; inadvisable", "CEM, Figure 15")
+    yield _sampler("zero", "ablations:Constant", "black", "CEM, Figure 4", value=0.0)
+    yield _sampler("constant", "ablations:Constant", "one colour: value=0.5", "CEM, section IV-C")
+    yield _sampler("blur", "ablations:Blur", "the patch itself, blurred by sigma=3", "CEM, Figure 4")
+    yield _sampler("noise", "ablations:UniformNoise", "uniform noise in place of content", "CEM, section IV-C")
+
+
+_REFERENCE = "CEM, section V-A"
+
+
+@hookimpl
+def causaliqa_degradations() -> Iterable[DegradationSpec]:
+    """The three tasks of the paper."""
+    yield DegradationSpec(
+        name="sr",
+        factory=lazy("causaliqa.builtin.degradations.paper:Downsampling"),
+        summary="antialiased bicubic downsampling by scale=4",
+        licence="Apache-2.0",
+        reference=_REFERENCE,
+        scale=4,
+    )
+    yield DegradationSpec(
+        name="denoise",
+        factory=lazy("causaliqa.builtin.degradations.paper:GaussianNoise"),
+        summary="white Gaussian noise of sigma=50",
+        licence="Apache-2.0",
+        reference=_REFERENCE,
+    )
+    yield DegradationSpec(
+        name="derain",
+        factory=lazy("causaliqa.builtin.degradations.paper:MediumRain"),
+        summary="medium rain: one layer of streaks an image",
+        licence="Apache-2.0",
+        reference=_REFERENCE + "; Networks are Slacking Off, arXiv:2305.15134",
+    )
+
+
+_TERMS = "see the authors' terms"
+_TID = "https://www.ponomarenko.info"
+_PIPAL = ("elo", False, "Gu et al., 2020, arXiv:2007.12142", "https://github.com/HaomingCai/PIPAL-dataset")
+_SETS = (
+    # name, module, references, images, what is special, label, whether low is good, reference, where to get it
+    (
+        *("live", "live", 29, 779, "", "dmos", True, "Sheikh et al., 2006, doi:10.1109/TIP.2006.881959"),
+        "https://live.ece.utexas.edu/research/quality/subjective.htm (release 2; ask the authors)",
+    ),
+    (
+        *("csiq", "csiq", 30, 866, "", "dmos", True, "Larson and Chandler, 2010, doi:10.1117/1.3267105"),
+        "https://s2.smu.edu/~eclarson/csiq.html",
+    ),
+    (
+        *("tid2008", "tid", 25, 1700, "", "mos", False),
+        *("Ponomarenko et al., 2009, Adv. of Modern Radioelectronics 10", f"{_TID}/tid2008.htm"),
+    ),
+    (
+        *("tid2013", "tid", 25, 3000, "", "mos", False),
+        *("Ponomarenko et al., 2015, doi:10.1016/j.image.2014.10.009", f"{_TID}/tid2013.htm"),
+    ),
+    (
+        *("kadid10k", "kadid10k", 81, 10125, "its label is called dmos, but high is good", "dmos", False),
+        *("Lin et al., 2019, doi:10.1109/QoMEX.2019.8743252", "https://database.mmsp-kn.de/kadid-10k-database.html"),
+    ),
+    ("pipal", "pipal", 200, 23200, "training split", *_PIPAL),
+    ("pipal_val", "pipal", 25, 1000, "validation split", *_PIPAL),
+    ("pipal_trainval", "pipal", 225, 24200, "both splits with public labels, in one folder", *_PIPAL),
+)
+
+
+@hookimpl
+def causaliqa_datasets() -> Iterable[DatasetSpec]:
+    """Six archives of the field, read from the folders as their authors distribute them."""
+    for name, module, references, images, special, label, lower_better, reference, source in _SETS:
+        summary = f"{images:,} distorted images of {references} references, {label.upper()}"
+        yield DatasetSpec(
+            name=name,
+            factory=lazy(f"causaliqa.builtin.datasets.{module}:load_{name}"),
+            verify=lazy(f"causaliqa.builtin.datasets.{module}:verify_{name}"),
+            summary=f"{summary}; {special}" if special else summary,
+            licence=_TERMS,
+            reference=reference,
+            references=references,
+            images=images,
+            label=label,
+            label_lower_better=lower_better,
+            labels_only=True,
+            source=source,
+        )

@@ -1,0 +1,267 @@
+"""The natural image library: patches cut from photographs, drawn by how much happens in them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from causaliqa.api.errors import InputError, OutputError
+from causaliqa.functional.degrade import generator_for
+from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
+from causaliqa.io.images import load_image
+from causaliqa.io.photographs import photographs
+from causaliqa.io.weights import cache_folder
+from causaliqa.utils.files import atomic
+
+__all__ = ["COUNT", "DRAWS", "Library", "NaturalPatches", "build"]
+
+COUNT = 24_000
+"""Patches that a library cut from images holds."""
+
+DRAWS = ("density", "uniform")
+"""``density``: as often as such content occurs in the library; ``uniform``: every gradient magnitude alike."""
+
+_AXES = 6
+"""Directions in which patches are told apart."""
+_POPULATION = 2000
+"""Patches that stand for all, where something is averaged over the library."""
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+_COLOUR = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower", "grace_hopper")
+"""Photographs of the default library: colour, and no two of one scene."""
+
+
+class Library:
+    """Patches of natural images at any size, cut on demand.
+
+    Args:
+        source: a folder of images, an ``.npz`` with 8-bit patches ``(P, s, s, 3)``, or None for the photographs that
+            come with pip packages.
+
+    Raises:
+        InputError: the source is missing, empty or of another form.
+
+    Example:
+        >>> library = Library()
+        >>> library.patches(8).shape
+        torch.Size([24000, 3, 8, 8])
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | None = None) -> None:
+        self.source = None if source is None else Path(source).expanduser()
+        self._cut: dict[int, Tensor] = {}
+        if self.source is not None and not self.source.is_dir() and self.source.suffix != ".npz":
+            raise InputError(
+                f"library: got {str(source)!r}, expected a folder of images or an .npz of 8-bit patches (P, s, s, 3)"
+            )
+        if self.source is not None and not self.source.exists():
+            raise InputError(f"library: {str(source)!r} does not exist")
+
+    def patches(self, size: int) -> Tensor:
+        """Return every patch at one size, 8-bit ``(P, 3, size, size)``.
+
+        Raises:
+            InputError: no image is large enough, or an ``.npz`` holds smaller patches.
+        """
+        if size not in self._cut:
+            if self.source is not None and self.source.suffix == ".npz":
+                self._cut[size] = _from_archive(self.source, size)
+            else:
+                self._cut[size] = self._cached(size)
+        return self._cut[size]
+
+    def _cached(self, size: int) -> Tensor:
+        """Cut once, keep in the cache folder; the key says which images they were."""
+        files = [] if self.source is None else _images(self.source)
+        facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        key = hashlib.sha256(repr((str(self.source), facts, _COLOUR, size, COUNT)).encode()).hexdigest()[:16]
+        name = "photographs" if self.source is None else self.source.name
+        path = cache_folder().parent / "libraries" / f"{name}-{size}-{key}.npy"
+        # A damaged copy is cut again.
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            return torch.from_numpy(np.load(path, allow_pickle=False))
+        made = _cut(size, (_read(f) for f in files) if files else _photographs(), len(files) or len(_COLOUR))
+        # Without room for it the next run cuts again, that is all.
+        with contextlib.suppress(OutputError), atomic(path) as part:
+            np.save(part, made.numpy())
+        return made
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f"library {str(folder)!r} is empty: found no image, expected {', '.join(sorted(_SUFFIXES))}")
+    return files
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    pixels = load_image(path)[0].permute(1, 2, 0)
+    rounded: NDArray[np.uint8] = np.rint(pixels.numpy() * 255).astype(np.uint8)
+    return rounded
+
+
+def _photographs() -> Iterator[NDArray[np.uint8]]:
+    found = photographs()
+    kept = [found[name] for name in _COLOUR if name in found]
+    yield from kept or found.values()
+
+
+def _cut(size: int, images: Iterable[NDArray[np.uint8]], total: int) -> Tensor:
+    share = -(-COUNT // total)
+    parts = []
+    for index, array in enumerate(images):
+        img = torch.from_numpy(array).permute(2, 0, 1)
+        if min(img.shape[1:]) >= size:
+            parts.append(cut_patches(img, size, share, generator_for(size, index)))
+    if not parts:
+        raise InputError(f"library: no image is as large as a patch of {size} x {size}; use smaller patches")
+    return torch.cat(parts)[:COUNT]
+
+
+def _from_archive(path: Path, size: int) -> Tensor:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            named = [archive[key] for key in sorted(archive.files, key=lambda k: (k != "patches", k))]
+    except Exception as error:
+        # Damaged archives raise whatever zipfile, zlib and NumPy's header parser do.
+        raise InputError(f"library {str(path)!r} cannot be read: {error}") from error
+    array = next((a for a in named if a.ndim == 4 and a.shape[-1] == 3 and a.dtype == np.uint8), None)
+    if array is None or not len(array):
+        raise InputError(f"library {str(path)!r} is empty: found no 8-bit patches of shape (P, s, s, 3)")
+    if min(array.shape[1:3]) < size:
+        raise InputError(
+            f"library {str(path)!r} holds patches of {array.shape[1]} x {array.shape[2]}, expected at least "
+            f"{size} x {size}; use a folder of images for larger patches"
+        )
+    return torch.from_numpy(np.ascontiguousarray(array[:, :size, :size].transpose(0, 3, 1, 2)))
+
+
+class _Space:
+    """Patches as points: what sets them apart, and an order in which neighbours are alike."""
+
+    def __init__(self, patches: Tensor, indices: NDArray[np.int64]) -> None:
+        flat = patches.flatten(1).double()
+        self._mean = flat.mean(0)
+        spread = (flat - self._mean).T @ (flat - self._mean) / len(flat)
+        # The signs of eigenvectors are free; what is made of them must not depend on the machine.
+        axes = torch.linalg.eigh(spread).eigenvectors[:, -_AXES:].flip(1)
+        self._axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
+        self._unit = max(float(((flat - self._mean) @ self._axes[:, 0]).std()), 1e-12)
+        points = self.coordinates(patches)
+        order = spread_order(points)
+        self.order = indices[order]
+        count = min(_POPULATION, len(order))
+        self.population = points[order[[(2 * k + 1) * len(order) // (2 * count) for k in range(count)]]]
+
+    def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
+        points: NDArray[np.float64] = ((patches.flatten(1).double() - self._mean) @ self._axes / self._unit).numpy()
+        return points
+
+
+@lru_cache(maxsize=8)
+def _default() -> Library:
+    return Library()
+
+
+class NaturalPatches:
+    """Draw patches of natural images.
+
+    Args:
+        library: where they come from.
+        draws: one of :data:`DRAWS`. ``density`` takes every patch of the library equally often, so that the
+            gradient magnitude G of the draws has the density D that it has in the library (flat patches are common);
+            ``uniform`` draws G uniformly between its extremes and takes the patch that comes closest.
+        screening: how the coarse stage draws, None for the same way.
+
+    Raises:
+        InputError: an option is unknown.
+
+    Source: CEM, sections IV-D, IV-E and VI-C.
+
+    Example:
+        >>> sampler = NaturalPatches(Library())
+        >>> sampler(2, 8, torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 3, 8, 8])
+    """
+
+    def __init__(self, library: Library, *, draws: str = "density", screening: str | None = "uniform") -> None:
+        for name, value in (("draws", draws), ("screening", screening)):
+            if value not in DRAWS and not (name == "screening" and value is None):
+                raise InputError(f"sampler natural: got {name} {value!r}, expected {' or '.join(DRAWS)}")
+        self.library, self.draws = library, draws
+        self.screening = self
+        if screening is not None and screening != draws:
+            self.screening = NaturalPatches(library, draws=screening, screening=None)
+        self._ranked: dict[int, tuple[Tensor, Tensor]] = {}
+        self._spaces: dict[int, _Space] = {}
+
+    def __call__(self, n: int, size: int, generator: Generator) -> Tensor:
+        """Draw ``(n, 3, size, size)`` patches in [0, 1]."""
+        patches = self.library.patches(size)
+        if self.draws == "density":
+            chosen = torch.randint(len(patches), (n,), generator=generator)
+        else:
+            chosen = self._of_magnitude(torch.rand(n, generator=generator), size)
+        return patches[chosen].float() / 255
+
+    def sequence(self, number: int, seed: int, size: int) -> Tensor:
+        """Return patch ``number`` of an endless sequence, spread evenly over the library, ``(1, 3, size, size)``.
+
+        For a random ``seed`` below 2 ** 32 each of them is as likely as a draw makes it, so means are unbiased.
+        """
+        order = self._space(size).order
+        chosen = order[int(even_place(number, seed) * len(order))]
+        return self.library.patches(size)[chosen : chosen + 1].float() / 255
+
+    def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
+        """Return where patches ``(n, 3, size, size)`` lie among all that may be drawn, ``(n, k)``.
+
+        The six directions in which the patches of the library differ most (96 % of their variance: brightness, its
+        slopes and colour, as a rule), in units of the deviation along the first.
+        """
+        return self._space(patches.shape[-1]).coordinates(patches)
+
+    def population(self, size: int) -> NDArray[np.float64]:
+        """Return the coordinates of patches that stand for all that may be drawn, ``(m, k)``."""
+        return self._space(size).population
+
+    def _of_magnitude(self, shares: Tensor, size: int) -> Tensor:
+        """Return the patches whose gradient magnitude is closest to shares of the way from the least to the largest."""
+        magnitude, order = self._rank(size)
+        low, high = magnitude[0], magnitude[-1]
+        wanted = low + (high - low) * shares
+        above = torch.searchsorted(magnitude, wanted).clamp(1, len(order) - 1)
+        nearer = (wanted - magnitude[above - 1] < magnitude[above] - wanted).long()
+        return order[above - nearer]
+
+    def _space(self, size: int) -> _Space:
+        """Lay out everything that may be drawn, each as often as it is."""
+        if size not in self._spaces:
+            patches = self.library.patches(size)
+            all_of = torch.arange(len(patches))
+            if self.draws == "uniform":
+                all_of = self._of_magnitude((all_of + 0.5) / len(patches), size)
+            self._spaces[size] = _Space(patches[all_of].float() / 255, all_of.numpy())
+        return self._spaces[size]
+
+    def _rank(self, size: int) -> tuple[Tensor, Tensor]:
+        """Gradient magnitudes of the library in rising order, and whose they are."""
+        if size not in self._ranked:
+            self._ranked[size] = gradient_magnitude(self.library.patches(size).float() / 255).sort()
+        return self._ranked[size]
+
+
+def build(
+    *, library: str | os.PathLike[str] | None = None, draws: str = "density", screening: str | None = "uniform"
+) -> NaturalPatches:
+    """Build the sampler ``natural``; see :class:`Library` and :class:`NaturalPatches`."""
+    return NaturalPatches(_default() if library is None else Library(library), draws=draws, screening=screening)

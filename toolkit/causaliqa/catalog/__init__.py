@@ -1,0 +1,1 @@
+"""Who provides a name, and how it is built."""

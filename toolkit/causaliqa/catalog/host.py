@@ -1,0 +1,383 @@
+"""The plugin host: finds plugins, loads each in isolation, and decides who owns a name.
+
+Discovery reads metadata only. Blocking happens before anything is imported. A plugin is taken whole or not at all, and
+a failure costs one line on stderr. Names never resolve by order: a built-in name cannot be taken, and a name that two
+plugins claim is ambiguous.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pluggy
+
+from causaliqa.api import hookspecs
+from causaliqa.api.errors import AmbiguousNameError, PluginError
+from causaliqa.api.specs import Spec
+
+__all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Record", "discover", "normalised"]
+
+BUILTINS = ("causaliqa.builtin.hooks", "causaliqa.interop.hooks")
+"""Modules of this package that register through the hooks, before any plugin."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+State = Literal["found", "ok", "blocked", "failed", "conflict"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryPoint:
+    """One plugin as its distribution announces it; nothing is imported yet."""
+
+    distribution: str
+    """Distribution name."""
+    version: str
+    """Distribution version."""
+    name: str
+    """Entry-point name."""
+    load: Callable[[], Any]
+    """Imports and returns the plugin object."""
+    module: str = ""
+    """What it points to, for people."""
+
+    @property
+    def canonical(self) -> str:
+        """``distribution:entry``, unique on a machine."""
+        return f"{self.distribution}:{self.name}"
+
+    @property
+    def provider(self) -> str:
+        """Name and version of the distribution, for messages."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginStatus:
+    """What became of a plugin."""
+
+    canonical: str
+    """``distribution:entry``."""
+    version: str
+    """Distribution version."""
+    state: State
+    """``found`` (not loaded), ``ok``, ``blocked``, ``failed`` or ``conflict`` (some of its names were refused)."""
+    error: str = ""
+    """One line: why."""
+    trace: str = ""
+    """Full traceback of a failure."""
+    names: tuple[str, ...] = ()
+    """Names that it provides, as ``kind/name``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A spec and who provides it."""
+
+    spec: Spec
+    provider: str
+    """Distribution and version, or ``causaliqa``."""
+    builtin: bool = False
+
+
+@dataclass
+class _Claims:
+    """All claimants of one name."""
+
+    records: list[Record] = field(default_factory=list)
+
+
+def normalised(name: str) -> str:
+    """Normalise a distribution name as PEP 503 does."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
+    """Return every entry point of our group, sorted by distribution and name.
+
+    Raises:
+        PluginError: the metadata of an installed package is malformed.
+    """
+    import entrypoints
+
+    found = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            listed = entrypoints.get_group_all(hookspecs.ENTRY_POINT_GROUP, path=path)
+        except Exception as error:
+            raise PluginError(
+                "plugins cannot be discovered: the entry points of an installed package are malformed "
+                f"({_line(error)}); reinstall that package"
+            ) from error
+    for entry in listed:
+        distro = entry.distro
+        found.append(
+            EntryPoint(
+                distribution=normalised(distro.name) if distro else "unknown",
+                version=(distro.version or "") if distro else "",
+                name=entry.name,
+                load=entry.load,
+                module=":".join(filter(None, (entry.module_name, entry.object_name))),
+            )
+        )
+    for warning in caught:
+        print(f"causaliqa: plugin skipped: {warning.message}", file=sys.stderr)
+    return sorted(found, key=lambda e: (e.distribution, e.name))
+
+
+def _claimed(kind: str, name: str, records: Iterable[Record]) -> str:
+    owners = " and ".join(record.provider for record in records)
+    return f"{kind[:-1]} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+
+
+class PluginHost:
+    """Loads built-ins and plugins once and keeps what they provide.
+
+    Args:
+        entry_points: how to find plugins; tests pass their own.
+        disabled: distribution names, entry-point names or ``dist:entry`` that must not be imported; ``*`` for all.
+        strict: a plugin that fails is an error.
+        report: where the line about a failure goes; stderr by default.
+
+    Example:
+        >>> host = PluginHost(entry_points=lambda: [])
+        >>> "causal" in host.records("metrics")
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        entry_points: Callable[[], list[EntryPoint]] = discover,
+        disabled: Iterable[str] = (),
+        strict: bool = False,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        self._entry_points = entry_points
+        self._disabled = {normalised(name.strip()) for name in disabled if name.strip()}
+        self._strict = strict
+        self._report = report or (lambda line: print(f"causaliqa: {line}", file=sys.stderr))
+        self._claims: dict[str, dict[str, _Claims]] | None = None
+        self._statuses: list[PluginStatus] = []
+
+    # -- what callers ask ---------------------------------------------------------------------------------------------
+
+    def statuses(self, *, check: bool = False) -> list[PluginStatus]:
+        """Return the state of every plugin; ``check`` loads them, otherwise metadata alone is read.
+
+        Raises:
+            PluginError: ``check`` under ``strict`` found a failure, or metadata are malformed.
+        """
+        if check:
+            self._load()
+        if self._claims is not None:
+            return list(self._statuses)
+        return [
+            PluginStatus(
+                canonical=entry.canonical,
+                version=entry.version,
+                state="blocked" if self._is_blocked(entry) else "found",
+            )
+            for entry in self._entry_points()
+        ]
+
+    def records(self, kind: str) -> Mapping[str, Record]:
+        """Return every usable record of a kind by name; ambiguous names are left out."""
+        return {name: c.records[0] for name, c in self._load()[kind].items() if len(c.records) == 1}
+
+    def ambiguous(self, kind: str) -> Mapping[str, list[Record]]:
+        """Return the names that several plugins claim, with their claimants."""
+        return {name: c.records for name, c in self._load()[kind].items() if len(c.records) > 1}
+
+    def check_ambiguous(self, kind: str, name: str) -> None:
+        """Refuse a name that several plugins claim.
+
+        Raises:
+            AmbiguousNameError: naming the claimants.
+        """
+        claims = self._load()[kind].get(name)
+        if claims is not None and len(claims.records) > 1:
+            raise AmbiguousNameError(_claimed(kind, name, claims.records))
+
+    def failed(self) -> list[PluginStatus]:
+        """Return the plugins that failed to load."""
+        self._load()
+        return [status for status in self._statuses if status.state == "failed"]
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, dict[str, _Claims]]:
+        if self._claims is not None:
+            return self._claims
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        claims: dict[str, dict[str, _Claims]] = {spec.kind: {} for spec in hookspecs.HOOKS.values()}
+        for module in BUILTINS:
+            for spec in self._register(manager, module, _importer(module)):
+                # Only pyiqa's table may hold a name of ours; ours wins, and `pyiqa:NAME` reaches theirs.
+                claims[spec.kind].setdefault(
+                    spec.name, _Claims([Record(spec=spec, provider=_provider(module), builtin=True)])
+                )
+        statuses = [self._load_plugin(manager, entry, claims) for entry in self._sorted_entries()]
+        self._claims, self._statuses = claims, self._with_conflicts(statuses, claims)
+        return claims
+
+    def _with_conflicts(
+        self, statuses: list[PluginStatus], claims: dict[str, dict[str, _Claims]]
+    ) -> list[PluginStatus]:
+        """Say which names several plugins claim, and mark the claimants."""
+        for kind, names in claims.items():
+            for name, claim in names.items():
+                if len(claim.records) > 1:
+                    line = _claimed(kind, name, claim.records)
+                    if self._strict:
+                        raise PluginError(line)
+                    self._report(line)
+                    statuses = [
+                        replace(s, state="conflict", error=s.error or line) if f"{kind}/{name}" in s.names else s
+                        for s in statuses
+                    ]
+        return statuses
+
+    def _sorted_entries(self) -> list[EntryPoint]:
+        try:
+            entries = self._entry_points()
+        except PluginError as error:
+            if self._strict:
+                raise
+            self._report(str(error))
+            return []
+        known = {normalised(part) for e in entries for part in (e.distribution, e.name, e.canonical)}
+        for unknown in sorted(self._disabled - known - {"*"}):
+            self._report(f"no plugin is called {unknown!r}, so it cannot be disabled")
+        return entries
+
+    def _is_blocked(self, entry: EntryPoint) -> bool:
+        names = (entry.distribution, entry.name, entry.canonical)
+        return "*" in self._disabled or any(normalised(name) in self._disabled for name in names)
+
+    def _load_plugin(
+        self, manager: pluggy.PluginManager, entry: EntryPoint, claims: dict[str, dict[str, _Claims]]
+    ) -> PluginStatus:
+        if self._is_blocked(entry):
+            return PluginStatus(canonical=entry.canonical, version=entry.version, state="blocked")
+        try:
+            specs = self._register(manager, entry.canonical, entry.load)
+        except (Exception, SystemExit) as error:
+            line = (
+                f"plugin '{entry.provider}' failed to load ({_line(error)}); its names are unavailable. "
+                f"Fix it or set CAUSALIQA_DISABLE_PLUGINS={entry.distribution}"
+            )
+            if self._strict:
+                raise PluginError(line) from error
+            self._report(line)
+            return PluginStatus(
+                canonical=entry.canonical,
+                version=entry.version,
+                state="failed",
+                error=_line(error),
+                trace="".join(traceback.format_exception(error)),
+            )
+        return self._claim(entry, specs, claims)
+
+    def _claim(self, entry: EntryPoint, specs: list[Spec], claims: dict[str, dict[str, _Claims]]) -> PluginStatus:
+        refused, given = [], []
+        for spec in specs:
+            slot = claims[spec.kind].setdefault(spec.name, _Claims())
+            if slot.records and slot.records[0].builtin:
+                refused.append(spec.name)
+            else:
+                slot.records.append(Record(spec=spec, provider=entry.provider))
+                given.append(f"{spec.kind}/{spec.name}")
+        error = ""
+        if refused:
+            error = f"built-in names cannot be taken: {', '.join(refused)}"
+            line = f"plugin '{entry.provider}': {error}; the built-ins stay. Rename them in the plugin"
+            if self._strict:
+                raise PluginError(line)
+            self._report(line)
+        return PluginStatus(
+            canonical=entry.canonical,
+            version=entry.version,
+            state="conflict" if refused else "ok",
+            error=error,
+            names=tuple(given),
+        )
+
+    def _register(self, manager: pluggy.PluginManager, canonical: str, load: Callable[[], Any]) -> list[Spec]:
+        """Import, register, call and validate one plugin; leave no trace of it if any step fails."""
+        plugin = load()
+        try:
+            manager.register(plugin, name=canonical)
+            return list(_records(manager, plugin, canonical))
+        except BaseException:
+            if manager.has_plugin(canonical):
+                manager.unregister(name=canonical)
+            raise
+
+
+def _importer(module: str) -> Callable[[], Any]:
+    def load() -> Any:
+        from importlib import import_module
+
+        return import_module(module)
+
+    return load
+
+
+def _provider(module: str) -> str:
+    return "pyiqa" if module == "causaliqa.interop.hooks" else "causaliqa"
+
+
+def _records(manager: pluggy.PluginManager, plugin: Any, canonical: str) -> Iterator[Spec]:
+    callers = manager.get_hookcallers(plugin) or []
+    if not callers:
+        raise PluginError(f"it implements no hook; expected functions marked with causaliqa.hookimpl named {_hooks()}")
+    seen: set[tuple[str, str]] = set()
+    for caller in callers:
+        if caller.name not in hookspecs.HOOKS:
+            raise PluginError(f"unknown hook {caller.name!r}; expected {_hooks()}")
+        expected = hookspecs.HOOKS[caller.name]
+        for impl in caller.get_hookimpls():
+            if impl.plugin_name != canonical:
+                continue
+            if impl.hookwrapper or impl.wrapper:
+                raise PluginError(f"hook {caller.name!r} is a wrapper, which this host does not call")
+            result: Any = impl.function()
+            if result is None or isinstance(result, (str, Spec)):
+                raise PluginError(f"hook {caller.name!r} returned {result!r}, expected a list of {expected.__name__}")
+            for spec in result:
+                _validate(spec, expected, caller.name)
+                if (spec.kind, spec.name) in seen:
+                    raise PluginError(f"it provides {spec.kind[:-1]} {spec.name!r} twice")
+                seen.add((spec.kind, spec.name))
+                yield spec
+
+
+def _hooks() -> str:
+    return ", ".join(hookspecs.HOOKS)
+
+
+def _validate(spec: Any, expected: type[Spec], hook: str) -> None:
+    if not isinstance(spec, expected):
+        raise PluginError(f"hook {hook!r} returned a {type(spec).__name__}, expected {expected.__name__}")
+    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
+        raise PluginError(f"name {spec.name!r}: expected letters, digits and _ . + - only")
+    if expected.kind in ("metrics", "backbones") and "fid" in spec.name:
+        raise PluginError(f"name {spec.name!r} contains 'fid', which pyiqa takes for the FID metric; choose another")
+    if not callable(spec.factory):
+        raise PluginError(f"{spec.name!r}: factory is {spec.factory!r}, expected a callable")
+    for text in ("summary", "licence"):
+        if not isinstance(getattr(spec, text), str) or not getattr(spec, text).strip():
+            raise PluginError(f"{spec.name!r}: {text} is empty, expected one line")

@@ -1,0 +1,169 @@
+"""Which interventions are made: the plain plan and the paper's coarse-to-fine plan.
+
+A plan yields rounds; after each the engine has put the effects of that round into ``seen``. So a plan decides by what
+was measured so far, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causaliqa.api.errors import InputError
+
+__all__ = ["CHECK", "CoarseToFine", "Estimate", "Plain", "Plan", "Round", "Seen", "make_plan"]
+
+CHECK = "check"
+"""Stage of interventions that only confirm what an earlier stage said of patches."""
+Seen = Mapping[str, Mapping[int, NDArray[np.float64]]]
+"""Effects of every intervention so far in dB (one array a patch), by stage and patch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Interventions that can be made in any order."""
+
+    stage: str
+    """Name of the stage."""
+    patches: tuple[int, ...]
+    """Patches to intervene on."""
+    draws: range
+    """Numbers of the interventions on each: with seed and patch they decide what is drawn."""
+    screening: bool = False
+    """Draw as the sampler does for screening."""
+    even: bool = False
+    """Draw evenly where the sampler can, instead of independently."""
+    blocks: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Patches that are replaced at once, by the one of ``patches`` that stands for all; others stand for themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Effect of one patch."""
+
+    samples: NDArray[np.float64] = field(repr=False)
+    """Effects of the interventions behind it, in dB."""
+    effect: float
+    """Average treatment effect in dB; positive if the patch helps."""
+    sem: float
+    """Standard error of the effect in dB; NaN for one intervention."""
+
+    @property
+    def count(self) -> int:
+        """Number of interventions."""
+        return len(self.samples)
+
+    @classmethod
+    def mean_of(cls, samples: NDArray[np.float64]) -> Estimate:
+        """Average independent effects."""
+        sem = float(samples.std(ddof=1) / np.sqrt(len(samples))) if len(samples) > 1 else float("nan")
+        return cls(samples=samples, effect=float(samples.mean()), sem=sem)
+
+
+class Plan(Protocol):
+    """How interventions are spent."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
+        """Yield rounds until enough is known; ``seen`` grows between them."""
+
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
+        """Return the effects of all patches from what was seen."""
+
+    def most(self, patches: int) -> int:
+        """Return the largest number of inferences that it can take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """The same number of interventions on every patch (CEM, Eq. 2).
+
+    Example:
+        >>> [(r.stage, r.patches, len(r.draws)) for r in Plain(interventions=500).rounds([4, 7], {})]
+        [('plain', (4, 7), 500)]
+    """
+
+    interventions: int = 500
+    """T, interventions on each patch."""
+    name: str = "plain"
+
+    def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
+        """Yield one round."""
+        yield Round(stage="plain", patches=tuple(patches), draws=range(self.interventions))
+
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
+        """Average all interventions."""
+        return {p: Estimate.mean_of(seen["plain"][p]) for p in patches}
+
+    def most(self, patches: int) -> int:
+        """T inferences a patch."""
+        return patches * self.interventions
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseToFine:
+    """Few interventions on every patch, then more on the sensitive ones (CEM, Eq. 3 and 4).
+
+    Example:
+        >>> plan, seen = CoarseToFine(coarse=2, fine=5), {}
+        >>> rounds = plan.rounds([0, 1], seen)
+        >>> next(rounds).stage
+        'coarse'
+        >>> seen["coarse"] = {0: np.array([0.0, 0.009]), 1: np.array([0.0, -0.02])}
+        >>> fine = next(rounds)
+        >>> fine.patches, fine.draws
+        ((1,), range(2, 7))
+    """
+
+    coarse: int = 3
+    """C, interventions on each patch; drawn for screening."""
+    fine: int = 50
+    """F, further interventions on each sensitive patch; its effect is the mean of these alone."""
+    tolerance: float = 0.01
+    """tau: a patch none of whose C effects reaches it, in dB, is not sensitive; its effect is the mean of the C."""
+    name: str = "coarse-to-fine"
+
+    def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
+        """Yield the coarse round, then the fine one."""
+        yield Round(stage="coarse", patches=tuple(patches), draws=range(self.coarse), screening=True)
+        coarse = seen["coarse"]
+        sensitive = tuple(p for p in patches if np.abs(coarse[p]).max() >= self.tolerance)
+        yield Round(stage="fine", patches=sensitive, draws=range(self.coarse, self.coarse + self.fine))
+
+    def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
+        """Average the fine interventions, or the coarse ones of a patch that is not sensitive."""
+        best = {**seen["coarse"], **seen["fine"]}
+        return {p: Estimate.mean_of(best[p]) for p in patches}
+
+    def most(self, patches: int) -> int:
+        """C + F inferences a patch."""
+        return patches * (self.coarse + self.fine)
+
+
+def make_plan(strategy: str, *, coarse: int, fine: int, interventions: int, tolerance: float) -> Plan:
+    """Return the plan of a name.
+
+    Raises:
+        InputError: the name is unknown or a number is out of range.
+
+    Example:
+        >>> make_plan("plain", coarse=3, fine=50, interventions=500, tolerance=0.01).most(1008)
+        504000
+    """
+    for name, value in (("coarse", coarse), ("fine", fine), ("interventions", interventions)):
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name}: got {value!r}, expected a whole number, 1 or more")
+    if not tolerance >= 0:
+        raise InputError(f"tolerance: got {tolerance!r}, expected a number of dB, 0 or more")
+    if strategy == "plain":
+        return Plain(interventions=interventions)
+    if strategy == "coarse-to-fine":
+        return CoarseToFine(coarse=coarse, fine=fine, tolerance=tolerance)
+    raise InputError(f"strategy: got {strategy!r}, expected plain, coarse-to-fine or adaptive")

@@ -1,0 +1,1 @@
+"""Metrics and labelled pairs to rows of scores, and rows to ranks."""

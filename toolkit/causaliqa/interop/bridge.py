@@ -1,0 +1,63 @@
+"""Our metrics under pyiqa's interface: ``pyiqa.create_metric("causal_vgg")``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import default_catalog
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ARCH", "build", "extend", "register_arch", "register_with_pyiqa"]
+
+ARCH = "CausaliqaMetric"
+"""Name of our one entry in pyiqa's registry of architectures."""
+
+
+def extend(configs: MutableMapping[str, Any]) -> tuple[str, ...]:
+    """Add every metric that pyiqa does not have to its table of defaults; return the names that are ours."""
+    ours = []
+    names = default_catalog()
+    for name, record in names.records("metrics").items():
+        spec = record.spec
+        if record.provider == "pyiqa" or not isinstance(spec, MetricSpec) or names.stands_for_many(spec):
+            continue
+        if name in configs and configs[name]["metric_opts"].get("type") != ARCH:
+            continue
+        configs[name] = {
+            "metric_opts": {"type": ARCH, "metric": name},
+            "metric_mode": spec.metric_mode,
+            "lower_better": spec.lower_better,
+        }
+        ours.append(name)
+    return tuple(sorted(ours))
+
+
+def build(metric: str, *, noise_seed: int | None = None, **options: Any) -> nn.Module:
+    """Build one of our metrics for pyiqa, which keeps the word ``seed`` to itself: say ``noise_seed``."""
+    if noise_seed is not None:
+        options["seed"] = noise_seed
+    module: Any = default_catalog().create_metric(metric, device="cpu", **options)
+    return module  # type: ignore[no-any-return]
+
+
+def register_arch() -> None:
+    """Register :func:`build` with pyiqa, once."""
+    from pyiqa.utils.registry import ARCH_REGISTRY
+
+    ARCH_REGISTRY.register(build, name=ARCH, override=True)
+
+
+def register_with_pyiqa() -> tuple[str, ...]:
+    """Make our metrics known to pyiqa by hand, where the automatic way is switched off.
+
+    Returns:
+        The names that ``pyiqa.create_metric`` now takes.
+    """
+
+    register_arch()
+    return extend(sys.modules["pyiqa.default_model_configs"].DEFAULT_CONFIGS)

@@ -1,0 +1,69 @@
+"""pyiqa's own metrics under their own names.
+
+Their list is read from pyiqa's table of defaults without importing pyiqa, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from causaliqa.api.hookspecs import hookimpl
+from causaliqa.api.specs import MetricSpec, lazy
+
+__all__ = ["LICENCE", "causaliqa_metrics", "default_configs"]
+
+LICENCE = "PolyForm-Noncommercial-1.0.0 (pyiqa)"
+
+_SETS = {"FID", "InceptionScore"}
+"""Types that score sets of images, not one image."""
+
+
+_BYTES = {
+    "psnr": 47.0,
+    "psnry": 47.0,
+    "ssim": 1050.0,
+    "ssimc": 1210.0,
+    "cw_ssim": 630.0,
+    "gmsd": 82.0,
+    "vsi": 165.0,
+    "vif": 290.0,
+    "nlpd": 143.0,
+    "mad": 4600.0,
+}
+"""Memory per pixel of those that need no weights: growth of the peak from a pair of 64 pixels' side to one of 768 and
+one of 1,536, rounded down from the smaller, so that nothing that fits is refused."""
+
+
+@lru_cache(maxsize=1)
+def default_configs() -> Mapping[str, Mapping[str, Any]]:
+    """Return pyiqa's table of metrics; empty if pyiqa is not installed."""
+    spec = find_spec("pyiqa")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "default_model_configs.py"
+        if path.is_file():
+            return cast("Mapping[str, Mapping[str, Any]]", runpy.run_path(str(path))["DEFAULT_CONFIGS"])
+    return {}
+
+
+@hookimpl
+def causaliqa_metrics() -> Iterable[MetricSpec]:
+    """Every metric of pyiqa that scores single images."""
+    for name, config in default_configs().items():
+        mode = config.get("metric_mode")
+        if config["metric_opts"]["type"] in _SETS or mode not in ("FR", "NR"):
+            continue
+        yield MetricSpec(
+            name=name,
+            factory=lazy("causaliqa.interop.metric:PyiqaMetric", name=name),
+            summary=f"{'full' if mode == 'FR' else 'no'}-reference metric of pyiqa",
+            licence=LICENCE,
+            reference="https://github.com/chaofengc/IQA-PyTorch",
+            lower_better=bool(config.get("lower_better", False)),
+            bytes_per_pixel=_BYTES.get(name, 0.0),
+            metric_mode=cast('Literal["FR", "NR"]', mode),
+        )

@@ -1,0 +1,75 @@
+"""A metric of pyiqa behind the interface of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pyiqa
+from torch import Tensor, nn
+
+from causaliqa.api.errors import WeightsError
+
+__all__ = ["PyiqaMetric"]
+
+
+_TRUST = "CAUSALIQA_TRUST_PYIQA"
+"""Set to anything but nothing and 0, files of pyiqa may hold pickles, which can do anything when they are loaded."""
+
+
+@contextlib.contextmanager
+def _tensors_only(name: str) -> Iterator[None]:
+    """Forbid torch the pickles that pyiqa asks for; torch has an environment variable for that, and nothing else."""
+    if os.environ.get(_TRUST, "") not in ("", "0"):
+        yield
+        return
+    variable = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"weights of pyiqa's {name!r} hold more than tensors or are damaged, and were not loaded; if you trust "
+            f"where they come from, set {_TRUST}=1"
+        ) from error
+    except OSError as error:
+        # So do urllib's and Hugging Face's errors begin.
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise WeightsError(
+            f"weights of pyiqa's {name!r} are not here and cannot be downloaded: {reason}; build it once with a "
+            f"network, and pyiqa keeps them; `causaliqa doctor score {name} IMG REF` names the files"
+        ) from error
+    finally:
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
+
+
+class PyiqaMetric(nn.Module):
+    """``pyiqa.create_metric(name, **options)`` as ``(img, ref) -> (N,)``.
+
+    Args:
+        name: pyiqa's name.
+        options: passed on to pyiqa.
+
+    Raises:
+        WeightsError: a file of weights holds more than tensors; nothing in it was executed.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__()
+        logging.getLogger("pyiqa").setLevel(logging.WARNING)
+        with _tensors_only(name):
+            self.net = pyiqa.create_metric(name, device="cpu", **options)
+        self.lower_better = bool(self.net.lower_better)
+        self.metric_mode = str(self.net.metric_mode)
+
+    def forward(self, img: Tensor, ref: Tensor | None = None) -> Tensor:
+        """Score a batch ``(N, 3, H, W)``, RGB in [0, 1]; returns ``(N,)``."""
+        score: Tensor = self.net(img, ref) if self.metric_mode == "FR" else self.net(img)
+        return score.reshape(len(img), -1).squeeze(1)

@@ -1,0 +1,185 @@
+"""Reading images: any file that Pillow opens becomes RGB in [0, 1], or one line that says why not; docs/images.md."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.utils import memory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image as Picture
+    from torch import Tensor
+
+    Array = NDArray[np.float32]
+
+__all__ = ["PROTOCOL", "SUFFIXES", "image_size", "load_image", "max_pixels"]
+
+PROTOCOL = "2"
+"""Version of how images are read; raised when any image would be read otherwise."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+"""File name endings that count as images in a folder."""
+
+_DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
+"""Pillow's gray modes of 16 bits (``I`` may hold more), which its own conversion to RGB would clip."""
+_WHITE = 65535
+
+_ORIENTATION, _SIDEWAYS = 0x0112, range(5, 9)
+"""EXIF's tag, and its values that swap the sides."""
+
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF", "TGA")
+
+_BYTES = 27
+"""Memory per pixel while an image is decoded: 8-bit RGB, and floats twice."""
+
+T = TypeVar("T")
+
+
+def max_pixels() -> int:
+    """Return how many pixels an image may have: ``CAUSALIQA_MAX_PIXELS``, else what Pillow's own guard lets through.
+
+    Raises:
+        InputError: the variable holds no whole number above 0.
+
+    Example:
+        >>> max_pixels() >= 100_000_000
+        True
+    """
+    from PIL import Image
+
+    text = os.environ.get("CAUSALIQA_MAX_PIXELS", "").strip()
+    if not text:
+        # Pillow warns beyond its number and refuses beyond twice that.
+        return 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
+        raise InputError(f"CAUSALIQA_MAX_PIXELS: got {text!r}, expected a whole number above 0")
+    Image.MAX_IMAGE_PIXELS = int(text)
+    return int(text)
+
+
+def image_size(path: Path, *, decode: bool = False) -> tuple[int, int]:
+    """Return width and height as the header tells them, turned by the EXIF orientation if there is one.
+
+    Args:
+        path: the file.
+        decode: decode the pixels, too, which finds truncated files.
+
+    Raises:
+        ImageError: the file is missing, no image, too large or, under ``decode``, damaged.
+    """
+
+    def look(image: Picture) -> tuple[int, int]:
+        # Pillow turns a TIFF by itself.
+        turned = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
+        if decode:
+            image.load()
+        return image.size[::-1] if turned else image.size
+
+    return _opened(path, look)
+
+
+def load_image(path: Path) -> Tensor:
+    """Read an image as ``(1, 3, H, W)``, float32 RGB in [0, 1].
+
+    Gray is repeated, alpha is dropped, the EXIF orientation is followed; of several frames the first is taken.
+
+    Raises:
+        ImageError: the file is missing, no image, damaged, holds floats or integers of more than 16 bits, or has
+            more pixels than :func:`max_pixels`.
+        CausaliqaError: it does not fit into memory.
+    """
+    import torch
+
+    return torch.from_numpy(_opened(path, _pixels)).permute(2, 0, 1)[None].contiguous()
+
+
+def _opened(path: Path, use: Callable[[Picture], T]) -> T:
+    """Open a file, look at its header, and do something with it; whatever a decoder raises becomes one line."""
+    from PIL import Image, UnidentifiedImageError
+
+    limit = max_pixels()
+    if not path.exists():
+        raise ImageError(f"image {path} does not exist")
+    if not path.is_file():
+        raise ImageError(f"image {path} cannot be read: it is a folder or a device, expected a file")
+    try:
+        with warnings.catch_warnings():
+            # Pillow's warnings are about what is refused or handled below.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_formats()) as image:
+                _check_size(path, image.size, limit)
+                return use(image)
+    except CausaliqaError:
+        raise
+    except UnidentifiedImageError:
+        empty = "is empty (0 bytes)" if not path.stat().st_size else "is no image that Pillow can read"
+        raise ImageError(f"image {path} {empty}") from None
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, str(error), limit) from error
+    except MemoryError as error:
+        raise CausaliqaError(f"image {path} does not fit into memory; crop it or make it smaller") from error
+    except Exception as error:
+        # Decoders raise almost anything on damaged bytes: struct.error, IndexError, zlib.error ...
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"image {path} cannot be read: {reason}") from error
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """Formats that hold pixels and nothing to be run; Pillow would hand PostScript to an interpreter."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _check_size(path: Path, size: tuple[int, int], limit: int) -> None:
+    pixels = size[0] * size[1]
+    if not pixels:
+        raise ImageError(f"image {path} cannot be read: it has no pixels, got {size[0]} x {size[1]}")
+    if pixels > limit:
+        raise _too_large(path, f"{size[0]} x {size[1]} pixels", limit)
+    memory.require(pixels * _BYTES, f"image {path}", remedy="crop it or make it smaller")
+
+
+def _too_large(path: Path, got: str, limit: int) -> ImageError:
+    return ImageError(
+        f"image {path} is too large: got {got}, expected at most {limit} pixels; is it a decompression bomb? "
+        "If not, set CAUSALIQA_MAX_PIXELS"
+    )
+
+
+def _orientation(image: Picture) -> int:
+    """Return the EXIF orientation, 1 where there is none or where metadata cannot be parsed."""
+    with suppress(Exception):
+        return int(image.getexif().get(_ORIENTATION, 1))
+    return 1
+
+
+def _pixels(image: Picture) -> Array:
+    """Return an opened image as RGB ``(H, W, 3)`` in [0, 1], the right way up."""
+    import numpy as np
+    from PIL import ImageOps
+
+    turned = _orientation(image) > 1
+    image.load()
+    image = ImageOps.exif_transpose(image) if turned else image
+    if image.mode == "F":
+        raise ValueError("it holds floating-point numbers, whose range nobody knows; convert it to 8 or 16 bits")
+    if image.mode in _DEEP:
+        gray = np.asarray(image).astype(np.float32)
+        if gray.min() < 0 or gray.max() > _WHITE:
+            raise ValueError(f"gray values from {gray.min():g} to {gray.max():g}, expected 8 or 16 bits; convert it")
+        return np.repeat((gray / np.float32(_WHITE))[..., None], 3, axis=2)
+    # A transparent colour of a palette or of gray is an alpha channel, too.
+    plain = image.convert("RGBA") if "transparency" in image.info else image
+    return np.asarray(plain.convert("RGB")).astype(np.float32) / np.float32(255)

@@ -1,0 +1,171 @@
+"""Manifests: a CSV file with one distorted image a line."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import math
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from causaliqa.api.data import Pair, PairDataset
+from causaliqa.api.errors import ManifestError
+from causaliqa.io.text_files import cut, read_text
+
+__all__ = ["read_manifest"]
+
+_LABELS = {"mos": False, "dmos": True}
+"""Label columns, and whether a low label means good quality."""
+
+
+def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool = False) -> PairDataset:
+    """Read ``ref, dist`` and ``mos`` (high is good) or ``dmos`` (low is good); ``type``, ``level``, ``split`` if there.
+
+    Paths are relative to the file and stay below its folder. The images themselves are not opened.
+
+    Args:
+        path: the file.
+        labels_only: the images need not exist and the column ``ref`` may be missing, for scores from elsewhere.
+        allow_outside: paths may lead out of the folder: absolute ones, ``..`` and symbolic links.
+
+    Raises:
+        ManifestError: the file cannot be read, is empty, lacks a column, a line is malformed or leads out of the
+            folder; names the line and the cell.
+    """
+    text = read_text(path, "manifest", "a CSV file, or NAME=FOLDER for an archive")
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    needed = ("dist",) if labels_only else ("ref", "dist")
+    images = _Images(path.parent, look=not labels_only, fenced=not (labels_only or allow_outside))
+    try:
+        columns = [c.strip().lower() for c in reader.fieldnames or []]
+        reader.fieldnames = columns
+        label = _label(path, columns, needed)
+        pairs = tuple(_pair(path, reader.line_num, row, label, needed, images) for row in reader)
+    except csv.Error as error:
+        raise ManifestError(f"manifest {path}, line {reader.line_num}: malformed CSV: {error}") from error
+    if not pairs:
+        raise ManifestError(f"manifest {path} is empty: got no line below the header, expected at least one pair")
+    if images.missing:
+        missing = sorted(cut(str(path)) for path in images.missing)
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        every = len(missing) == len({p for pair in pairs for p in (pair.ref, pair.dist)})
+        hint = f"; none is there: is {path.parent} the folder of the images?" if every else ""
+        raise ManifestError(f"manifest {path}: images are missing: {', '.join(missing[:3])}{more}{hint}")
+    _check_order(path, pairs)
+    return PairDataset(
+        name=path.stem if path.stem != "manifest" else path.absolute().parent.name,
+        pairs=pairs,
+        label=label,
+        label_lower_better=_LABELS[label],
+        root=path.parent,
+    )
+
+
+class _Images:
+    """Finds the images that cells name; without ``look`` nothing on the disk is asked."""
+
+    def __init__(self, root: Path, *, look: bool, fenced: bool) -> None:
+        self.missing: set[Path] = set()
+        self._root, self._look, self._fenced = root, look, fenced
+        self._real_root = os.path.realpath(root)
+        self._real: dict[Path, str] = {}
+
+    def find(self, cell: str, where: str) -> Path:
+        """Return the path that a cell names.
+
+        Raises:
+            ManifestError: it leads out of the root.
+        """
+        # Archives from a Mac spell accents in another way than most manifests do.
+        spelt = dict.fromkeys([cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD"))])
+        paths = [self._root / one for one in spelt]
+        if not self._look:
+            return paths[0]
+        if self._fenced and not all(map(self._is_inside, paths)):
+            raise ManifestError(
+                f"{where} is {cut(cell)!r}, which leads out of {self._root}; expected a path below it: move the image "
+                "there, or allow it with --allow-outside (in Python allow_outside=True)"
+            )
+        found = next(filter(_is_file, paths), None)
+        if found is None:
+            self.missing.add(paths[0])
+        return found or paths[0]
+
+    def _is_inside(self, path: Path) -> bool:
+        if "\0" in str(path):
+            return False
+        if path.parent not in self._real:
+            self._real[path.parent] = os.path.realpath(path.parent)
+        place = Path(self._real[path.parent], path.name)
+        if path.name == ".." or _is_link(place):
+            place = Path(os.path.realpath(path))
+        return place.is_relative_to(self._real_root)
+
+
+def _is_file(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # names that are too long or hold a zero byte
+        return path.is_file()
+    return False
+
+
+def _is_link(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_symlink()
+    return False
+
+
+def _label(path: Path, columns: list[str], needed: tuple[str, ...]) -> str:
+    if not columns:
+        raise ManifestError(f"manifest {path} is empty: expected a header with {', '.join(needed)} and mos or dmos")
+    if doubled := sorted({c for c in columns if columns.count(c) > 1}):
+        raise ManifestError(f"manifest {path}: column {cut(doubled[0])!r} occurs twice")
+    if lacking := [c for c in needed if c not in columns]:
+        mark = next((m for m in (";", "\t", "|") if len(columns) == 1 and m in columns[0]), "")
+        hint = f"; fields are separated by {mark!r}, expected commas" if mark else ""
+        raise ManifestError(f"manifest {path}: column {lacking[0]!r} is missing; got {cut(', '.join(columns))}{hint}")
+    labels = [c for c in columns if c in _LABELS]
+    if len(labels) != 1:
+        got = " and ".join(labels) or "neither"
+        raise ManifestError(
+            f"manifest {path}: got {got}, expected one label column: mos (high is good) or dmos (low is good)"
+        )
+    return labels[0]
+
+
+def _pair(
+    path: Path, line: int, row: dict[str | None, str | None], label: str, needed: tuple[str, ...], images: _Images
+) -> Pair:
+    where = f"manifest {path}, line {line}"
+    if None in row or any(row[c] is None for c in (*needed, label)):
+        raise ManifestError(f"{where}: got another number of fields than the header has")
+    cells = {k: (v or "").strip() for k, v in row.items() if k is not None}
+    for column in needed:
+        if not cells[column]:
+            raise ManifestError(f"{where}: {column} is empty")
+    try:
+        value = float(cells[label])
+    except ValueError:
+        raise ManifestError(f"{where}: {label} is {cut(cells[label])!r}, expected a number") from None
+    if not math.isfinite(value):
+        raise ManifestError(f"{where}: {label} is {cells[label]}, expected a finite number; remove the line")
+    return Pair(
+        ref=images.find(cells["ref"], f"{where}: ref") if cells.get("ref") else None,
+        dist=images.find(cells["dist"], f"{where}: dist"),
+        label=value,
+        type=cells.get("type", ""),
+        level=cells.get("level", ""),
+        split=cells.get("split", ""),
+    )
+
+
+def _check_order(path: Path, pairs: Sequence[Pair]) -> None:
+    """References have several distorted images; the other way round, the columns are swapped."""
+    refs, dists = len({pair.ref for pair in pairs}), len({pair.dist for pair in pairs})
+    if dists < refs:
+        raise ManifestError(
+            f"manifest {path}: got {refs} images in ref and {dists} in dist, expected no more references than "
+            "distorted images; are the two columns swapped?"
+        )

@@ -1,0 +1,40 @@
+"""Text files of data sets, and what is said of those that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from causaliqa.api.errors import ManifestError
+
+__all__ = ["cut", "read_text"]
+
+_MOST = 300
+
+
+def cut(text: str) -> str:
+    """Return text for a message, its middle left out where it is longer than any path or name should be.
+
+    >>> len(cut("x" * 100_000))
+    303
+    """
+    return text if len(text) <= _MOST else f"{text[: _MOST // 2]}...{text[-_MOST // 2 :]}"
+
+
+def read_text(path: Path, what: str, expected: str) -> str:
+    """Return the text of a UTF-8 file, less a byte order mark.
+
+    Args:
+        path: the file.
+        what: what errors call it.
+        expected: what errors say it should be.
+
+    Raises:
+        ManifestError: the file cannot be read, or is no text.
+    """
+    try:
+        # Not read_text: it would turn a carriage return in a name into a line feed.
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}; expected {expected}") from error
+    except UnicodeDecodeError:
+        raise ManifestError(f"{what} {path} is no UTF-8 text; expected {expected}") from None

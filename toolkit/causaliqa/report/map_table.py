@@ -1,0 +1,137 @@
+"""Several causal effect maps side by side: the statistics of Table I, and networks x images as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causaliqa.effects.effect_map import EffectMap
+from causaliqa.effects.plot import draw_map, draw_pie
+from causaliqa.report.table import rows_csv
+from causaliqa.utils.text import latex, markdown, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Gallery", "GalleryRow", "gallery", "render", "statistics"]
+
+_COLUMNS = {
+    "positive_percent": "positive %",
+    "negative_percent": "negative %",
+    "none_percent": "none %",
+    "min": "min dB",
+    "max": "max dB",
+    "base": "region dB",
+    "inferences": "inferences",
+}
+
+
+def _names(name: str, made: EffectMap) -> tuple[str, str, str]:
+    """Return network, task and image of a map; its folder where it does not say."""
+    facts = made.facts
+    return str(facts.get("restorer", name)), str(facts.get("task", "")), str(facts.get("image", name))
+
+
+def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.DataFrame:
+    """Return one row a map, and a row ``mean`` for every network and task with more than one image.
+
+    Args:
+        maps: maps by folder.
+        counting: how patches of the region are counted; see :meth:`EffectMap.summary`.
+
+    Returns:
+        Columns ``restorer``, ``task``, ``image`` and the statistics of Table I, in percent and dB.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, made in maps.items():
+        restorer, task, image = _names(name, made)
+        summary = made.summary(counting)
+        values = {label: summary.get(key, np.nan) for key, label in _COLUMNS.items()}
+        rows.append({"restorer": restorer, "task": task, "image": image, **values})
+    frame = pd.DataFrame(rows)
+    means = []
+    for (which, kind), group in frame.groupby(["restorer", "task"], sort=False):
+        if len(group) > 1:
+            mean = group[list(_COLUMNS.values())].mean()
+            means.append({"restorer": which, "task": kind, "image": "mean", **mean})
+    return pd.concat([frame, pd.DataFrame(means)], ignore_index=True) if means else frame
+
+
+def render(frame: pd.DataFrame, how: str) -> str:
+    """Render a table as ``plain``, ``github``, ``csv``, ``json``, ``latex`` or ``html``."""
+    if how == "csv":
+        return rows_csv(frame)
+    if how == "json":
+        return str(frame.to_json(orient="records", indent=2))
+    from tabulate import tabulate
+
+    # tabulate escapes HTML by itself, and LaTeX in part.
+    escape = {"github": markdown, "latex": latex}.get(how, one_line)
+    cells = {escape(str(c)): [escape(v) if isinstance(v, str) else v for v in frame[c]] for c in frame}
+    style = "latex_raw" if how == "latex" else how
+    return str(tabulate(cells, headers="keys", tablefmt=style, floatfmt=".2f"))
+
+
+def _picture(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=90, format="png")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryRow:
+    """The maps of one network."""
+
+    restorer: str
+    task: str
+    cells: tuple[tuple[str, ...], ...]
+    """Pictures as ``data:`` addresses, for every image of the gallery: map and shares, or nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """What a page shows of maps: networks in rows, images in columns, then the table."""
+
+    bound: float
+    """Effect in dB at which colours are full, in all pictures alike."""
+    images: tuple[str, ...]
+    rows: tuple[GalleryRow, ...]
+    columns: tuple[str, ...]
+    """Headings of the statistics."""
+    statistics: tuple[tuple[Any, ...], ...]
+
+
+def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float | None = None) -> Gallery:
+    """Return the pictures and statistics of maps for :func:`causaliqa.report.page.page`.
+
+    Args:
+        maps: maps by folder.
+        frame: their :func:`statistics`.
+        bound: effect in dB at which colours are full, for all pictures alike; None for the largest of all.
+    """
+    if bound is None:
+        bound = max(max(float(np.nanmax(np.abs(m.effect), initial=0.0)), m.tolerance) for m in maps.values())
+    cells: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    for name, made in maps.items():
+        restorer, task, image = _names(name, made)
+        drawn = (_picture(draw_map(made, bound=bound)), _picture(draw_pie(made)))
+        cells.setdefault((restorer, task), {})[f"{image} {made.roi}"] = drawn
+    images = tuple(dict.fromkeys(image for row in cells.values() for image in row))
+    return Gallery(
+        bound=bound,
+        images=images,
+        rows=tuple(
+            GalleryRow(restorer=restorer, task=task, cells=tuple(row.get(image, ()) for image in images))
+            for (restorer, task), row in cells.items()
+        ),
+        columns=tuple(map(str, frame.columns)),
+        statistics=tuple(tuple(row) for row in frame.itertuples(index=False)),
+    )

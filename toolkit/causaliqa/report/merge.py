@@ -1,0 +1,205 @@
+"""Rows that were written earlier, from score stores and csv files, as one frame whose names say what is what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causaliqa.api.errors import InputError
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.report.provenance import MetricFacts
+from causaliqa.utils.text import csv_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causaliqa.catalog.host import Record
+
+__all__ = ["Source", "is_store", "join", "read_rows", "read_store"]
+
+_TEXTS = ("dataset", "metric", "ref", "dist", "type", "level", "split", "error")
+_FLAGS = ("label_lower_better", "lower_better")
+_NEEDED = ("dataset", "metric", "label", "score", *_FLAGS)
+_PIECE = 50_000
+_IDENTITY = ("metric_name", "version", "options", "weights", "seed", "protocol")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file of rows."""
+
+    path: Path
+    """Where it is."""
+    rows: pd.DataFrame
+    """As :func:`causaliqa.evaluate` returns them."""
+    metrics: tuple[MetricFacts, ...]
+    """What is known of every metric in it."""
+
+
+def is_store(path: Path) -> bool:
+    """Say whether a file is an SQLite file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_store(path: Path, records: Mapping[str, Record]) -> Source:
+    """Return the rows of a score store; versions, options, weights and seeds of a metric keep names of their own.
+
+    Args:
+        path: what ``--store`` wrote.
+        records: metrics of the catalogue by name, for their licences.
+
+    Raises:
+        InputError: the file is no score store, or holds no scores.
+    """
+    import pandas as pd
+
+    with ScoreStore(path, create=False) as store:
+        stored = store.rows()
+        # In pieces: as many dicts as rows would need ten times the memory of the frame.
+        pieces = [pd.DataFrame(piece) for piece in iter(lambda: list(islice(stored, _PIECE)), [])]
+    if not pieces:
+        raise InputError(f"store {path}: it holds no scores; expected one that --store has filled")
+    rows = pd.concat(pieces, ignore_index=True)
+    kinds: dict[str, list[tuple[Any, ...]]] = {}
+    for shown, *rest in rows[["metric", *_IDENTITY]].drop_duplicates().itertuples(index=False):
+        kinds.setdefault(shown, []).append(tuple(rest))
+    labels = {
+        (shown, identity): label
+        for shown, several in kinds.items()
+        for identity, label in zip(several, _labels(shown, several), strict=True)
+    }
+    keys = zip(rows["metric"], rows[list(_IDENTITY)].itertuples(index=False, name=None), strict=True)
+    rows["metric"] = [labels[key] for key in keys]
+    directions = rows.drop_duplicates("metric").set_index("metric")["lower_better"]
+    facts = []
+    for (_, identity), label in labels.items():
+        name, version, options, weights, seed, _ = identity
+        record = records.get(name)
+        facts.append(
+            MetricFacts(
+                name=label,
+                lower_better=bool(directions[label]),
+                provider=record.provider if record else f"{name}, which is not installed here",
+                licence=record.spec.licence if record else "not stated",
+                version=version,
+                options=options,
+                weights=f"sha256:{weights}" if weights else "no weights file",
+                seed=seed,
+            )
+        )
+    return Source(path=path, rows=rows.drop(columns=list(_IDENTITY)), metrics=tuple(facts))
+
+
+def _labels(shown: str, identities: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Return a name for each, with everything in which they differ.
+
+    >>> _labels("m", [("m", "1", "{}", "", 0, "1"), ("m", "2", "{}", "", 0, "1")])
+    ['m [version 1]', 'm [version 2]']
+    """
+    differ = [k for k, values in enumerate(zip(*identities, strict=True)) if len(set(values)) > 1]
+    names = []
+    for identity in identities:
+        told = [f"{_IDENTITY[k].removesuffix('_name')} {_short(_IDENTITY[k], identity[k])}" for k in differ]
+        names.append(f"{shown} [{', '.join(told)}]" if told else shown)
+    return names
+
+
+def _short(what: str, value: Any) -> str:
+    return (str(value)[:8] or "none") if what == "weights" else str(value)
+
+
+def read_rows(path: Path) -> Source:
+    """Return the rows that ``causaliqa leaderboard --rows`` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or is not such a file.
+    """
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values={"score": [""]})
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path} cannot be read: {error}; expected a csv file that --rows wrote") from error
+    if lacking := [c for c in _NEEDED if c not in rows.columns]:
+        raise InputError(
+            f"{path}: column {lacking[0]!r} is missing; expected a csv file that --rows wrote, with "
+            f"{', '.join(_NEEDED)}"
+        )
+    if rows.empty:
+        raise InputError(f"{path}: it holds no rows")
+    for column in [c for c in _TEXTS if c in rows]:
+        rows[column] = rows[column].map(csv_text)
+    for column in _FLAGS:
+        rows[column] = _flags(rows[column], f"{path}: column {column!r}")
+    for column in [c for c in ("label", "score", "label_std", "label_low", "label_high", "seconds") if c in rows]:
+        rows[column] = _numbers(rows[column], f"{path}: column {column!r}")
+    if "error" not in rows:
+        rows["error"] = np.where(rows["score"].isna(), "no score", "")
+    first = rows.drop_duplicates("metric")
+    facts = tuple(
+        MetricFacts(
+            name=name,
+            lower_better=bool(lower_better),
+            provider=f"scores read from {path.name}",
+            weights="weights unknown",
+        )
+        for name, lower_better in zip(first["metric"], first["lower_better"], strict=True)
+    )
+    return Source(path=path, rows=rows, metrics=facts)
+
+
+def _flags(values: pd.Series[Any], what: str) -> pd.Series[Any]:
+    texts = values.astype(str).str.lower()
+    if bad := sorted(set(texts) - {"true", "false"}):
+        raise InputError(f"{what}: got {bad[0]!r}, expected True or False")
+    return texts == "true"
+
+
+def _numbers(values: pd.Series[Any], what: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce")
+    texts = values.fillna("").astype(str).str.strip().str.lower()
+    if bad := texts[numbers.isna() & ~texts.isin(["", "nan", "none"])].tolist():
+        raise InputError(f"{what}: got {bad[0]!r}, expected a number")
+    return numbers
+
+
+def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ...]]:
+    """Return the rows of several files as one frame; a metric that several have on one data set says whose it is.
+
+    Raises:
+        InputError: two files name different directions for the labels of one data set.
+    """
+    import pandas as pd
+
+    files = [source.path.name for source in sources]
+    pairs = [set(zip(s.rows["dataset"], s.rows["metric"], strict=True)) for s in sources]
+    frames, facts = [], []
+    for own, source in zip(pairs, sources, strict=True):
+        told = source.path.name if files.count(source.path.name) == 1 else source.path
+        others = set().union(*(p for p in pairs if p is not own))
+        names = {metric: f"{metric} [{told}]" for _, metric in own & others}
+        frames.append(source.rows.assign(metric=source.rows["metric"].map(lambda m, n=names: n.get(m, m))))
+        facts += [replace(fact, name=names.get(fact.name, fact.name)) for fact in source.metrics]
+    rows = pd.concat(frames, ignore_index=True)
+    directions = rows.groupby("dataset", sort=False)["label_lower_better"].nunique()
+    if mixed := directions[directions > 1].index.tolist():
+        raise InputError(
+            f"data set {mixed[0]!r}: its labels are low-is-good in one file and high-is-good in another; "
+            "they are different data sets, make a page of each"
+        )
+    return rows, tuple(facts)

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of images: files, memory, text, figures, executors, progress."""

@@ -1,0 +1,261 @@
+"""Work in other processes: a team of workers on this machine or on a Dask cluster, and the loop that keeps it busy.
+
+Knows nothing of metrics, maps or names. A unit of work is a function and one argument, both picklable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
+from functools import partial
+from itertools import islice
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from causaliqa.api.errors import CausaliqaError, InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["DaskTeam", "LocalTeam", "Team", "WorkerLostError", "carry_out"]
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+_TRIES = 3
+"""Workers that may die of one unit before it is given up."""
+
+_GONE = "the scheduler has gone; what was finished is kept, start the same command again to go on"
+
+
+class WorkerLostError(CausaliqaError):
+    """The workers that were given a unit died, again and again."""
+
+
+class Team(Protocol):
+    """Workers that take one unit at a time; a context manager that leaves none behind."""
+
+    @property
+    def deaths(self) -> tuple[type[BaseException], ...]:
+        """What a unit raises whose worker died."""
+        ...
+
+    @property
+    def tries(self) -> int:
+        """How often such a unit is handed out."""
+        ...
+
+    def places(self) -> int:
+        """Number of units that may be under way now; it grows where workers join."""
+        ...
+
+    def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
+        """Hand out a unit; at most :meth:`places` at a time."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the workers go; what they have not finished is dropped."""
+        ...
+
+
+def carry_out(
+    team: Team, function: Callable[[Unit], Result], units: Iterable[Unit]
+) -> Iterator[tuple[Unit, Result | WorkerLostError]]:
+    """Yield every unit with its result as soon as it is there, in any order.
+
+    Units are taken from the iterable when a worker is free for them. One whose worker died is handed out again.
+
+    Args:
+        team: who does the work.
+        function: what is done with a unit; a function of a module.
+        units: what it is done with.
+
+    Raises:
+        CausaliqaError: the function raised it; anything else that it raises becomes one.
+
+    Example:
+        >>> with LocalTeam(2) as team:
+        ...     sorted(result for _, result in carry_out(team, abs, [-1, 2, -3]))
+        [1, 2, 3]
+    """
+    rest = iter(units)
+    under_way: dict[Future[Result], tuple[Unit, int]] = {}
+    while True:
+        for unit in islice(rest, max(0, team.places() - len(under_way))):
+            under_way[team.submit(function, unit)] = unit, 1
+        if not under_way:
+            return
+        # Where workers may join, look again now and then, though nothing was finished.
+        for future in wait(under_way, timeout=5, return_when=FIRST_COMPLETED).done:
+            unit, count = under_way.pop(future)
+            try:
+                yield unit, _result(future, team)
+            except WorkerLostError as error:
+                if count < team.tries:
+                    under_way[team.submit(function, unit)] = unit, count + 1
+                else:
+                    yield unit, error
+
+
+def _result(future: Future[Result], team: Team) -> Result:
+    try:
+        return future.result()
+    except team.deaths as error:
+        raise WorkerLostError("every worker that was given this died; is there enough memory?") from error
+    except CausaliqaError:
+        raise
+    except CancelledError as error:
+        raise CausaliqaError(_GONE) from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        raise CausaliqaError(
+            f"a worker failed: {type(error).__name__}: {text}; expected the same packages as here on every worker"
+        ) from error
+
+
+class LocalTeam:
+    """Processes on this machine, each with its share of the threads that torch would use, and of the GPUs.
+
+    Every place has a pool of one process: where it dies, it is clear what it died of, and no other unit is touched.
+
+    Args:
+        jobs: number of processes.
+
+    Raises:
+        InputError: the number is not positive.
+    """
+
+    deaths: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    tries = _TRIES
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise InputError(f"jobs: got {jobs}, expected 1 or more")
+        self._context = multiprocessing.get_context("spawn")
+        self._pools: list[ProcessPoolExecutor | None] = [None] * jobs
+        self._given: list[Future[Any] | None] = [None] * jobs
+        self._life, self._hold = self._context.Pipe(duplex=False)
+
+    def places(self) -> int:
+        return len(self._pools)
+
+    def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
+        place = next(k for k, given in enumerate(self._given) if given is None or given.done())
+        try:
+            future = (self._pools[place] or self._start(place)).submit(function, unit)
+        except BrokenExecutor:
+            future = self._start(place).submit(function, unit)
+        self._given[place] = future
+        return future
+
+    def _start(self, place: int) -> ProcessPoolExecutor:
+        start = (self._life, place, len(self._pools))
+        pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=start)
+        self._pools[place] = pool
+        return pool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pools = [pool for pool in self._pools if pool is not None]
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        # Whoever is still at work ends now.
+        self._hold.close()
+        for pool in pools:
+            pool.shutdown(wait=True)
+        self._life.close()
+
+
+def _begin(life: Connection, place: int, jobs: int) -> None:
+    """Prepare a worker: it ends with this process, leaves Ctrl-C to it, and shares cores and GPUs with the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(place % torch.cuda.device_count())
+
+
+def _end_with(life: Connection) -> None:
+    """End this process at once when the other end of the pipe is closed, also by a kill."""
+    multiprocessing.connection.wait([life])
+    os._exit(1)
+
+
+class DaskTeam:
+    """The workers of a Dask cluster; they may come and go. The cluster itself is left as it is.
+
+    Args:
+        address: of the scheduler, for example ``tcp://node1:8786``.
+        patience: seconds to wait for its first answer.
+
+    Raises:
+        InputError: Dask is not installed, or nobody answers there.
+    """
+
+    tries = 1  # The scheduler itself hands out a unit again, three times.
+
+    def __init__(self, address: str, *, patience: float = 10) -> None:
+        try:
+            from distributed import Client, KilledWorker
+        except ImportError as error:
+            raise InputError("a scheduler needs Dask: pip install 'causaliqa[dask]'") from error
+        self.deaths: tuple[type[BaseException], ...] = (KilledWorker,)
+        try:
+            self._client = Client(address, timeout=patience, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"scheduler {address!r} does not answer ({' '.join(str(error).split())[:150]}); "
+                "expected an address such as tcp://HOST:8786, as `dask scheduler` prints it"
+            ) from error
+
+    def places(self) -> int:
+        try:
+            workers = len(self._client.nthreads())
+        except OSError as error:
+            raise CausaliqaError(_GONE) from error
+        # One more for each, so that none waits for us.
+        return 2 * max(1, workers)
+
+    def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
+        future: Future[Result] = Future()
+        # Two units may look alike; each is worked on.
+        self._client.submit(function, unit, pure=False).add_done_callback(partial(_hand_over, future))
+        return future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Units that nobody waits for any more are dropped by the scheduler.
+        self._client.close()
+
+
+def _hand_over(future: Future[Any], remote: Any) -> None:
+    """Bring what became of a unit on a cluster to who waits for it."""
+    # Dask's own executor writes a traceback to stderr for every unit that is cancelled.
+    try:
+        future.set_result(remote.result())
+    except asyncio.CancelledError:
+        future.set_exception(CancelledError())
+    except Exception as error:
+        future.set_exception(error)

@@ -1,0 +1,57 @@
+"""Figures without a screen, written whole or not at all."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.api.errors import InputError
+from causaliqa.utils.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["SUFFIXES", "new_figure", "save"]
+
+SUFFIXES = (".png", ".pdf", ".svg")
+"""Kinds of pictures that can be written."""
+
+
+@lru_cache(maxsize=1)
+def _kind() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows by itself, whether pyplot is loaded or not."""
+
+        def _repr_png_(self) -> bytes:
+            out = BytesIO()
+            self.savefig(out, format="png", dpi=100)
+            return out.getvalue()
+
+    return Picture
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return a figure of so many inches that is bound to no screen and no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = _kind()(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Any, path: Path) -> Path:
+    """Write a figure as the suffix says (PNG, PDF, SVG) and return its path.
+
+    Raises:
+        InputError: its suffix names no kind of picture.
+        OutputError: the file cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: got a picture of kind {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    with atomic(path) as part:
+        figure.savefig(part, dpi=130)
+    return path

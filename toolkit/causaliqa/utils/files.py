@@ -1,0 +1,113 @@
+"""Files that a run writes: whole or not at all, and refused before the work if they cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from causaliqa.api.errors import InputError, OutputError
+
+__all__ = ["atomic", "check_file", "check_folder", "unwritten"]
+
+
+def unwritten(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """Return the error that says why a file could not be written, and that nothing else was lost."""
+    return OutputError(
+        f"{os.fspath(path)} cannot be written: {error.strerror or error}; "
+        "what was there before is as it was; make room, or choose another place"
+    )
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new file beside ``path`` to write to; it takes its place at the end, or is gone if anything failed.
+
+    A reader sees the old file or the new one, never a part. Folders are made. A device or a pipe is written directly.
+
+    Raises:
+        OutputError: the file cannot be written; what was there before is untouched.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with atomic(Path(folder) / "table.csv") as part:
+        ...         _ = part.write_text("a,b")
+        ...     [file.name for file in Path(folder).iterdir()]
+        ['table.csv']
+    """
+    wanted = Path(path)
+    part: Path | None = None
+    try:
+        final = wanted.resolve()  # a link stays one
+        if final.exists() and not final.is_file():
+            if final.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            yield final
+            return
+        if final.parent.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, f"{final.parent} is a file")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        part = _new_beside(final)
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        if final.exists():
+            part.chmod(final.stat().st_mode & 0o7777)
+        part.replace(final)
+    except OSError as error:
+        raise unwritten(wanted, error) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _new_beside(path: Path) -> Path:
+    """Make an empty file in the same folder; the suffix stays, since it tells what is written."""
+    part = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
+    part.touch(exist_ok=False)
+    return part
+
+
+def check_file(text: str) -> Path:
+    """Return the path of a file to be written, or refuse it now instead of after the work; a type for argparse.
+
+    Raises:
+        InputError: it is a folder, or its folder cannot be written to.
+    """
+    path = Path(text)
+    if path.is_dir():
+        raise InputError(f"{path} cannot be written: got a folder, expected the name of a file; add one")
+    if path.exists() and not path.is_file():
+        return path
+    _check(path, path.absolute().parent)
+    return path
+
+
+def check_folder(text: str) -> Path:
+    """Return the path of a folder to write to, or refuse it now instead of after the work; a type for argparse.
+
+    Raises:
+        InputError: it is a file, or cannot be written to.
+    """
+    path = Path(text)
+    _check(path, path.absolute())
+    return path
+
+
+def _check(path: Path, folder: Path) -> None:
+    """Try it where the first folder that exists is: permissions alone do not tell of read-only disks."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"{path} cannot be written: {folder} is a file, expected a folder; choose another place")
+    try:
+        _new_beside(folder / "causaliqa").unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}, expected a folder that can be written to; "
+            "choose another place"
+        ) from error
