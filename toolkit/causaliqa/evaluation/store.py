@@ -361,9 +361,9 @@ class ScoreStore:
     def rows(self, *, like: ScoreKey | None = None) -> Iterator[dict[str, Any]]:
         """Yield every pair and score as a plain dict, in an order that does not depend on when they were written.
 
-        Keys: the fields of :class:`~causaliqa.api.data.ScoreRow` and :class:`~causaliqa.api.data.ScoreKey`; ``metric`` is
-        the name that the row was shown under, ``metric_name`` that of the key. Scores of images that have changed
-        since are left out.
+        Keys: the fields of :class:`~causaliqa.api.data.ScoreRow` and :class:`~causaliqa.api.data.ScoreKey`;
+        ``metric`` is the name that the row was shown under, ``metric_name`` that of the key. Scores of images that
+        have changed since are left out.
 
         Args:
             like: only rows of the same metric, version, options, weights, seed and protocol, so that those of others

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.builtin.restorers import architectures
 from causaliqa.builtin.restorers.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
