@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    pass
+    from causaliqa.api.data import Finding
 
 __all__ = [
     "BackboneSpec",
