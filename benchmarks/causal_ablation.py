@@ -19,7 +19,8 @@ import torch
 from tqdm import tqdm
 
 from causaliqa.builtin.metrics.causal import CHANNELS, combine
-from causaliqa.catalog.catalog import default_catalog, parse_request
+from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.request import parse_request
 from causaliqa.functional.statistics import summarise
 from causaliqa.io.images import load_image
 from causaliqa.io.manifest import read_manifest

@@ -49,7 +49,7 @@ def write(name: str, head: tuple[str, ...], lines: list[tuple[object, ...]]) -> 
 
 def metrics(folder: Path) -> None:
     from causaliqa.api.errors import CausaliqaError
-    from causaliqa.catalog.catalog import default_catalog
+    from causaliqa.catalog.create import default_catalog
     from causaliqa.catalog.workers import build_metric
     from causaliqa.evaluation.scoring import score_dataset
     from causaliqa.io.manifest import read_manifest

@@ -54,7 +54,7 @@ def licences() -> Iterator[str]:
     for name, entry in sorted(names.registry.weights.items()):
         yield f"| `{name}` | {entry.licence} | {entry.source} |"
     for kind in KINDS:
-        records = names.records(kind).values()
+        records = names.registrations(kind).values()
         own = [r for r in records if "PolyForm" not in r.spec.licence]
         yield from ("", f"## {kind.capitalize()}", "", "| name | licence | reference |", "| --- | --- | --- |")
         for record in sorted(own, key=lambda r: r.spec.name):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from causaliqa.api.specs import BackboneSpec
 from causaliqa.builtin.backbones.vgg import L2Pool
-from causaliqa.catalog.catalog import create_backbone, default_catalog, list_backbones
+from causaliqa.catalog.create import create_backbone, default_catalog, list_backbones
 
 BUILTIN = list_backbones()
 
@@ -27,7 +28,7 @@ def test_maps_are_as_announced(backbone):
 
 def test_smallest_image(backbone):
     name, net = backbone
-    side = default_catalog().records("backbones")[name].spec.min_size
+    side = default_catalog().registrations(BackboneSpec)[name].spec.min_size
     with torch.no_grad():
         assert all(min(m.shape) >= 1 for m in net(torch.rand(1, 3, side, side)))
 
@@ -40,7 +41,7 @@ def test_frozen(backbone):
 
 def test_share_needs_features_that_are_never_negative(backbone):
     name, net = backbone
-    if default_catalog().records("backbones")[name].spec.mass == "share":
+    if default_catalog().registrations(BackboneSpec)[name].spec.mass == "share":
         with torch.no_grad():
             assert all(float(m.min()) >= 0 for m in net(torch.rand(1, 3, 64, 64)))
 

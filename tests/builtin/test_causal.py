@@ -187,7 +187,7 @@ PUBLISHED = {
 @pytest.mark.data
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_scores(data, vgg_weights, name):
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
     from causaliqa.io.images import load_image
 
     metric = create_metric("causal_vgg", device="cpu", weights=vgg_weights)
@@ -200,7 +200,7 @@ def test_published_scores(data, vgg_weights, name):
 
 def test_severity_orders_scores(pair_files):
     """The embedded default puts worse noise and blur above milder ones."""
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
     from causaliqa.io.images import load_image
 
     metric = create_metric("causal_effnet_lite0", device="cpu")

@@ -48,7 +48,7 @@ def test_ranks_like_the_authors(data, vgg_weights):
 
     from scipy.stats import spearmanr
 
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
     from causaliqa.io.images import load_image
 
     with (data / "deepwsd_scores" / "csiq.csv").open() as file:

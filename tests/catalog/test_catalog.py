@@ -8,10 +8,12 @@ from test_host import entry, plugin, spec
 from torch import nn
 
 from causaliqa.api.errors import AmbiguousNameError, InputError, PluginError, UnknownNameError, WeightsError
-from causaliqa.api.specs import BackboneSpec, DegradationSpec, RestorerSpec, SamplerSpec
-from causaliqa.catalog.catalog import Catalog, default_catalog, parse_request
+from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
+from causaliqa.catalog.request import parse_request
 from causaliqa.io.weights import WeightsEntry, cache_folder
 
 
@@ -56,8 +58,8 @@ def test_malformed_requests(text):
 
 
 def test_every_backbone_gives_a_causal_metric():
-    names = default_catalog().names("metrics", "causal_*")
-    assert names == sorted(f"causal_{b}" for b in default_catalog().names("backbones"))
+    names = default_catalog().names(MetricSpec, "causal_*")
+    assert names == sorted(f"causal_{b}" for b in default_catalog().names(BackboneSpec))
 
 
 def test_a_plugins_backbone_gives_a_causal_metric(tiny):
@@ -71,7 +73,7 @@ def test_a_plugins_backbone_gives_a_causal_metric(tiny):
             ),
         )
     )
-    assert made.get("metrics", "causal_tiny").provider == "p 1.0"
+    assert made.get(MetricSpec, "causal_tiny").provider == "p 1.0"
     metric = made.create_metric("causal_tiny", device="cpu", seed=3)
     assert metric.seed == 3
     assert metric.name == "causal_tiny"
@@ -87,15 +89,15 @@ def test_causal_alone_needs_a_backbone():
 
 def test_unknown_names_give_near_ones_and_failed_plugins():
     with pytest.raises(UnknownNameError, match="'causal_vgg'"):
-        default_catalog().get("metrics", "causal_vg")
+        default_catalog().get(MetricSpec, "causal_vg")
     made = catalog(entry("broken", RuntimeError("boom")))
     with pytest.raises(UnknownNameError, match="failed to load: broken:main"):
-        made.get("metrics", "other")
+        made.get(MetricSpec, "other")
 
 
 def test_ambiguous_names_refuse_use_only():
     made = catalog(entry("one", plugin(spec("same"))), entry("two", plugin(spec("same"), spec("fine"))))
-    assert "fine" in made.names("metrics")
+    assert "fine" in made.names(MetricSpec)
     with pytest.raises(AmbiguousNameError):
         made.create_metric("same", device="cpu")
 
@@ -148,7 +150,7 @@ def test_registry_cannot_take_a_name(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("backbones:\n  vgg:\n    timm: vgg16\n    licence: MIT\n")
     with pytest.raises(InputError, match=r"mine\.yaml: backbones\.vgg: the name is taken"):
-        Catalog(PluginHost(entry_points=list), load_registry(file)).names("metrics")
+        Catalog(PluginHost(entry_points=list), load_registry(file)).names(MetricSpec)
 
 
 def test_restorers_by_name_part_and_path(tmp_path):
@@ -175,8 +177,8 @@ def test_plugins_bring_restorers_samplers_and_degradations():
         for kind, spec in kinds.items()
     ]
     names = catalog(*entries)
-    assert names.create("degradations", "my_degradations", quality=20) == {"quality": 20}
-    assert names.create("samplers", "my_samplers") == {}
+    assert names.create(DegradationSpec, "my_degradations", quality=20) == {"quality": 20}
+    assert names.create(SamplerSpec, "my_samplers") == {}
     assert names.create_restorer("my_restorers", width=3) == {"width": 3}
 
 
@@ -197,7 +199,7 @@ def test_usual_checkpoint_of_a_registry_restorer(tmp_path):
     assert names.create_restorer("mine", checkpoint=other, device="cpu") == other
     taken = replace(registry, restorers={"tiny_edsr_x4": restorer})
     with pytest.raises(InputError, match="is taken"):
-        Catalog(PluginHost(entry_points=lambda: []), taken).records("restorers")
+        Catalog(PluginHost(entry_points=lambda: []), taken).registrations(RestorerSpec)
 
 
 def many(net):
@@ -215,7 +217,7 @@ def many(net):
 def test_a_record_can_stand_for_many_backbones(tiny):
     made = many(tiny[0])
     assert made.create_backbone("zoo.small.v1") is tiny[0]
-    record = made.get("metrics", "causal_zoo.small.v1")
+    record = made.get(MetricSpec, "causal_zoo.small.v1")
     assert (record.spec.backbone, record.provider) == ("zoo.small.v1", "p 1.0")
     assert record.spec.licence == "Apache-2.0; weights MIT"
     metric = made.create_metric("causal_zoo.small.v1", device="cpu", terms="md")
@@ -243,10 +245,10 @@ def test_names_of_many_that_do_not_work(tiny, kind, name, error, words):
 
 def test_records_that_stand_for_many_are_listed_but_not_given_to_pyiqa(tiny):
     made = many(tiny[0])
-    assert "causal_zoo" in made.names("metrics")
-    assert made.stands_for_many(made.get("metrics", "causal_zoo").spec)
-    assert made.stands_for_many(made.records("restorers")["basicsr"].spec)
-    assert not made.stands_for_many(made.get("metrics", "causal_vgg").spec)
+    assert "causal_zoo" in made.names(MetricSpec)
+    assert made.stands_for_many(made.get(MetricSpec, "causal_zoo").spec)
+    assert made.stands_for_many(made.registrations(RestorerSpec)["basicsr"].spec)
+    assert not made.stands_for_many(made.get(MetricSpec, "causal_vgg").spec)
 
 
 def test_a_record_can_bring_its_own_weights(tmp_path, tiny):

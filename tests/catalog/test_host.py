@@ -50,7 +50,7 @@ def host(*entries, **options):
 
 def test_a_good_plugin_is_taken():
     made, lines = host(entry("iqa-good", plugin(spec("good"))))
-    assert made.records("metrics")["good"].provider == "iqa-good 1.0"
+    assert made.registrations(MetricSpec)["good"].provider == "iqa-good 1.0"
     assert not lines
     (status,) = made.statuses(check=True)
     assert (status.state, status.names) == ("ok", ("metrics/good",))
@@ -70,7 +70,7 @@ RECORDS = {
 def test_every_hook_carries_its_record(hook):
     record = RECORDS[hook]
     made, lines = host(entry("p", plugin(record, hook=hook)))
-    assert made.records(record.kind)["x"].spec is record
+    assert made.registrations(record.kind)["x"].spec is record
     assert not lines
 
 
@@ -133,7 +133,7 @@ def test_a_broken_plugin_costs_one_line(case):
     made, lines = host(
         entry("a-good", plugin(spec("first"))), entry("b-broken", broken), entry("c-good", plugin(spec("last")))
     )
-    names = set(made.records("metrics"))
+    names = set(made.registrations(MetricSpec))
     assert {"first", "last", "causal"} <= names
     assert not {"y", "half", "x"} & names
     assert len(lines) == 1
@@ -148,52 +148,52 @@ def test_a_broken_plugin_costs_one_line(case):
 def test_strict_makes_a_failure_fatal():
     made, _ = host(entry("b", RuntimeError("boom")), strict=True)
     with pytest.raises(PluginError, match="boom"):
-        made.records("metrics")
+        made.registrations(MetricSpec)
 
 
 @pytest.mark.parametrize("disabled", [["iqa-bad"], ["IQA_Bad"], ["main"], ["iqa-bad:main"], ["*"]])
 def test_blocking_happens_before_import(disabled):
     made, lines = host(entry("iqa-bad", AssertionError("imported")), disabled=disabled)
-    assert "causal" in made.records("metrics")
+    assert "causal" in made.registrations(MetricSpec)
     assert [s.state for s in made.statuses()] == ["blocked"]
     assert not lines
 
 
 def test_an_unknown_name_to_disable_is_said():
     made, lines = host(disabled=["nobody"])
-    made.records("metrics")
+    made.registrations(MetricSpec)
     assert lines == ["no plugin is called 'nobody', so it cannot be disabled"]
 
 
 def test_a_built_in_name_cannot_be_taken():
     made, lines = host(entry("thief", plugin(spec("psnr"), spec("own"))))
-    assert made.records("metrics")["psnr"].provider == "pyiqa"
-    assert made.records("metrics")["own"].provider == "thief 1.0"
+    assert made.registrations(MetricSpec)["psnr"].provider == "pyiqa"
+    assert made.registrations(MetricSpec)["own"].provider == "thief 1.0"
     assert made.statuses(check=True)[0].state == "conflict"
     assert "psnr" in lines[0]
 
 
 def test_a_name_claimed_twice_is_ambiguous():
     made, lines = host(entry("one", plugin(spec("same"), spec("one"))), entry("two", plugin(spec("same"), spec("two"))))
-    assert {"one", "two"} <= set(made.records("metrics"))
+    assert {"one", "two"} <= set(made.registrations(MetricSpec))
     assert len(lines) == 1
     assert "metric 'same' is claimed by one 1.0 and two 1.0" in lines[0]
     assert [s.state for s in made.statuses()] == ["conflict", "conflict"]
-    assert "same" not in made.records("metrics")
-    assert [r.provider for r in made.ambiguous("metrics")["same"]] == ["one 1.0", "two 1.0"]
+    assert "same" not in made.registrations(MetricSpec)
+    assert [r.provider for r in made.ambiguous(MetricSpec)["same"]] == ["one 1.0", "two 1.0"]
     with pytest.raises(AmbiguousNameError, match=r"one 1\.0 and two 1\.0"):
-        made.check_ambiguous("metrics", "same")
+        made.check_ambiguous(MetricSpec, "same")
 
 
 def test_strict_makes_an_ambiguous_name_fatal():
     made, _ = host(entry("one", plugin(spec("same"))), entry("two", plugin(spec("same"))), strict=True)
     with pytest.raises(PluginError, match="claimed by"):
-        made.records("metrics")
+        made.registrations(MetricSpec)
 
 
 def test_one_entry_point_name_in_two_distributions():
     made, lines = host(entry("one", plugin(spec("a"))), entry("two", plugin(spec("b"))))
-    assert {"a", "b"} <= set(made.records("metrics"))
+    assert {"a", "b"} <= set(made.registrations(MetricSpec))
     assert not lines
 
 
@@ -209,7 +209,7 @@ def test_unreadable_metadata_are_one_line_and_built_ins_work():
 
     lines = []
     made = PluginHost(entry_points=broken, report=lines.append)
-    assert "causal" in made.records("metrics")
+    assert "causal" in made.registrations(MetricSpec)
     assert lines == ["plugins cannot be discovered"]
 
 
@@ -221,9 +221,9 @@ def _distribution(folder, name, text):
 
 
 def test_discovery_of_real_metadata(tmp_path, monkeypatch):
-    _distribution(tmp_path, "zeta_iqa", "[causaliqa.catalog.host]\nmain = zeta_module\n")
+    _distribution(tmp_path, "zeta_iqa", "[causaliqa.plugins]\nmain = zeta_module\n")
     _distribution(
-        tmp_path, "alpha_iqa", "[causaliqa.catalog.host]\nb = alpha_module\na = alpha_module:thing\n[other]\nc = d\n"
+        tmp_path, "alpha_iqa", "[causaliqa.plugins]\nb = alpha_module\na = alpha_module:thing\n[other]\nc = d\n"
     )
     (tmp_path / "zeta_module.py").write_text("LOADED = True\n")
     found = discover([str(tmp_path)])

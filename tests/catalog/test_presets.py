@@ -4,10 +4,12 @@ import inspect
 
 import pytest
 
+from causaliqa.api.specs import MetricSpec
 from causaliqa.builtin.metrics.causal import CHANNELS, TERMS
-from causaliqa.catalog.catalog import Catalog, parse_request
+from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
+from causaliqa.catalog.request import parse_request
 
 REGISTRY = load_registry()
 CATALOG = Catalog(PluginHost(entry_points=list), REGISTRY)
@@ -17,7 +19,7 @@ ALL = [(preset.name, request) for preset in REGISTRY.presets.values() for reques
 @pytest.mark.parametrize(("preset", "request_"), ALL)
 def test_every_name_resolves_and_takes_its_options(preset, request_):
     name, options = parse_request(request_)
-    record = CATALOG.get("metrics", name)
+    record = CATALOG.get(MetricSpec, name)
     assert record.builtin
     assert record.spec.metric_mode == "FR"
     if options:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from causaliqa.api.errors import InputError
-from causaliqa.catalog.catalog import create_metric
+from causaliqa.catalog.create import create_metric
 from causaliqa.catalog.workers import MetricRecipe, Workplace, score_unit, shelf
 from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit

@@ -144,7 +144,7 @@ def counting(tmp_path, monkeypatch):
     (site / "counting-1.0.dist-info").mkdir(parents=True)
     (site / "counting.py").write_text(textwrap.dedent(COUNTING))
     (site / "counting-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
-    entry = "[causaliqa.catalog.host]\ncounting = counting\n"
+    entry = "[causaliqa.plugins]\ncounting = counting\n"
     (site / "counting-1.0.dist-info" / "entry_points.txt").write_text(entry)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, sys.path)]))
     monkeypatch.setenv("COUNTING_LOG", str(tmp_path / "log"))

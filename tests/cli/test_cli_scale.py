@@ -79,7 +79,7 @@ def log(tmp_path, monkeypatch):
     info.mkdir(parents=True)
     (site / "logging_metric.py").write_text(textwrap.dedent(LOGGING))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: logging-metric\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[causaliqa.catalog.host]\nlogging = logging_metric\n")
+    (info / "entry_points.txt").write_text("[causaliqa.plugins]\nlogging = logging_metric\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, sys.path)]))
     monkeypatch.setenv("SCALE_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -36,7 +36,7 @@ def write_package(folder: Path, name: str, code: str, version: str = "1.0") -> N
 
 def make_plugin(folder: Path, name: str, code: str) -> None:
     write_package(folder, name, code)
-    (folder / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(f"[causaliqa.catalog.host]\n{name} = {name}\n")
+    (folder / f"{name}-1.0.dist-info" / "entry_points.txt").write_text(f"[causaliqa.plugins]\n{name} = {name}\n")
 
 
 def doctor_process(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:

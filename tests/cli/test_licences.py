@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from causaliqa.catalog.catalog import default_catalog
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.create import default_catalog
 from causaliqa.cli import main
 from causaliqa.utils.licences import is_permissive
 
@@ -42,7 +43,7 @@ def items(capsys, *argv):
 def test_list(capsys):
     every = items(capsys, "metrics", "--license")
     free = items(capsys, "metrics", "--license", "permissive")
-    assert set(every) == set(default_catalog().names("metrics"))
+    assert set(every) == set(default_catalog().names(MetricSpec))
     assert set(free) == {name for name in every if name.startswith("causal") or name == "deepwsd"}
     assert "callable" not in items(capsys, "restorers", "--license", "permissive")
     assert "tiny_edsr_x4" in items(capsys, "restorers", "--license", "permissive")

@@ -88,7 +88,7 @@ def test_progress_counts_scores(manifest):
 
 
 def test_a_stored_score_is_not_computed_again(manifest, tmp_path):
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
     from causaliqa.evaluation.store import ScoreStore
 
     dataset = read_manifest(manifest)
@@ -107,7 +107,7 @@ def test_a_stored_score_is_not_computed_again(manifest, tmp_path):
 
 
 def test_other_options_seed_weights_or_image_are_other_scores(manifest):
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
 
     keys = {
         create_metric("causal_effnet_lite0", device="cpu", **options).key
@@ -138,7 +138,7 @@ def rank_columns(dataset):
 
 
 def test_a_moved_data_set_finds_its_scores_and_keeps_its_names(manifest, tmp_path, monkeypatch):
-    from causaliqa.catalog.catalog import create_metric
+    from causaliqa.catalog.create import create_metric
     from causaliqa.evaluation import scoring
     from causaliqa.evaluation.store import ScoreStore
 

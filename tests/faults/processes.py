@@ -81,7 +81,7 @@ class Command:
         facts.mkdir(parents=True)
         (plugins / "slow_metric.py").write_text(textwrap.dedent(_METRIC))
         (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
-        (facts / "entry_points.txt").write_text("[causaliqa.catalog.host]\nslow = slow_metric\n")
+        (facts / "entry_points.txt").write_text("[causaliqa.plugins]\nslow = slow_metric\n")
         self.calls_file = folder / "calls"
         path = os.pathsep.join([str(plugins), *filter(None, sys.path)])
         self.environment = {**os.environ, "PYTHONPATH": path, "CALLS": str(self.calls_file), "TMPDIR": str(folder)}

@@ -115,7 +115,7 @@ def _registry(data: bytes, folder: Path) -> None:
 
 def _request(text: str, _: Path) -> None:
     from causaliqa.api.data import canonical_options
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
     from causaliqa.cli._rows import labels_of
 
     name, options = parse_request(text)

@@ -37,7 +37,7 @@ class Installed:
         (source / "pyproject.toml").write_text(
             '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
             f'[project]\nname = "{name}"\nversion = "0.3"\n{extra}\n'
-            f'[project.entry-points."causaliqa.catalog.host"]\n{key.strip()} = "{value.strip()}"\n'
+            f'[project.entry-points."causaliqa.plugins"]\n{key.strip()} = "{value.strip()}"\n'
             f"[tool.setuptools]\npy-modules = [{listed}]\n"
         )
         self.install(source)

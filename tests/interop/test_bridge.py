@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from causaliqa.api.specs import MetricSpec
+
 PATHS = "import sys; img, ref = sys.argv[1:3]\n"
 
 
@@ -86,7 +88,7 @@ def test_our_failure_leaves_pyiqa_usable(pair_files):
     code = """
 import causaliqa.catalog.catalog
 def fail(): raise RuntimeError('boom')
-causaliqa.catalog.catalog.default_catalog = fail
+causaliqa.catalog.create.default_catalog = fail
 import pyiqa
 print(pyiqa.create_metric('psnr', device='cpu')(img, img).numel(), 'causal_vgg' in pyiqa.list_models())
 """
@@ -94,9 +96,9 @@ print(pyiqa.create_metric('psnr', device='cpu')(img, img).numel(), 'causal_vgg' 
 
 
 def test_no_name_of_ours_is_taken_for_fid():
-    from causaliqa.catalog.catalog import default_catalog
+    from causaliqa.catalog.create import default_catalog
 
-    records = default_catalog().records("metrics")
+    records = default_catalog().registrations(MetricSpec)
     ours = [n for n, r in records.items() if r.provider != "pyiqa"]
     assert ours
     assert not [n for n in ours if "fid" in n]

@@ -4,12 +4,13 @@ import pyiqa
 import pytest
 import torch
 
-from causaliqa.catalog.catalog import create_metric, default_catalog
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.create import create_metric, default_catalog
 from causaliqa.interop.hooks import default_configs
 
 
 def test_every_single_image_metric_of_pyiqa_is_there():
-    ours = {n for n, r in default_catalog().records("metrics").items() if r.provider == "pyiqa"}
+    ours = {n for n, r in default_catalog().records(MetricSpec).items() if r.provider == "pyiqa"}
     sets = {"fid", "sfid", "fid_dinov2", "inception_score"}
     assert ours == set(default_configs()) - sets
     assert "psnr" in ours

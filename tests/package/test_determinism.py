@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from causaliqa.catalog.workers import build_metric, fixed_weights
+from causaliqa.catalog.build import fixed_weights
+from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.scoring import evaluate
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.io.manifest import read_manifest
@@ -72,7 +73,7 @@ def scores_of(frame):
 
 
 def build_metric_of(request):
-    from causaliqa.catalog.catalog import default_catalog
+    from causaliqa.catalog.create import default_catalog
 
     return build_metric(default_catalog(), request, "cpu", 0)
 

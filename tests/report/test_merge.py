@@ -8,7 +8,7 @@ import pytest
 from causaliqa.api.data import ScoreKey, ScoreRow
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.host import Record
+from causaliqa.catalog.host import Registration
 from causaliqa.evaluation.rank import rank
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
@@ -48,7 +48,7 @@ def filled(path, *variants, images=4, dataset="d"):
     ],
 )
 def test_versions_options_and_seeds_never_mix(tmp_path, variants, names):
-    source = read_store(filled(tmp_path / "s.sqlite", *variants), {"psnr": Record(spec=PSNR, provider="p 1.0")})
+    source = read_store(filled(tmp_path / "s.sqlite", *variants), {"psnr": Registration(spec=PSNR, provider="p 1.0")})
     assert sorted(set(source.rows["metric"])) == names
     assert sorted(fact.name for fact in source.metrics) == names
     assert {fact.licence for fact in source.metrics} == {"MIT"}

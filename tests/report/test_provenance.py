@@ -11,7 +11,7 @@ from torch import nn
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.errors import WeightsError
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.host import Record
+from causaliqa.catalog.host import Registration
 from causaliqa.report.provenance import (
     MetricFacts,
     Provenance,
@@ -24,7 +24,7 @@ SPEC = MetricSpec(name="m", factory=nn.Identity, summary="m", licence="MIT", low
 
 
 def record(provider="my-plugin 1.5"):
-    return Record(spec=SPEC, provider=provider)
+    return Registration(spec=SPEC, provider=provider)
 
 
 def built(**key):

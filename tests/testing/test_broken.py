@@ -12,7 +12,8 @@ from torch import nn
 from causaliqa import testing
 from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
 from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
-from causaliqa.catalog.catalog import Catalog, default_catalog, use_catalog
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog, use_catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
 
@@ -343,7 +344,7 @@ def build():
 def _install(folder, **changes):
     info = folder / "worker-1.0.dist-info"
     info.mkdir()
-    (info / "entry_points.txt").write_text("[causaliqa.catalog.host]\nworker = worker_plugin\n")
+    (info / "entry_points.txt").write_text("[causaliqa.plugins]\nworker = worker_plugin\n")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: worker\nVersion: 1.0\n")
     (folder / "worker_plugin.py").write_text(PLUGIN.format(**{"extra": "", "factory": "build", **changes}))
     (folder / "worker_heavy.py").write_text(HEAVY)

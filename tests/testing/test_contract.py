@@ -6,11 +6,12 @@ import pytest
 
 from causaliqa import testing
 from causaliqa.api.errors import PluginError, WeightsError
-from causaliqa.catalog.catalog import default_catalog
+from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
+from causaliqa.catalog.create import default_catalog
 
 NAMES = default_catalog()
-METRICS = NAMES.names("metrics")
-OURS = [name for name in METRICS if NAMES.get("metrics", name).provider == "causaliqa"]
+METRICS = NAMES.names(MetricSpec)
+OURS = [name for name in METRICS if NAMES.get(MetricSpec, name).provider == "causaliqa"]
 LARGE = ("causal_effnet", "causal_resnet", "causal_vgg", "deepwsd")
 
 
@@ -49,7 +50,7 @@ def test_metrics_of_pyiqa(name):
         pytest.skip(f"weights or packages are not here: {error}")
 
 
-@pytest.mark.parametrize("name", NAMES.names("backbones"))
+@pytest.mark.parametrize("name", NAMES.names(BackboneSpec))
 def test_backbones(name):
     try:
         testing.check_backbone(name)
@@ -57,9 +58,9 @@ def test_backbones(name):
         testing.check_backbone(name, pretrained=False)
 
 
-@pytest.mark.parametrize("name", [*NAMES.names("restorers"), "torch.nn:Identity"])
+@pytest.mark.parametrize("name", [*NAMES.names(RestorerSpec), "torch.nn:Identity"])
 def test_restorers(name):
-    record, part = NAMES.find_restorer(name) if ":" in name else (NAMES.records("restorers")[name], {})
+    record, part = NAMES.find_restorer(name) if ":" in name else (NAMES.registrations(RestorerSpec)[name], {})
     if record.spec.part and not part:
         pytest.skip("stands for many networks")
     try:
@@ -68,12 +69,12 @@ def test_restorers(name):
         pytest.skip(f"weights are not here: {error}")
 
 
-@pytest.mark.parametrize("name", NAMES.names("samplers"))
+@pytest.mark.parametrize("name", NAMES.names(SamplerSpec))
 def test_samplers(name):
     testing.check_sampler(name)
 
 
-@pytest.mark.parametrize("name", NAMES.names("degradations"))
+@pytest.mark.parametrize("name", NAMES.names(DegradationSpec))
 def test_degradations(name):
     testing.check_degradation(name)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from causaliqa.api.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ROI", "Finding", "Pair", "PairDataset", "ScoreKey", "ScoreRow", "canonical_options"]
+__all__ = ["ROI", "Finding", "NeededFile", "Pair", "PairDataset", "ScoreKey", "ScoreRow", "canonical_options"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,23 @@ class Finding:
     """All files that it concerns, relative to the folder."""
     harmless: bool = False
     """True if the data set can be used as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeededFile:
+    """One weights file that a metric or restorer loads."""
+
+    name: str
+    """Metric or restorer, or who lists the file."""
+    file: str
+    """Its name, or what is known of it."""
+    state: Literal["here", "missing", "damaged", "unknown", "none"]
+    """``here`` (and the one that is expected), ``missing``, ``damaged``, ``unknown``, or ``none`` where nothing is
+    loaded."""
+    size: int | None = None
+    """Bytes, where known."""
+    source: str = ""
+    """Where it would come from, or why that is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

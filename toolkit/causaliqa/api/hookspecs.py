@@ -2,7 +2,7 @@
 
 Every hook takes no argument, returns records and builds nothing: heavy imports belong into the
 factories of the records. A plugin is a module (or object) with functions of these names, marked with
-:data:`hookimpl`, that an entry point of the group ``causaliqa.catalog.host`` names::
+:data:`hookimpl`, that an entry point of the group ``causaliqa.plugins`` names::
 
     import causaliqa
 
@@ -27,10 +27,10 @@ from causaliqa.api.specs import (
     Spec,
 )
 
-__all__ = ["ENTRY_POINT_GROUP", "HOOKS", "PROJECT", "hookimpl", "hookspec"]
+__all__ = ["ENTRY_POINT_GROUP", "HOOKS", "KINDS", "PROJECT", "hookimpl", "hookspec"]
 
 PROJECT = "causaliqa"
-ENTRY_POINT_GROUP = "causaliqa.catalog.host"
+ENTRY_POINT_GROUP = "causaliqa.plugins"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -85,3 +85,6 @@ HOOKS: dict[str, type[Spec]] = {
     "causaliqa_datasets": DatasetSpec,
 }
 """Every hook and the record that it returns."""
+
+KINDS: dict[str, type[Spec]] = {spec.kind: spec for spec in HOOKS.values()}
+"""Every kind of record by the word that the command line uses."""

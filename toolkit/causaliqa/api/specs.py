@@ -6,14 +6,14 @@ Records grow only by keyword fields with defaults, so that old plugins keep load
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from causaliqa.api.data import Finding
+    from causaliqa.api.data import Finding, NeededFile
 
 __all__ = [
     "BackboneSpec",
@@ -80,8 +80,10 @@ class WeightsEntry:
 class Spec:
     """What every record says."""
 
+    noun: ClassVar[str] = ""
+    """What one such thing is called in messages."""
     kind: ClassVar[str] = ""
-    """Plural word that the command line uses for this kind of record."""
+    """Plural of :attr:`noun`, the word that the command line uses."""
 
     name: str
     """Unique name: letters, digits, ``_ . + -``."""
@@ -99,6 +101,7 @@ class Spec:
 class MetricSpec(Spec):
     """A quality metric. ``factory(**options)`` returns a module ``(img, ref) -> (N,)``."""
 
+    noun: ClassVar[str] = "metric"
     kind: ClassVar[str] = "metrics"
 
     lower_better: bool
@@ -116,8 +119,11 @@ class MetricSpec(Spec):
     bytes_per_pixel: float = 0.0
     """Memory that a pair takes at its peak, per pixel of one image, as measured on a CPU; 0 if nobody measured it, or
     if it does not grow with the images."""
+    needed_files: Callable[[], Iterable[NeededFile]] | None = None
+    """Lists the files that the metric loads by itself, without loading them; None if its backbone's file is all, or if
+    that is unknown."""
     backbone: str | None = None
-    """Backbone to build and pass as ``backbone`` and ``features``; ``"*"`` makes a metric
+    """Backbone to build and pass as ``backbone``, its record as ``backbone_spec``; ``"*"`` makes a metric
     ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
 
 
@@ -125,6 +131,7 @@ class MetricSpec(Spec):
 class BackboneSpec(Spec):
     """A feature network. ``factory(weights=path_or_None)`` returns a :class:`FeatureBackbone`."""
 
+    noun: ClassVar[str] = "backbone"
     kind: ClassVar[str] = "backbones"
 
     weights: str | WeightsEntry | None = None
@@ -146,6 +153,7 @@ class BackboneSpec(Spec):
 class RestorerSpec(Spec):
     """A restoration network. ``factory(checkpoint=path_or_None, **options)`` returns a :class:`Restorer`."""
 
+    noun: ClassVar[str] = "restorer"
     kind: ClassVar[str] = "restorers"
 
     scale: int = 1
@@ -164,6 +172,7 @@ class RestorerSpec(Spec):
 class SamplerSpec(Spec):
     """An intervention sampler. ``factory(**options)`` returns a :class:`Sampler`."""
 
+    noun: ClassVar[str] = "sampler"
     kind: ClassVar[str] = "samplers"
 
 
@@ -171,6 +180,7 @@ class SamplerSpec(Spec):
 class DegradationSpec(Spec):
     """A degradation. ``factory(**options)`` returns a :class:`Degradation`."""
 
+    noun: ClassVar[str] = "degradation"
     kind: ClassVar[str] = "degradations"
 
     scale: int = 1
@@ -181,6 +191,7 @@ class DegradationSpec(Spec):
 class DatasetSpec(Spec):
     """A data set. ``factory(root)`` returns a :class:`PairDataset` from the folder as its authors distribute it."""
 
+    noun: ClassVar[str] = "data set"
     kind: ClassVar[str] = "datasets"
 
     verify: Callable[..., list[Finding]] | None = None

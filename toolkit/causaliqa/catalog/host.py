@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import pluggy
 
@@ -21,12 +21,14 @@ from causaliqa.api import hookspecs
 from causaliqa.api.errors import AmbiguousNameError, PluginError
 from causaliqa.api.specs import Spec
 
-__all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Record", "discover", "normalised"]
+__all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Registration", "discover", "normalised"]
 
 BUILTINS = ("causaliqa.builtin.hooks", "causaliqa.interop.hooks")
 """Modules of this package that register through the hooks, before any plugin."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+SpecT = TypeVar("SpecT", bound=Spec)
 
 State = Literal["found", "ok", "blocked", "failed", "conflict"]
 
@@ -76,20 +78,26 @@ class PluginStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """A spec and who provides it."""
+class Registration(Generic[SpecT]):
+    """A record and who provides it."""
 
-    spec: Spec
+    spec: SpecT
+    """The record."""
     provider: str
     """Distribution and version, or ``causaliqa``."""
     builtin: bool = False
+    """True for what comes with causaliqa, pyiqa's metrics included."""
 
 
 @dataclass
 class _Claims:
     """All claimants of one name."""
 
-    records: list[Record] = field(default_factory=list)
+    registrations: list[Registration[Any]] = field(default_factory=list)
+
+
+_ClaimsByKind = dict[type[Spec], dict[str, _Claims]]
+"""Claims by kind of record and name."""
 
 
 def normalised(name: str) -> str:
@@ -131,9 +139,9 @@ def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
     return sorted(found, key=lambda e: (e.distribution, e.name))
 
 
-def _claimed(kind: str, name: str, records: Iterable[Record]) -> str:
-    owners = " and ".join(record.provider for record in records)
-    return f"{kind[:-1]} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
+def _claimed(kind: type[Spec], name: str, claimants: Iterable[Registration[Any]]) -> str:
+    owners = " and ".join(claimant.provider for claimant in claimants)
+    return f"{kind.noun} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
 
 
 def _line(error: BaseException) -> str:
@@ -151,8 +159,9 @@ class PluginHost:
         report: where the line about a failure goes; stderr by default.
 
     Example:
+        >>> from causaliqa.api.specs import MetricSpec
         >>> host = PluginHost(entry_points=lambda: [])
-        >>> "causal" in host.records("metrics")
+        >>> "causal" in host.registrations(MetricSpec)
         True
     """
 
@@ -168,7 +177,7 @@ class PluginHost:
         self._disabled = {normalised(name.strip()) for name in disabled if name.strip()}
         self._strict = strict
         self._report = report or (lambda line: print(f"causaliqa: {line}", file=sys.stderr))
-        self._claims: dict[str, dict[str, _Claims]] | None = None
+        self._claims: _ClaimsByKind | None = None
         self._statuses: list[PluginStatus] = []
 
     # -- what callers ask ---------------------------------------------------------------------------------------------
@@ -192,23 +201,24 @@ class PluginHost:
             for entry in self._entry_points()
         ]
 
-    def records(self, kind: str) -> Mapping[str, Record]:
+    def registrations(self, kind: type[SpecT]) -> Mapping[str, Registration[SpecT]]:
         """Return every usable record of a kind by name; ambiguous names are left out."""
-        return {name: c.records[0] for name, c in self._load()[kind].items() if len(c.records) == 1}
+        claims = self._load()[kind]
+        return {name: c.registrations[0] for name, c in claims.items() if len(c.registrations) == 1}
 
-    def ambiguous(self, kind: str) -> Mapping[str, list[Record]]:
+    def ambiguous(self, kind: type[SpecT]) -> Mapping[str, list[Registration[SpecT]]]:
         """Return the names that several plugins claim, with their claimants."""
-        return {name: c.records for name, c in self._load()[kind].items() if len(c.records) > 1}
+        return {name: c.registrations for name, c in self._load()[kind].items() if len(c.registrations) > 1}
 
-    def check_ambiguous(self, kind: str, name: str) -> None:
+    def check_ambiguous(self, kind: type[Spec], name: str) -> None:
         """Refuse a name that several plugins claim.
 
         Raises:
             AmbiguousNameError: naming the claimants.
         """
         claims = self._load()[kind].get(name)
-        if claims is not None and len(claims.records) > 1:
-            raise AmbiguousNameError(_claimed(kind, name, claims.records))
+        if claims is not None and len(claims.registrations) > 1:
+            raise AmbiguousNameError(_claimed(kind, name, claims.registrations))
 
     def failed(self) -> list[PluginStatus]:
         """Return the plugins that failed to load."""
@@ -217,35 +227,32 @@ class PluginHost:
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, dict[str, _Claims]]:
+    def _load(self) -> _ClaimsByKind:
         if self._claims is not None:
             return self._claims
         manager = pluggy.PluginManager(hookspecs.PROJECT)
         manager.add_hookspecs(hookspecs)
-        claims: dict[str, dict[str, _Claims]] = {spec.kind: {} for spec in hookspecs.HOOKS.values()}
+        claims: _ClaimsByKind = {spec: {} for spec in hookspecs.HOOKS.values()}
         for module in BUILTINS:
             for spec in self._register(manager, module, _importer(module)):
                 # Only pyiqa's table may hold a name of ours; ours wins, and `pyiqa:NAME` reaches theirs.
-                claims[spec.kind].setdefault(
-                    spec.name, _Claims([Record(spec=spec, provider=_provider(module), builtin=True)])
-                )
+                own = Registration(spec=spec, provider=_provider(module), builtin=True)
+                claims[_kind_of(spec)].setdefault(spec.name, _Claims([own]))
         statuses = [self._load_plugin(manager, entry, claims) for entry in self._sorted_entries()]
         self._claims, self._statuses = claims, self._with_conflicts(statuses, claims)
         return claims
 
-    def _with_conflicts(
-        self, statuses: list[PluginStatus], claims: dict[str, dict[str, _Claims]]
-    ) -> list[PluginStatus]:
+    def _with_conflicts(self, statuses: list[PluginStatus], claims: _ClaimsByKind) -> list[PluginStatus]:
         """Say which names several plugins claim, and mark the claimants."""
         for kind, names in claims.items():
             for name, claim in names.items():
-                if len(claim.records) > 1:
-                    line = _claimed(kind, name, claim.records)
+                if len(claim.registrations) > 1:
+                    line = _claimed(kind, name, claim.registrations)
                     if self._strict:
                         raise PluginError(line)
                     self._report(line)
                     statuses = [
-                        replace(s, state="conflict", error=s.error or line) if f"{kind}/{name}" in s.names else s
+                        replace(s, state="conflict", error=s.error or line) if f"{kind.kind}/{name}" in s.names else s
                         for s in statuses
                     ]
         return statuses
@@ -267,9 +274,7 @@ class PluginHost:
         names = (entry.distribution, entry.name, entry.canonical)
         return "*" in self._disabled or any(normalised(name) in self._disabled for name in names)
 
-    def _load_plugin(
-        self, manager: pluggy.PluginManager, entry: EntryPoint, claims: dict[str, dict[str, _Claims]]
-    ) -> PluginStatus:
+    def _load_plugin(self, manager: pluggy.PluginManager, entry: EntryPoint, claims: _ClaimsByKind) -> PluginStatus:
         if self._is_blocked(entry):
             return PluginStatus(canonical=entry.canonical, version=entry.version, state="blocked")
         try:
@@ -291,14 +296,14 @@ class PluginHost:
             )
         return self._claim(entry, specs, claims)
 
-    def _claim(self, entry: EntryPoint, specs: list[Spec], claims: dict[str, dict[str, _Claims]]) -> PluginStatus:
+    def _claim(self, entry: EntryPoint, specs: list[Spec], claims: _ClaimsByKind) -> PluginStatus:
         refused, given = [], []
         for spec in specs:
-            slot = claims[spec.kind].setdefault(spec.name, _Claims())
-            if slot.records and slot.records[0].builtin:
+            slot = claims[_kind_of(spec)].setdefault(spec.name, _Claims())
+            if slot.registrations and slot.registrations[0].builtin:
                 refused.append(spec.name)
             else:
-                slot.records.append(Record(spec=spec, provider=entry.provider))
+                slot.registrations.append(Registration(spec=spec, provider=entry.provider))
                 given.append(f"{spec.kind}/{spec.name}")
         error = ""
         if refused:
@@ -336,6 +341,11 @@ def _importer(module: str) -> Callable[[], Any]:
     return load
 
 
+def _kind_of(spec: Spec) -> type[Spec]:
+    """Return the kind that a record belongs to; its own class may be a subclass of it."""
+    return hookspecs.KINDS[spec.kind]
+
+
 def _provider(module: str) -> str:
     return "pyiqa" if module == "causaliqa.interop.hooks" else "causaliqa"
 
@@ -360,7 +370,7 @@ def _records(manager: pluggy.PluginManager, plugin: Any, canonical: str) -> Iter
             for spec in result:
                 _validate(spec, expected, caller.name)
                 if (spec.kind, spec.name) in seen:
-                    raise PluginError(f"it provides {spec.kind[:-1]} {spec.name!r} twice")
+                    raise PluginError(f"it provides {spec.noun} {spec.name!r} twice")
                 seen.add((spec.kind, spec.name))
                 yield spec
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from causaliqa.api.errors import InputError, PluginError
+from causaliqa.api.specs import MetricSpec
 
 if TYPE_CHECKING:
     from causaliqa.api.data import ScoreKey, ScoreRow
@@ -65,13 +66,13 @@ def fixed_weights() -> Iterator[None]:
         yield
 
 
-def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[Metric, MetricSpec]:
+def build_metric(catalog: Catalog, request: str, device: str, seed: int) -> tuple[Metric, MetricSpec]:
     """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none."""
     from causaliqa.api.specs import MetricSpec
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     name, options = parse_request(request)
-    spec = names.get("metrics", name).spec
+    spec = catalog.get(MetricSpec, name).spec
     if not isinstance(spec, MetricSpec):
         raise InputError(f"{name!r} is no metric")
     if spec.seeded:
@@ -79,7 +80,7 @@ def build_metric(names: Catalog, request: str, device: str, seed: int) -> tuple[
     try:
         # torch.hub announces downloads on stdout, which is for the result.
         with contextlib.redirect_stdout(sys.stderr), fixed_weights():
-            return names.create_metric(name, device=device, **options), spec
+            return catalog.create_metric(name, device=device, **options), spec
     except PluginError as error:
         if not isinstance(error.__cause__, OSError):
             raise
@@ -110,7 +111,7 @@ class Workplace:
         Raises:
             InputError: this process does not see the folder.
         """
-        from causaliqa.catalog.catalog import use_catalog
+        from causaliqa.catalog.create import use_catalog
 
         with _ONE_AT_A_TIME:
             before = Path.cwd()
@@ -162,7 +163,7 @@ class MetricRecipe:
     strict: bool = False
     """Raise at the first failure."""
 
-    def metric(self, names: Catalog, label: str) -> Metric:
+    def metric(self, catalog: Catalog, label: str) -> Metric:
         """Return a metric, built if it was not asked for before.
 
         Raises:
@@ -171,7 +172,7 @@ class MetricRecipe:
         built = shelf(self)
         if label not in built:
             request, expected = next((request, key) for name, request, key in self.requests if name == label)
-            metric, _ = build_metric(names, request, choose_device(self.device), self.seed)
+            metric, _ = build_metric(catalog, request, choose_device(self.device), self.seed)
             if (got := getattr(metric, "key", None)) != expected:
                 raise InputError(
                     f"metric {label!r} is another one on a worker: got {got}, expected {expected}; "
@@ -191,11 +192,11 @@ def score_unit(recipe: MetricRecipe, unit: ScoreUnit) -> list[ScoreRow]:
     """
     from causaliqa.evaluation.scoring import score_dataset
 
-    with recipe.place.entered() as names:
+    with recipe.place.entered() as catalog:
         for pair in unit.dataset.pairs:
             # A file that is missing costs its row; a folder that is missing is another machine's.
             if not pair.dist.parent.is_dir():
                 raise blind(pair.dist.parent)
-        metrics = {label: recipe.metric(names, label) for label in unit.metrics}
+        metrics = {label: recipe.metric(catalog, label) for label in unit.metrics}
         work = partial(score_dataset, device=choose_device(recipe.device), strict=recipe.strict)
         return list(work(metrics, unit.dataset))

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.catalog.workers import build_metric, choose_device
+from causaliqa.api.specs import BackboneSpec, MetricSpec
+from causaliqa.catalog.workers import build_metric
+from causaliqa.utils.devices import choose_device
 from causaliqa.utils.files import atomic, check_file, check_folder
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def plugin_switches(args: argparse.Namespace) -> tuple[tuple[str, ...], bool]:
 
 def catalog(args: argparse.Namespace) -> Catalog:
     """Return the catalogue that flags and environment ask for."""
-    from causaliqa.catalog.catalog import Catalog, use_catalog
+    from causaliqa.catalog.catalog import Catalog
+    from causaliqa.catalog.create import use_catalog
     from causaliqa.catalog.registry import load_registry
 
     return use_catalog(Catalog(host(args), load_registry(args.registry)))
@@ -68,7 +71,7 @@ def failed(metric: str, img: Path, error: Exception) -> CausaliqaError:
     return CausaliqaError(f"{metric} failed on {img}: {type(error).__name__}: {text}; -v shows where")
 
 
-def check_licence(names: Catalog, request: str) -> None:
+def check_licence(catalog: Catalog, request: str) -> None:
     """Refuse a metric unless its code and the weights that it would load are free for any purpose.
 
     Weights that the user names are the user's to judge.
@@ -76,18 +79,17 @@ def check_licence(names: Catalog, request: str) -> None:
     Raises:
         InputError: naming the licence.
     """
-    from causaliqa.api.specs import BackboneSpec, MetricSpec
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
     from causaliqa.utils.licences import is_permissive
 
     name, options = parse_request(request)
-    spec = names.get("metrics", name).spec
+    spec = catalog.get(MetricSpec, name).spec
     found = {f"metric {name!r}": spec.licence}
     wanted = options.get("backbone") or (spec.backbone if isinstance(spec, MetricSpec) else None)
     if isinstance(wanted, str) and wanted != "*":
-        backbone = names.get("backbones", wanted).spec
+        backbone = catalog.get(BackboneSpec, wanted).spec
         found[f"backbone {wanted!r}"] = backbone.licence
-        entry = names.weights_entry(backbone) if isinstance(backbone, BackboneSpec) else None
+        entry = catalog.weights_entry(backbone) if isinstance(backbone, BackboneSpec) else None
         if entry is not None and "weights" not in options:
             found[f"weights {entry.file}"] = entry.licence
     for what, licence in found.items():

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.catalog.workers import Workplace, blind, choose_device, shelf
+from causaliqa.api.specs import SamplerSpec
+from causaliqa.catalog.workers import Workplace, blind, shelf
 from causaliqa.cli import _common, _restoring, _workers
+from causaliqa.utils.devices import choose_device
 
 if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
@@ -62,10 +64,10 @@ class MapRecipe:
     """Options of the command."""
 
     @classmethod
-    def of(cls, args: argparse.Namespace, names: Catalog) -> MapRecipe:
+    def of(cls, args: argparse.Namespace, catalog: Catalog) -> MapRecipe:
         """Take what decides a map from the command line."""
         options = tuple((name, value) for name, value in vars(args).items() if name not in _NOT_OF_A_MAP)
-        return cls(place=_workers.workplace(args, names), options=options)
+        return cls(place=_workers.workplace(args, catalog), options=options)
 
 
 class Maker:
@@ -80,15 +82,15 @@ class Maker:
         CausaliqaError: something cannot be built.
     """
 
-    def __init__(self, names: Catalog, args: argparse.Namespace, device: str) -> None:
+    def __init__(self, catalog: Catalog, args: argparse.Namespace, device: str) -> None:
         from causaliqa.effects.causal_effect_map import CausalEffectMap
 
         self.args = args
-        self.options = _options(names, args)
-        restorer = _restoring.restorer(names, args, device)
+        self.options = _options(catalog, args)
+        restorer = _restoring.restorer(catalog, args, device)
         measure: Any = "psnr"
         if args.measure != "psnr":
-            measure, _ = _common.build_metric(names, args.measure, "cpu", args.seed)
+            measure, _ = _common.build_metric(catalog, args.measure, "cpu", args.seed)
         self._cem = CausalEffectMap(restorer, scale=self.options["degradation"].scale, measure=measure, device=device)
 
     def forecast(self, unit: MapUnit) -> Forecast:
@@ -139,19 +141,19 @@ def make_unit(recipe: MapRecipe, unit: MapUnit) -> str | CausaliqaError:
     Raises:
         CausaliqaError: no map can be made here: files are missing, or the network cannot be built.
     """
-    with recipe.place.entered() as names:
+    with recipe.place.entered() as catalog:
         if not unit.image.parent.is_dir():
             raise blind(unit.image.parent)
         built = shelf(recipe)
         if "maker" not in built:
             args = argparse.Namespace(**dict(recipe.options))
-            built["maker"] = Maker(names, args, choose_device(args.device))
+            built["maker"] = Maker(catalog, args, choose_device(args.device))
         maker: Maker = built["maker"]
         return _outcome(partial(maker.make, unit))
 
 
 def make_all(
-    args: argparse.Namespace, names: Catalog, todo: Sequence[MapUnit]
+    args: argparse.Namespace, catalog: Catalog, todo: Sequence[MapUnit]
 ) -> Iterator[tuple[MapUnit, str | CausaliqaError]]:
     """Yield every map's line in order, or why there is none; a map that fails costs itself only.
 
@@ -160,7 +162,7 @@ def make_all(
     """
     here, _ = _workers.devices(args)
     # Where others do the work, what is wrong with an option is said before they start.
-    maker = Maker(names, args, here)
+    maker = Maker(catalog, args, here)
     workers = _workers.team(args)
     if workers is None:
         for unit in todo:
@@ -174,7 +176,7 @@ def make_all(
     waiting = list(todo)
     outcomes: dict[MapUnit, str | CausaliqaError] = {}
     with workers, _common.progress_bar(len(todo), "maps", "map") as bar:
-        for unit, outcome in carry_out(workers, partial(make_unit, MapRecipe.of(args, names)), todo):
+        for unit, outcome in carry_out(workers, partial(make_unit, MapRecipe.of(args, catalog)), todo):
             seen = isinstance(outcome, CausaliqaError) or (unit.folder / "summary.json").is_file()
             outcomes[unit] = outcome if seen else _unseen(unit)
             bar.update(1)
@@ -198,16 +200,16 @@ def _outcome(make: Callable[[], str]) -> str | CausaliqaError:
         return CausaliqaError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
-def _options(names: Catalog, args: argparse.Namespace) -> dict[str, Any]:
+def _options(catalog: Catalog, args: argparse.Namespace) -> dict[str, Any]:
     """Build degradation and sampler, and return the arguments of the map."""
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     sampler_name, sampler = parse_request(args.sampler)
     if args.library is not None:
         sampler["library"] = args.library
     return {
-        "degradation": _restoring.degradation(names, args),
-        "sampler": names.create("samplers", sampler_name, **sampler),
+        "degradation": _restoring.degradation(catalog, args),
+        "sampler": catalog.create(SamplerSpec, sampler_name, **sampler),
         "patch_size": args.patch_size,
         "strategy": args.strategy,
         "coarse": args.coarse,

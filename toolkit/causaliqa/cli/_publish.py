@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
+from causaliqa.api.specs import DatasetSpec, MetricSpec
 from causaliqa.cli import _common
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def check_picture(option: str, path: Path | None) -> None:
 
 
 def provenance(
-    names: Catalog,
+    catalog: Catalog,
     requests: Mapping[str, str],
     built: Mapping[str, Metric | CausaliqaError],
     table: pd.DataFrame,
@@ -58,7 +59,7 @@ def provenance(
         given: metrics whose scores come from elsewhere, and whether a lower one is better.
         data: data sets as they were asked for; ``NAME=ROOT`` may be a plugin's.
     """
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
     from causaliqa.evaluation.rank import DRAWS
     from causaliqa.report.provenance import (
         PYIQA_NOTE,
@@ -69,8 +70,10 @@ def provenance(
         plugin_versions,
     )
 
-    records = {label: names.get("metrics", parse_request(request)[0]) for label, request in requests.items()}
-    loaders = [names.records("datasets").get(item.partition("=")[0]) for item in data if not Path(item).exists()]
+    records = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in requests.items()}
+    loaders = [
+        catalog.registrations(DatasetSpec).get(item.partition("=")[0]) for item in data if not Path(item).exists()
+    ]
     elsewhere = [
         MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
         for name, lower_better in (given or {}).items()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
+from causaliqa.api.specs import DegradationSpec
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import Degradation, Restorer
@@ -35,17 +36,17 @@ def add_arguments(command: Any, *, several: bool = False) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
 
 
-def check_names(names: Catalog, args: argparse.Namespace) -> None:
+def check_names(catalog: Catalog, args: argparse.Namespace) -> None:
     """Look up restorer and degradation without loading torch, and warn of what was probably not meant.
 
     Raises:
         InputError: a name is unknown.
     """
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     name, _ = parse_request(args.restorer)
-    record, part = names.find_restorer(name)
-    names.get("degradations", parse_request(args.degradation or args.task)[0])
+    record, part = catalog.find_restorer(name)
+    catalog.get(DegradationSpec, parse_request(args.degradation or args.task)[0])
     tasks = getattr(record.spec, "tasks", ())
     if tasks and args.task not in tasks:
         print(f"causaliqa: {name} was trained for {' and '.join(tasks)}, not for {args.task}", file=sys.stderr)
@@ -53,30 +54,30 @@ def check_names(names: Catalog, args: argparse.Namespace) -> None:
         print(f"causaliqa: {name} has random weights; pass --checkpoint FILE", file=sys.stderr)
 
 
-def restorer(names: Catalog, args: argparse.Namespace, device: str) -> Restorer:
+def restorer(catalog: Catalog, args: argparse.Namespace, device: str) -> Restorer:
     """Build the network with its checkpoint."""
-    from causaliqa.catalog.catalog import parse_request
-    from causaliqa.catalog.workers import fixed_weights
+    from causaliqa.catalog.build import fixed_weights
+    from causaliqa.catalog.request import parse_request
 
     name, options = parse_request(args.restorer)
     _, more = parse_request(f"x:{args.arch_options}")
     with fixed_weights():
-        return names.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
+        return catalog.create_restorer(name, checkpoint=args.checkpoint, device=device, **{**options, **more})
 
 
-def degradation(names: Catalog, args: argparse.Namespace) -> Degradation:
+def degradation(catalog: Catalog, args: argparse.Namespace) -> Degradation:
     """Build what spoils the image, at the scale of the network.
 
     Raises:
         InputError: ``--scale`` was given to a degradation that keeps the size.
     """
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     name, options = parse_request(args.degradation or args.task)
-    own = getattr(names.find_restorer(parse_request(args.restorer)[0])[0].spec, "scale", 1)
-    if getattr(names.get("degradations", name).spec, "scale", 1) != 1:
+    own = getattr(catalog.find_restorer(parse_request(args.restorer)[0])[0].spec, "scale", 1)
+    if getattr(catalog.get(DegradationSpec, name).spec, "scale", 1) != 1:
         options.setdefault("scale", args.scale or (own if own != 1 else 4))
     elif args.scale not in (None, 1):
         raise InputError(f"--scale {args.scale}: degradation {name!r} keeps the size; leave it out")
-    made: Degradation = names.create("degradations", name, **options)
+    made: Degradation = catalog.create(DegradationSpec, name, **options)
     return made

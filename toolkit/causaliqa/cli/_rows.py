@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.specs import DatasetSpec, MetricSpec
 from causaliqa.cli import _common, _workers
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def add_arguments(command: Any) -> None:
     _workers.add_arguments(command)
 
 
-def plan(args: argparse.Namespace, names: Catalog) -> Plan:
+def plan(args: argparse.Namespace, catalog: Catalog) -> Plan:
     """Resolve names and read labels; no torch is loaded.
 
     Raises:
@@ -99,11 +100,11 @@ def plan(args: argparse.Namespace, names: Catalog) -> Plan:
     if args.shard and args.scores:
         raise InputError("--shard: got --scores, which belong to the run that merges the shards; leave them out")
     files = tuple(_score_file(item) for item in args.scores)
-    requests, given = _requests(args, names, files)
+    requests, given = _requests(args, catalog, files)
     if args.merge and not requests:
         raise InputError("--merge: got no metric whose scores a store could hold; add --metric NAME as in the shards")
     look = {"labels_only": not requests, "allow_outside": args.allow_outside}
-    datasets = [_dataset(names, item, **look) for item in args.data]
+    datasets = [_dataset(catalog, item, **look) for item in args.data]
     if doubled := {d.name for d in datasets if [e.name for e in datasets].count(d.name) > 1}:
         raise InputError(f"--data: two data sets are called {sorted(doubled)[0]!r}; rename a manifest")
     if args.limit is not None:
@@ -126,7 +127,7 @@ def _score_file(item: str) -> ScoreFile:
     return read_scores(Path(path), prefix=prefix) if equals and not Path(item).exists() else read_scores(Path(item))
 
 
-def _dataset(names: Catalog, item: str, *, labels_only: bool, allow_outside: bool) -> PairDataset:
+def _dataset(catalog: Catalog, item: str, *, labels_only: bool, allow_outside: bool) -> PairDataset:
     from causaliqa.io.manifest import read_manifest
 
     name, equals, root = item.partition("=")
@@ -136,22 +137,22 @@ def _dataset(names: Catalog, item: str, *, labels_only: bool, allow_outside: boo
         raise InputError(f"--data {item} cannot be read: {what}, {expected}")
     if not equals or Path(item).exists():
         return read_manifest(Path(item), labels_only=labels_only, allow_outside=allow_outside)
-    spec: Any = names.get("datasets", name).spec
+    spec: Any = catalog.get(DatasetSpec, name).spec
     bare = {"labels_only": True} if labels_only and spec.labels_only else {}
-    dataset: PairDataset = names.create("datasets", name, root=Path(root), **bare)
+    dataset: PairDataset = catalog.create(DatasetSpec, name, root=Path(root), **bare)
     return dataset
 
 
 def _requests(
-    args: argparse.Namespace, names: Catalog, files: Sequence[ScoreFile]
+    args: argparse.Namespace, catalog: Catalog, files: Sequence[ScoreFile]
 ) -> tuple[list[str], dict[str, bool]]:
     """Return the metrics to compute, each once and known, and the direction of those from files."""
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     columns = {metric: file for file in files for metric in file.metrics}
     requests: list[str] = []
     given: dict[str, bool] = {}
-    for request in [*args.metric, *_preset(args.preset, names)]:
+    for request in [*args.metric, *_preset(args.preset, catalog)]:
         name, options = parse_request(request)
         if name in columns and set(options) == {"lower_better"}:
             if not isinstance(options["lower_better"], bool):
@@ -167,7 +168,7 @@ def _requests(
             raise InputError(
                 f"--metric {request}: no --scores file has a column {name!r}; got {', '.join(columns) or 'no file'}"
             )
-        names.get("metrics", name)
+        catalog.get(MetricSpec, name)
         requests.append(request)
     for column, file in columns.items():
         if column not in given:
@@ -180,17 +181,17 @@ def _requests(
     return list(dict.fromkeys(requests)), given
 
 
-def _preset(name: str | None, names: Catalog) -> tuple[str, ...]:
+def _preset(name: str | None, catalog: Catalog) -> tuple[str, ...]:
     if name is None:
         return ()
-    if name not in names.registry.presets:
-        raise InputError(f"unknown preset {name!r}; expected one of {', '.join(names.registry.presets)}")
-    return names.registry.presets[name].metrics
+    if name not in catalog.registry.presets:
+        raise InputError(f"unknown preset {name!r}; expected one of {', '.join(catalog.registry.presets)}")
+    return catalog.registry.presets[name].metrics
 
 
 def labels_of(requests: Sequence[str]) -> dict[str, str]:
     """Return what a table calls each metric (what was asked for, less the path of weights where clear), and it."""
-    from causaliqa.catalog.catalog import parse_request
+    from causaliqa.catalog.request import parse_request
 
     short = []
     for request in requests:
@@ -202,7 +203,7 @@ def labels_of(requests: Sequence[str]) -> dict[str, str]:
     }
 
 
-def build(args: argparse.Namespace, names: Catalog, plan: Plan, device: str) -> dict[str, Metric | CausaliqaError]:
+def build(args: argparse.Namespace, catalog: Catalog, plan: Plan, device: str) -> dict[str, Metric | CausaliqaError]:
     """Build every metric; one that cannot be built costs its rows, not the table, unless ``--strict``.
 
     Raises:
@@ -212,7 +213,7 @@ def build(args: argparse.Namespace, names: Catalog, plan: Plan, device: str) -> 
     built: dict[str, Metric | CausaliqaError] = {}
     for label, request in plan.requests.items():
         try:
-            built[label] = _common.build_metric(names, request, device, args.seed)[0]
+            built[label] = _common.build_metric(catalog, request, device, args.seed)[0]
         except InputError:
             raise
         except CausaliqaError as error:
@@ -224,7 +225,7 @@ def build(args: argparse.Namespace, names: Catalog, plan: Plan, device: str) -> 
 
 def collect(
     args: argparse.Namespace,
-    names: Catalog,
+    catalog: Catalog,
     plan: Plan,
     built: Mapping[str, Metric | CausaliqaError],
     device: str,
@@ -235,12 +236,12 @@ def collect(
     metrics = {label: metric for label, metric in built.items() if not isinstance(metric, CausaliqaError)}
     lacking = {label: error for label, error in built.items() if isinstance(error, CausaliqaError)}
     return frame_of(
-        chain(_computed(args, names, plan, metrics, device), _unbuilt(names, plan, lacking), _from_files(plan))
+        chain(_computed(args, catalog, plan, metrics, device), _unbuilt(catalog, plan, lacking), _from_files(plan))
     )
 
 
 def _computed(
-    args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Metric], device: str
+    args: argparse.Namespace, catalog: Catalog, plan: Plan, metrics: Mapping[str, Metric], device: str
 ) -> Iterator[ScoreRow]:
     from causaliqa.catalog.workers import score_unit
     from causaliqa.evaluation.scoring import score_dataset
@@ -264,17 +265,17 @@ def _computed(
             for dataset in plan.datasets:
                 yield from score_dataset(metrics, dataset, device=device, **options)
             return
-        recipe = _recipe(args, names, plan, metrics)
+        recipe = _recipe(args, catalog, plan, metrics)
         send = partial(carry_out, stack.enter_context(workers), partial(score_unit, recipe))
         for dataset in plan.datasets:
             yield from score_elsewhere(metrics, dataset, send, **options)
 
 
-def _recipe(args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mapping[str, Any]) -> MetricRecipe:
+def _recipe(args: argparse.Namespace, catalog: Catalog, plan: Plan, metrics: Mapping[str, Any]) -> MetricRecipe:
     from causaliqa.catalog.workers import MetricRecipe
 
     return MetricRecipe(
-        place=_workers.workplace(args, names),
+        place=_workers.workplace(args, catalog),
         requests=tuple((label, plan.requests[label], metric.key) for label, metric in metrics.items()),
         device=args.device,
         seed=args.seed,
@@ -282,12 +283,12 @@ def _recipe(args: argparse.Namespace, names: Catalog, plan: Plan, metrics: Mappi
     )
 
 
-def _unbuilt(names: Catalog, plan: Plan, lacking: Mapping[str, CausaliqaError]) -> Iterator[ScoreRow]:
-    from causaliqa.catalog.catalog import parse_request
+def _unbuilt(catalog: Catalog, plan: Plan, lacking: Mapping[str, CausaliqaError]) -> Iterator[ScoreRow]:
+    from causaliqa.catalog.request import parse_request
     from causaliqa.evaluation.scoring import given_rows
 
     for label, error in lacking.items():
-        spec: Any = names.get("metrics", parse_request(plan.requests[label])[0]).spec
+        spec: Any = catalog.get(MetricSpec, parse_request(plan.requests[label])[0]).spec
         reason = f"not built: {error}"
         for dataset in plan.datasets:
             yield from given_rows(dataset, label, lower_better=spec.lower_better, scores={}, reason=reason)

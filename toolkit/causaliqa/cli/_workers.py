@@ -72,12 +72,12 @@ def devices(args: argparse.Namespace) -> tuple[str, str]:
     return "cpu" if is_asked(args) else told, told
 
 
-def workplace(args: argparse.Namespace, names: Catalog) -> Workplace:
+def workplace(args: argparse.Namespace, catalog: Catalog) -> Workplace:
     """Return what a worker needs to understand names and paths as this process does."""
     from causaliqa.catalog.workers import Workplace
 
     disabled, strict = _common.plugin_switches(args)
-    _, *users = names.registry.files
+    _, *users = catalog.registry.files
     registry = str(users[-1].resolve()) if users else None
     return Workplace(folder=str(Path.cwd()), registry=registry, disabled=disabled, strict_plugins=strict)
 

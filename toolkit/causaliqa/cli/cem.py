@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.specs import MetricSpec, SamplerSpec
 from causaliqa.cli import _common, _maps, _restoring, _signals, _workers
 
 if TYPE_CHECKING:
@@ -70,25 +71,25 @@ def run(args: argparse.Namespace) -> int:
     if args.shard:
         number, count = _workers.tell_shard(args)
         todo = todo[number - 1 :: count]
-    names = _common.catalog(args)
-    from causaliqa.catalog.catalog import parse_request
+    catalog = _common.catalog(args)
+    from causaliqa.catalog.request import parse_request
 
     # Look every name up before torch is loaded: a typing error should not wait for it.
-    _restoring.check_names(names, args)
-    names.get("samplers", parse_request(args.sampler)[0])
+    _restoring.check_names(catalog, args)
+    catalog.get(SamplerSpec, parse_request(args.sampler)[0])
     if args.measure != "psnr":
-        names.get("metrics", parse_request(args.measure)[0])
+        catalog.get(MetricSpec, parse_request(args.measure)[0])
     for unit in todo:
         if not unit.image.is_file():
             raise InputError(f"image {unit.image} does not exist")
     if args.dry_run:
-        maker = _maps.Maker(names, args, _common.choose_device(args.device))
+        maker = _maps.Maker(catalog, args, _common.choose_device(args.device))
         for unit in todo:
             print(_told(maker.forecast(unit), unit, named=len(args.images) > 1))
         return 0
     for unit in todo if not args.resume else ():
         (unit.folder / _maps.JOURNAL).unlink(missing_ok=True)
-    return _report(_maps.make_all(args, names, todo), len(todo))
+    return _report(_maps.make_all(args, catalog, todo), len(todo))
 
 
 def _report(outcomes: Iterable[tuple[MapUnit, str | CausaliqaError]], count: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
+from causaliqa.api.specs import DatasetSpec
 from causaliqa.cli import _common
 from causaliqa.utils.text import one_line
 
@@ -32,18 +33,18 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or verify; exit 1 if something is wrong with the copy."""
-    names = _common.catalog(args)
+    catalog = _common.catalog(args)
     if args.action == "list":
-        return _list(names, as_json=args.json)
+        return _list(catalog, as_json=args.json)
     name, _, root = (args.item or "").partition("=")
     if not (name and root):
         raise InputError(f"data verify: got {args.item!r}, expected NAME=ROOT, for example tid2013=/data/tid2013")
-    spec = _spec(names, name)
+    spec = _spec(catalog, name)
     if not Path(root).is_dir():
         raise InputError(f"data verify: {root} is no folder; expected the authors' archive, unpacked")
     if spec.verify is None:
-        raise InputError(f"data set {name!r} of {names.get('datasets', name).provider} cannot be verified")
-    found = [*spec.verify(Path(root), **({"deep": True} if args.deep else {})), *_changed(names, name, Path(root))]
+        raise InputError(f"data set {name!r} of {catalog.get(DatasetSpec, name).provider} cannot be verified")
+    found = [*spec.verify(Path(root), **({"deep": True} if args.deep else {})), *_changed(catalog, name, Path(root))]
     wrong = [finding for finding in found if not finding.harmless]
     if args.json:
         facts = {"schema": 1, "dataset": name, "root": root, "ok": not wrong}
@@ -60,19 +61,19 @@ def run(args: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _spec(names: Catalog, name: str) -> DatasetSpec:
-    spec: Any = names.get("datasets", name).spec
+def _spec(catalog: Catalog, name: str) -> DatasetSpec:
+    spec: Any = catalog.get(DatasetSpec, name).spec
     found: DatasetSpec = spec
     return found
 
 
-def _changed(names: Catalog, name: str, root: Path) -> list[Finding]:
+def _changed(catalog: Catalog, name: str, root: Path) -> list[Finding]:
     """Files that registry.yaml knows by their hash and that are others here; missing ones are the loader's business."""
     from causaliqa.api.data import Finding
     from causaliqa.io.weights import sha256
 
     found = []
-    for file, digest in names.registry.datasets.get(name, {}).items():
+    for file, digest in catalog.registry.datasets.get(name, {}).items():
         path = root / file
         if path.is_file() and not (got := sha256(path)).startswith(digest):
             message = f"{file} is not the file that is known: got sha256 {got[:16]}..., expected {digest[:16]}..."
@@ -80,10 +81,10 @@ def _changed(names: Catalog, name: str, root: Path) -> list[Finding]:
     return found
 
 
-def _list(names: Catalog, *, as_json: bool) -> int:
+def _list(catalog: Catalog, *, as_json: bool) -> int:
     rows = []
-    for name in names.names("datasets"):
-        spec = _spec(names, name)
+    for name in catalog.names(DatasetSpec):
+        spec = _spec(catalog, name)
         rows.append(
             {
                 "name": name,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.specs import DegradationSpec, SamplerSpec
 from causaliqa.cli import _common, _publish
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add(commands: Any) -> None:
     command.set_defaults(run=run)
 
 
-def _effect_map(names: Catalog, folder: Path, device: str) -> Path:
+def _effect_map(catalog: Catalog, folder: Path, device: str) -> Path:
     """Draw one causal effect map: the small super-resolution network on a part of a photograph."""
     import torch
 
@@ -40,13 +41,13 @@ def _effect_map(names: Catalog, folder: Path, device: str) -> Path:
     name = "tiny_edsr_x4"
     crop = photograph("chelsea")[60:188, 100:228]
     image = torch.from_numpy(crop.copy()).permute(2, 0, 1) / 255
-    restorer = names.create_restorer(name, device=device)
+    restorer = catalog.create_restorer(name, device=device)
     with _common.intervention_bar() as show:
         made = CausalEffectMap(restorer, scale=4, device=device).attribute(
             image,
             (56, 32, 32, 32),
-            degradation=names.create("degradations", "sr"),
-            sampler=names.create("samplers", "natural"),
+            degradation=catalog.create(DegradationSpec, "sr"),
+            sampler=catalog.create(SamplerSpec, "natural"),
             coarse=2,
             fine=8,
             progress=show,
@@ -57,7 +58,7 @@ def _effect_map(names: Catalog, folder: Path, device: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     """Make the set, score it with the preset ``demo``, print the table, write csv and pictures."""
-    names = _common.catalog(args)
+    catalog = _common.catalog(args)
     print("Loading torch and pyiqa ...", file=sys.stderr)
     from causaliqa.builtin.datasets.graded import write_graded_set
     from causaliqa.evaluation.rank import rank
@@ -70,13 +71,13 @@ def run(args: argparse.Namespace) -> int:
 
     device = _common.choose_device(None)
     dataset = read_manifest(write_graded_set(args.out / "images"))
-    requests = names.registry.presets["demo"].metrics
-    metrics = {request: _common.build_metric(names, request, device, 0)[0] for request in requests}
+    requests = catalog.registry.presets["demo"].metrics
+    metrics = {request: _common.build_metric(catalog, request, device, 0)[0] for request in requests}
     with _common.progress_bar(len(metrics) * len(dataset.pairs), "scoring") as bar:
         frame = evaluate(metrics, dataset, device=device, progress=bar.update)
     table = rank(frame)
     asked = {request: request for request in requests}
-    facts = _publish.provenance(names, asked, metrics, table, settings={"demo": _NOTE}, seed=0)
+    facts = _publish.provenance(catalog, asked, metrics, table, settings={"demo": _NOTE}, seed=0)
     _publish.write(frame, table, facts, "plain", None)
     print(f"\n{_NOTE}")
 
@@ -92,6 +93,6 @@ def run(args: argparse.Namespace) -> int:
     explanation = metric.explain(img.to(device), ref.to(device))
     title = f"causal_effnet_lite0: {pair.dist.stem}"
     written += write_explanation(explanation, img, ref, args.out / "explain", title=title)
-    written.append(_effect_map(names, args.out / "cem", device))
+    written.append(_effect_map(catalog, args.out / "cem", device))
     print("\n".join(f"wrote {path}" for path in written))
     return 1 if (frame["error"] != "").any() else 0

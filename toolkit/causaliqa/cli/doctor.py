@@ -12,8 +12,8 @@ from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.cli import _common
 
 if TYPE_CHECKING:
+    from causaliqa.api.data import NeededFile
     from causaliqa.catalog.catalog import Catalog
-    from causaliqa.catalog.needed_weights import Need
     from causaliqa.cli._doctor.checks import Check
 
 __all__ = ["add", "run"]
@@ -42,19 +42,19 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.cli._doctor.checks import anonymous, packages, plugins, probed, system
 
     checks: dict[str, list[Check]] = {"packages": list(packages()), "tried": [], "plugins": [], "registry": []}
-    weights: list[Need] = []
-    needs: list[Need] | None = None
+    weights: list[NeededFile] = []
+    needs: list[NeededFile] | None = None
     try:
-        names = _common.catalog(args)
+        catalog = _common.catalog(args)
     except CausaliqaError as error:
         checks["registry"] = [_broken("registry.yaml", error)]
     else:
         # A misspelt command should not wait for the probes.
-        needs = list(_needs(names, args.request)) if args.request else None
-        checks["plugins"] = list(plugins(names.host))
+        needs = list(_needs(catalog, args.request)) if args.request else None
+        checks["plugins"] = list(plugins(catalog.host))
         try:
-            checks["registry"] = list(_registry(names))
-            weights = list(all_weights(names))
+            checks["registry"] = list(_registry(catalog))
+            weights = list(all_weights(catalog))
         except CausaliqaError as error:  # --strict-plugins
             checks["registry"] = [_broken("entries", error)]
     checks["tried"] = list(probed())
@@ -79,37 +79,37 @@ def _broken(name: str, error: CausaliqaError) -> Check:
     return Check(name=name, state="broken", told=str(error))
 
 
-def _registry(names: Catalog) -> Iterator[Check]:
+def _registry(catalog: Catalog) -> Iterator[Check]:
     from causaliqa.catalog.needed_weights import unlisted
     from causaliqa.cli._doctor.checks import Check
 
-    for file in names.registry.files:
+    for file in catalog.registry.files:
         yield Check(name=str(file), state="ok", told="read")
-    for problem in unlisted(names):
+    for problem in unlisted(catalog):
         yield Check(name="entries", state="broken", told=problem)
 
 
-def _needs(names: Catalog, request: list[str]) -> Iterator[Need]:
+def _needs(catalog: Catalog, request: list[str]) -> Iterator[NeededFile]:
     """Yield what a command line would load; it is read by the real parser and goes no further."""
-    from causaliqa.catalog.catalog import parse_request
     from causaliqa.catalog.needed_weights import metric_needs, restorer_needs
+    from causaliqa.catalog.request import parse_request
     from causaliqa.cli import parser
 
     asked = parser().parse_args(request)
     given = getattr(asked, "metric", None) or []
     metrics: list[str] = list(given) if isinstance(given, list) else [given]
     for preset in filter(None, [getattr(asked, "preset", None), "demo" if asked.command == "demo" else None]):
-        if preset not in names.registry.presets:
-            raise InputError(f"unknown preset {preset!r}; expected one of {', '.join(names.registry.presets)}")
-        metrics += names.registry.presets[preset].metrics
+        if preset not in catalog.registry.presets:
+            raise InputError(f"unknown preset {preset!r}; expected one of {', '.join(catalog.registry.presets)}")
+        metrics += catalog.registry.presets[preset].metrics
     if getattr(asked, "measure", "psnr") != "psnr":
         metrics.append(asked.measure)
-    found: dict[Need, None] = {}
+    found: dict[NeededFile, None] = {}
     for metric in dict.fromkeys(metrics):
         if "lower_better" not in parse_request(metric)[1]:  # else its scores come from a file
-            found.update(dict.fromkeys(metric_needs(names, metric)))
+            found.update(dict.fromkeys(metric_needs(catalog, metric)))
     if restorer := getattr(asked, "restorer", None):
-        found.update(dict.fromkeys(restorer_needs(names, restorer, asked.checkpoint)))
+        found.update(dict.fromkeys(restorer_needs(catalog, restorer, asked.checkpoint)))
     yield from found
 
 

@@ -26,12 +26,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write channels.csv, strips.png and cost_map.png; print their paths."""
-    names = _common.catalog(args)
+    catalog = _common.catalog(args)
     from causaliqa.io.images import load_image
     from causaliqa.report.explain import write_explanation
 
     device = _common.choose_device(args.device)
-    metric, _ = _common.build_metric(names, args.metric, device, args.seed)
+    metric, _ = _common.build_metric(catalog, args.metric, device, args.seed)
     if not hasattr(metric, "explain"):
         raise InputError(f"metric {args.metric!r} cannot explain itself; expected a causal metric")
     img, ref = load_image(args.img), load_image(args.ref)

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.api.data import ROI
 
     roi = ROI.parse(args.roi)
-    names = _common.catalog(args)
-    _restoring.check_names(names, args)
+    catalog = _common.catalog(args)
+    _restoring.check_names(catalog, args)
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.effects.lam import local_attribution
     from causaliqa.effects.lam_plot import draw_attribution
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--cem {args.cem}: got a map of region {effects.roi}, expected {roi}")
     image = load_image(args.image)
     device = _common.choose_device(args.device)
-    degradation = _restoring.degradation(names, args)
-    restorer = _restoring.restorer(names, args, device)
+    degradation = _restoring.degradation(catalog, args)
+    restorer = _restoring.restorer(catalog, args, device)
     with _common.intervention_bar() as show:
         made = local_attribution(
             restorer,

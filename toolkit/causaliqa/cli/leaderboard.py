@@ -34,10 +34,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
-    names = _common.catalog(args)
-    plan = _rows.plan(args, names)
+    catalog = _common.catalog(args)
+    plan = _rows.plan(args, catalog)
     for request in plan.requests.values() if args.license == "permissive" else ():
-        _common.check_licence(names, request)
+        _common.check_licence(catalog, request)
     if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
     _publish.check_picture("--figure", args.figure)
@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.table import rows_csv
 
     here, device = _workers.devices(args) if plan.requests else ("none", "none")
-    built = _rows.build(args, names, plan, here)
-    frame = _rows.collect(args, names, plan, built, here)
+    built = _rows.build(args, catalog, plan, here)
+    frame = _rows.collect(args, catalog, plan, built, here)
     if args.rows is not None:
         _common.write_or_print(rows_csv(frame), args.rows)
     if args.shard:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         note = "references are unknown, so intervals and ties resample images, which makes them too narrow"
         print(f"causaliqa: {', '.join(bare)}: {note}", file=sys.stderr)
     facts = _publish.provenance(
-        names, plan.requests, built, overall, settings=settings, seed=args.seed, given=plan.given, data=args.data
+        catalog, plan.requests, built, overall, settings=settings, seed=args.seed, given=plan.given, data=args.data
     )
     _publish.write(frame, table, facts, args.format, args.out)
     if args.figure is not None:

@@ -6,11 +6,10 @@ import argparse
 import json
 from typing import Any
 
+from causaliqa.api.hookspecs import KINDS
 from causaliqa.cli import _common
 
 __all__ = ["add", "run"]
-
-KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
 
 
 def add(commands: Any) -> None:
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Print name, provider, licence and one line; no torch is loaded."""
     from causaliqa.utils.licences import is_permissive
 
-    names = _common.catalog(args)
+    catalog, kind = _common.catalog(args), KINDS[args.kind]
     rows = [
         {
             "name": name,
@@ -37,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
             "licence": record.spec.licence,
             "summary": record.spec.summary,
         }
-        for name in names.names(args.kind, args.glob)
-        for record in (names.records(args.kind)[name],)
+        for name in catalog.names(kind, args.glob)
+        for record in (catalog.registrations(kind)[name],)
     ]
     rows += [
         {
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             "licence": "-",
             "summary": "ambiguous: claimed twice, cannot be used",
         }
-        for name, records in names.host.ambiguous(args.kind).items()
+        for name, records in catalog.host.ambiguous(kind).items()
     ]
     if args.license == "permissive":
         rows = [row for row in rows if is_permissive(row["licence"])]

@@ -27,9 +27,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the package and say what to do next; a built-in name is refused."""
+    from causaliqa.api.hookspecs import KINDS
     from causaliqa.testing.scaffold import new_plugin
 
-    taken = _common.catalog(args).records(f"{args.kind}s").get(args.name.replace("-", "_"))
+    taken = _common.catalog(args).registrations(KINDS[f"{args.kind}s"]).get(args.name.replace("-", "_"))
     if taken is not None:
         raise InputError(f"new-plugin: {args.kind} {args.name!r} is taken by {taken.provider}; choose another name")
     package = new_plugin(args.name, args.kind, args.out)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import InputError
+from causaliqa.api.specs import MetricSpec
 from causaliqa.cli import _common
 
 __all__ = ["add", "run"]
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     maps = {str(path): EffectMap.load(path) for path in args.sources if path.is_dir()}
     files = [path for path in args.sources if not path.is_dir()]
-    records = _common.catalog(args).records("metrics") if files else {}
+    records = _common.catalog(args).registrations(MetricSpec) if files else {}
     read = [read_store(path, records) if is_store(path) else read_rows(path) for path in files]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()

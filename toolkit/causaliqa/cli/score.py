@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, ImageError
+from causaliqa.api.specs import MetricSpec
 from causaliqa.cli import _common
 from causaliqa.utils.text import one_line
 
@@ -32,12 +33,12 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score; exit 1 if an image has no partner, or if one of several cannot be scored."""
     pairs, alone = _common.file_pairs(args.img, args.ref)
-    names = _common.catalog(args)
-    from causaliqa.catalog.catalog import parse_request
+    catalog = _common.catalog(args)
+    from causaliqa.catalog.request import parse_request
 
-    names.get("metrics", parse_request(args.metric)[0])  # a typing error should not wait for torch
+    catalog.get(MetricSpec, parse_request(args.metric)[0])  # a typing error should not wait for torch
     device = _common.choose_device(args.device)
-    metric, spec = _common.build_metric(names, args.metric, device, args.seed)
+    metric, spec = _common.build_metric(catalog, args.metric, device, args.seed)
     scores = []
     for img_path, ref_path in pairs:
         row: dict[str, Any] = {"img": str(img_path), "ref": str(ref_path)}

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.catalog import default_catalog
+from causaliqa.catalog.create import default_catalog
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,10 +21,10 @@ ARCH = "CausaliqaMetric"
 def extend(configs: MutableMapping[str, Any]) -> tuple[str, ...]:
     """Add every metric that pyiqa does not have to its table of defaults; return the names that are ours."""
     ours = []
-    names = default_catalog()
-    for name, record in names.records("metrics").items():
+    catalog = default_catalog()
+    for name, record in catalog.registrations(MetricSpec).items():
         spec = record.spec
-        if record.provider == "pyiqa" or not isinstance(spec, MetricSpec) or names.stands_for_many(spec):
+        if record.provider == "pyiqa" or not isinstance(spec, MetricSpec) or catalog.stands_for_many(spec):
             continue
         if name in configs and configs[name]["metric_opts"].get("type") != ARCH:
             continue

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from causaliqa.api.data import NeededFile
 from causaliqa.interop.hooks import default_configs
 
-__all__ = ["PyiqaFiles", "hub_folder", "pyiqa_files"]
+__all__ = ["PyiqaFiles", "hub_folder", "needed_files", "pyiqa_files"]
 
 _FILE = re.compile(r"get_url_from_name\(\s*(?:name=)?['\"]([^'\"]+)['\"]")
 _KEYED = re.compile(r"['\"]([^'\"]+)['\"]\s*:\s*get_url_from_name\(\s*(?:name=)?['\"]([^'\"]+)['\"]")
@@ -83,3 +85,37 @@ def pyiqa_files(name: str) -> PyiqaFiles:
 
 def _words(*texts: str) -> set[str]:
     return {word for text in texts for word in re.split(r"[_\-+\s]", text.lower()) if word}
+
+
+def needed_files(name: str) -> Iterator[NeededFile]:
+    """Yield the files that a metric of pyiqa would load, and which of them are here.
+
+    Example:
+        >>> [file.state for file in needed_files("psnr")]
+        ['none']
+    """
+    named, hub = pyiqa_files(name), hub_folder()
+    one_of = f"one of {len(named.files)} that its module names" if len(named.files) > 1 else "pyiqa downloads it"
+    for file in named.files:
+        path = hub / "pyiqa" / file
+        yield _in_hub(name, file, [path] if path.is_file() else [], one_of)
+    for backbone in named.backbones:
+        found = sorted((hub / "checkpoints").glob(f"{backbone}-*.pth"))
+        yield _in_hub(name, f"{backbone} of torchvision", found, "torchvision or timm downloads it")
+    if named.more:
+        yield NeededFile(
+            name=name, file="", state="unknown", source="pyiqa loads more, and its source does not say what"
+        )
+    if not (named.files or named.backbones or named.more):
+        yield NeededFile(name=name, file="", state="none", source="nothing to download, as its source says")
+
+
+def _in_hub(name: str, file: str, found: list[Path], source: str) -> NeededFile:
+    size = found[0].stat().st_size if found else None
+    return NeededFile(
+        name=name,
+        file=file,
+        state="here" if found else "missing",
+        size=size,
+        source=f"{found[0]} (not verified)" if found else source,
+    )

@@ -65,5 +65,6 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
             reference="https://github.com/chaofengc/IQA-PyTorch",
             lower_better=bool(config.get("lower_better", False)),
             bytes_per_pixel=_BYTES.get(name, 0.0),
+            needed_files=lazy("causaliqa.interop.files:needed_files", name=name),
             metric_mode=cast('Literal["FR", "NR"]', mode),
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.utils import memory
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["PROTOCOL", "SUFFIXES", "image_size", "load_image", "max_pixels"]
+__all__ = ["PROTOCOL", "SUFFIXES", "as_image", "image_size", "load_image", "max_pixels"]
 
 PROTOCOL = "2"
 """Version of how images are read; raised when any image would be read otherwise."""
@@ -100,6 +100,49 @@ def load_image(path: Path) -> Tensor:
     import torch
 
     return torch.from_numpy(_opened(path, _pixels)).permute(2, 0, 1)[None].contiguous()
+
+
+def as_image(image: Tensor | NDArray[Any] | str | os.PathLike[str]) -> Tensor:
+    """Return whatever holds one image as ``(1, 3, H, W)``, float32 RGB in [0, 1].
+
+    Args:
+        image: a path; an array ``(H, W, 3)`` or ``(H, W)`` of 8 or 16 bits or of floats in [0, 1]; or a tensor
+            ``(3, H, W)`` or ``(1, 3, H, W)`` of floats in [0, 1].
+
+    Raises:
+        ImageError: the file cannot be read, or the array or tensor is no such image.
+
+    Example:
+        >>> import numpy as np
+        >>> as_image(np.full((8, 9), 255, np.uint8)).shape
+        torch.Size([1, 3, 8, 9])
+    """
+    import numpy as np
+    import torch
+
+    if isinstance(image, str | os.PathLike):
+        return load_image(Path(image))
+    if isinstance(image, torch.Tensor):
+        found = image.detach()[None] if image.dim() == 3 else image.detach()
+        if not found.is_floating_point() or found.dim() != 4 or found.shape[0] != 1 or found.shape[1] != 3:
+            raise ImageError(f"image: got a tensor {tuple(image.shape)} {image.dtype}, expected floats (3, H, W)")
+        return _in_range(found.float())
+    if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        got = f"an array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"image: got {got}, expected a path, a tensor (3, H, W) or an array (H, W, 3) or (H, W)")
+    white = {"uint8": 255, "uint16": _WHITE}.get(image.dtype.name, 1)
+    if white == 1 and image.dtype.kind != "f":
+        raise ImageError(f"image: got an array of {image.dtype}, expected uint8, uint16 or floats in [0, 1]")
+    values = image.astype(np.float32) / np.float32(white)
+    rgb = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
+    return _in_range(torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None])
+
+
+def _in_range(image: Tensor) -> Tensor:
+    low, high = (float(image.min()), float(image.max())) if image.numel() else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):
+        raise ImageError(f"image: got values from {low:g} to {high:g}, expected [0, 1]; divide 8-bit values by 255")
+    return image
 
 
 def _opened(path: Path, use: Callable[[Picture], T]) -> T:

@@ -18,7 +18,7 @@ from causaliqa.utils.text import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.catalog.host import Record
+    from causaliqa.catalog.host import Registration
 
 __all__ = ["Source", "is_store", "join", "read_rows", "read_store"]
 
@@ -54,7 +54,7 @@ def is_store(path: Path) -> bool:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_store(path: Path, records: Mapping[str, Record]) -> Source:
+def read_store(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
     """Return the rows of a score store; versions, options, weights and seeds of a metric keep names of their own.
 
     Args:

@@ -15,7 +15,7 @@ from causaliqa.utils.text import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causaliqa.catalog.host import Record
+    from causaliqa.catalog.host import Registration
 
 __all__ = ["PYIQA_NOTE", "MetricFacts", "Provenance", "cluster_notes", "metric_facts", "plugin_versions"]
 
@@ -106,7 +106,7 @@ class Provenance:
         return asdict(self)
 
 
-def metric_facts(name: str, metric: Any, record: Record) -> MetricFacts:
+def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFacts:
     """Return what stands behind a metric that was built here.
 
     Args:
@@ -144,7 +144,7 @@ def _parameters(metric: Any) -> str:
     return f"parameters sha256:{digest.hexdigest()}"
 
 
-def plugin_versions(records: Iterable[Record]) -> dict[str, str]:
+def plugin_versions(records: Iterable[Registration[Any]]) -> dict[str, str]:
     """Return name and version of every plugin distribution among the providers of records."""
     providers = sorted({record.provider for record in records} - set(_OURS))
     return {name: version for name, _, version in (provider.rpartition(" ") for provider in providers)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from torch import Tensor
 
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.api.hookspecs import HOOKS, hookimpl
-from causaliqa.api.specs import Spec
-from causaliqa.catalog.catalog import Catalog, default_catalog
+from causaliqa.api.specs import RestorerSpec, Spec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.host import EntryPoint, PluginHost
 from causaliqa.catalog.registry import load_registry
 from causaliqa.io.photographs import photograph
@@ -37,12 +38,13 @@ _PROBE = """
 import json, sys
 provider, heavy = json.loads(sys.argv[1])
 from causaliqa.catalog.host import PluginHost, discover
+from causaliqa.api.hookspecs import KINDS
 from causaliqa.api.specs import Lazy
 entries = [e for e in discover() if e.provider == provider]
 host = PluginHost(entry_points=lambda: entries, strict=True)
 own = {e.module.partition(":")[0] for e in entries}
-records = [r.spec for kind in ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
-           for r in host.records(kind).values() if not entries or r.provider == provider]
+records = [r.spec for kind in KINDS.values() for r in host.registrations(kind).values()
+           if not entries or r.provider == provider]
 lazy = {s.factory.path.partition(":")[0] for s in records if isinstance(s.factory, Lazy)}
 print(json.dumps([m for m in (*heavy, *sorted(lazy - own)) if m in sys.modules]))
 """
@@ -66,7 +68,7 @@ class Subject(Generic[SpecT]):
 
     def fail(self, clause: str, problem: str) -> NoReturn:
         """Raise a :class:`ContractError` that names the thing and the clause."""
-        raise ContractError(f"{self.spec.kind[:-1]} {self.name!r}: {clause}: {problem}")
+        raise ContractError(f"{self.spec.noun} {self.name!r}: {clause}: {problem}")
 
 
 def subject(thing: str | SpecT, kind: type[SpecT]) -> Subject[SpecT]:
@@ -78,16 +80,14 @@ def subject(thing: str | SpecT, kind: type[SpecT]) -> Subject[SpecT]:
     """
     if isinstance(thing, str):
         catalog = default_catalog()
-        found = catalog.find_restorer(thing)[0] if kind.kind == "restorers" else catalog.get(kind.kind, thing)
-        if not isinstance(found.spec, kind):
-            raise ContractError(f"{thing!r}: record: got {type(found.spec).__name__}, expected {kind.__name__}")
-        made = Subject(catalog=catalog, name=thing, spec=found.spec)
+        found = catalog.find_restorer(thing)[0] if kind is RestorerSpec else catalog.get(kind, thing)
+        made = Subject(catalog=catalog, name=thing, spec=cast("SpecT", found.spec))
         if loaded := _loaded_by(found.provider, tuple(sys.path)):
             made.fail("import", f"its hooks load {', '.join(loaded)}; import them inside the factory, or use lazy()")
         return made
     try:
         catalog = _alone(thing)
-        catalog.get(kind.kind, thing.name)
+        catalog.get(kind, thing.name)
     except CausaliqaError as error:
         raise ContractError(f"record {getattr(thing, 'name', thing)!r}: {error}") from error
     return Subject(catalog=catalog, name=thing.name, spec=thing)

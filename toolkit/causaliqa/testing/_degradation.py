@@ -41,7 +41,7 @@ def check_degradation(degradation: str | DegradationSpec, **options: Any) -> Non
     """
     made = subject(degradation, DegradationSpec)
     spec = made.spec
-    built = made.catalog.create("degradations", made.name, **options)
+    built = made.catalog.create(DegradationSpec, made.name, **options)
     scale = getattr(built, "scale", None)
     if not isinstance(scale, int) or scale < 1 or (scale != spec.scale and "scale" not in options):
         made.fail("scale", f"the object says {scale!r}, the record {spec.scale}; expected one whole number, 1 or more")

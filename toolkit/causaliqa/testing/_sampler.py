@@ -33,7 +33,7 @@ def check_sampler(sampler: str | SamplerSpec, **options: Any) -> None:
         >>> check_sampler("noise")
     """
     made = subject(sampler, SamplerSpec)
-    built = made.catalog.create("samplers", made.name, **options)
+    built = made.catalog.create(SamplerSpec, made.name, **options)
     for one in (built, getattr(built, "screening", None)):
         if one is None:
             continue

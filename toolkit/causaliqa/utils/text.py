@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line"]
+__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line"]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
@@ -34,6 +34,23 @@ def one_line(text: str) -> str:
     """
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
     return plain.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def brief(error: BaseException, length: int = 300, *, kind: bool = True) -> str:
+    """Return an error of foreign code as one line.
+
+    Args:
+        error: what was raised.
+        length: most characters of its text.
+        kind: name its class, too.
+
+    Example:
+        >>> brief(ValueError("one\n two")), brief(KeyError()), brief(OSError("full"), kind=False)
+        ('ValueError: one two', 'KeyError', 'full')
+    """
+    text = one_line(" ".join(str(error).split()))[:length]
+    name = type(error).__name__
+    return f"{name}: {text}" if text and kind else text or name
 
 
 def figure_text(text: str) -> str:

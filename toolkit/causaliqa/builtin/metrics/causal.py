@@ -93,7 +93,7 @@ class CausalMetric(nn.Module):
 
     Args:
         backbone: feature network, timm's ``features_only`` contract.
-        features: record of that network; gives window, mass and normalisation where they are not given here.
+        backbone_spec: record of that network; gives window, mass and normalisation where they are not given here.
         terms: what is summed, joined by ``+``: ``ot``, ``md`` and ``l2``.
         channels: ``causal`` channels, ``all`` of them, or the ``residual`` that the mask drops.
         window: side of the windows in feature pixels.
@@ -127,7 +127,7 @@ class CausalMetric(nn.Module):
     def __init__(
         self,
         backbone: FeatureBackbone,
-        features: BackboneSpec,
+        backbone_spec: BackboneSpec,
         *,
         terms: str = "ot+md",
         channels: str = "causal",
@@ -142,13 +142,13 @@ class CausalMetric(nn.Module):
         resize: bool = True,
     ) -> None:
         super().__init__()
-        self.features = features
+        self.backbone_spec = backbone_spec
         self.terms = tuple(term.strip() for term in terms.split("+"))
         self.channels = channels
-        self.window = features.window if window is None else window
+        self.window = backbone_spec.window if window is None else window
         self.strengths = tuple(float(s) for s in strengths)
         self.seed = seed
-        how = features.normalise if normalise is None else normalise
+        how = backbone_spec.normalise if normalise is None else normalise
         self.threshold = threshold
         self.rule = rule
         self.clamp = clamp
@@ -201,7 +201,7 @@ class CausalMetric(nn.Module):
 
         Everything else follows from it: :func:`combine` makes a score for any choice of terms and channels.
         """
-        check_pair(img, ref, self.features.min_size)
+        check_pair(img, ref, self.backbone_spec.min_size)
         return [
             [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
             for xs, ys in zip(self.feature_levels(img), self.feature_levels.of_reference(ref), strict=True)
@@ -249,7 +249,7 @@ class CausalMetric(nn.Module):
             x,
             y,
             window=self.window,
-            how=self.features.mass,
+            how=self.backbone_spec.mass,
             noise=noise_field(self.seed, k, rows * cols, self.window**2),
             strengths=self.strengths if respond else (),
             threshold=self.threshold,

@@ -30,7 +30,7 @@ class DeepWSD(nn.Module):
 
     Args:
         backbone: feature network; VGG16 in the paper.
-        features: record of that network.
+        backbone_spec: record of that network.
         layout: ``strided`` forms the histograms as the published code does, whose reshape deals every level out as
             window * window bins of consecutive values (so a histogram spans the level, not a window of it);
             ``spatial`` cuts the windows that the paper describes.
@@ -45,13 +45,13 @@ class DeepWSD(nn.Module):
     metric_mode = "FR"
 
     def __init__(
-        self, backbone: FeatureBackbone, features: BackboneSpec, *, layout: str = "strided", log: bool = True
+        self, backbone: FeatureBackbone, backbone_spec: BackboneSpec, *, layout: str = "strided", log: bool = True
     ) -> None:
         super().__init__()
         if layout not in LAYOUTS:
             raise ValueError(f"layout: got {layout!r}, expected {' or '.join(LAYOUTS)}")
-        self.features = features
-        self.feature_levels = FeatureLevels(backbone, features.normalise)
+        self.backbone_spec = backbone_spec
+        self.feature_levels = FeatureLevels(backbone, backbone_spec.normalise)
         self.layout = layout
         self.log = log
 
@@ -61,7 +61,7 @@ class DeepWSD(nn.Module):
         Raises:
             ValueError: shapes differ or are too small.
         """
-        check_pair(img, ref, self.features.min_size)
+        check_pair(img, ref, self.backbone_spec.min_size)
         factor = size_factor(*img.shape[-2:])
         window = 16 if factor >= 5 else 4
         scores = torch.stack(

@@ -1,0 +1,82 @@
+"""Requests as users write them, ``NAME[:key=value,...]``, and the options that a factory takes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from causaliqa.api.errors import InputError
+from causaliqa.utils import safe_yaml
+from causaliqa.utils.safe_yaml import shown
+
+__all__ = ["check_options", "labels_of", "parse_request"]
+
+
+def parse_request(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``NAME[:key=value[,key=value]]`` into the name and its options; values are YAML scalars or lists.
+
+    A part after a colon that holds no ``=`` belongs to the name.
+
+    Raises:
+        InputError: an option is malformed or given twice.
+
+    Example:
+        >>> parse_request("causal_vgg:weights=vgg16.pth,seed=3")
+        ('causal_vgg', {'weights': 'vgg16.pth', 'seed': 3})
+        >>> parse_request("basicsr:EDSR:num_feat=64,strides=[1, 2]")
+        ('basicsr:EDSR', {'num_feat': 64, 'strides': [1, 2]})
+    """
+    start = re.search(r":(?=[A-Za-z_]\w*=)", text)
+    name, tail = (text[: start.start()], text[start.end() :]) if start else (text, "")
+    options: dict[str, Any] = {}
+    for part in filter(None, re.split(r",(?=[A-Za-z_]\w*=)", tail)):
+        key, _, value = part.partition("=")
+        if key in options:
+            raise InputError(f"{text!r}: option {key!r} is given twice")
+        try:
+            options[key] = safe_yaml.load(value)
+        except ValueError as error:
+            raise InputError(f"the value of {key!r} is not valid: got {shown(value)}; {error}") from error
+        if isinstance(options[key], dict):
+            raise InputError(f"{text!r}: the value of {key!r} is a mapping, expected a number, text or list")
+    if not name.strip():
+        raise InputError(f"{text!r}: the name is empty, expected NAME[:key=value[,key=value]]")
+    return name, options
+
+
+def labels_of(requests: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """Return the requests by the label that a table shows: without the path of weights where that stays unambiguous.
+
+    Example:
+        >>> labels_of(["psnr", "causal_vgg:weights=a.pth,terms=md"])
+        {'psnr': 'psnr', 'causal_vgg:terms=md': 'causal_vgg:weights=a.pth,terms=md'}
+    """
+    short = []
+    for request in requests:
+        name, options = parse_request(request)
+        shown_options = ",".join(f"{key}={value}" for key, value in options.items() if key != "weights")
+        short.append(f"{name}:{shown_options}" if shown_options else name)
+    return {
+        label if short.count(label) == 1 else request: request for label, request in zip(short, requests, strict=True)
+    }
+
+
+def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]) -> None:
+    """Refuse options that a factory does not take; ``hidden`` ones are not the user's to give.
+
+    Raises:
+        InputError: naming the option and what there is instead.
+    """
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for key in options:
+        if key not in known:
+            free = ", ".join(k for k in known if k not in hidden) or "none"
+            raise InputError(f"{what}: unknown option {key!r}; it takes: {free}")
