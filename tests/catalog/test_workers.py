@@ -8,7 +8,7 @@ import pytest
 
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import create_metric
-from causaliqa.catalog.workers import MetricRecipe, Workplace, score_unit, shelf
+from causaliqa.catalog.workers import MetricRecipe, WorkerContext, score_unit
 from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit
 from causaliqa.io.manifest import read_manifest
@@ -16,7 +16,7 @@ from causaliqa.io.manifest import read_manifest
 
 @pytest.fixture
 def place():
-    return Workplace(folder=str(Path.cwd()), disabled=("*",))
+    return WorkerContext(folder=str(Path.cwd()), disabled=("*",))
 
 
 @pytest.fixture
@@ -37,16 +37,16 @@ def test_a_worker_computes_what_is_asked_for_and_nothing_else(recipe, unit):
     rows = score_unit(*pickle.loads(pickle.dumps((recipe, unit))))
     expected = score_dataset({"short": create_metric("ssim", test_y_channel=False, device="cpu")}, unit.dataset)
     assert [(r.metric, r.dist, r.score) for r in rows] == [(r.metric, r.dist, r.score) for r in expected]
-    assert set(shelf(recipe)) == {"short"}
+    assert set(process_cache(recipe)) == {"short"}
 
 
 def test_a_metric_is_built_once_a_run(recipe, unit):
     score_unit(recipe, unit)
-    built = shelf(recipe)["short"]
+    built = process_cache(recipe)["short"]
     score_unit(pickle.loads(pickle.dumps(recipe)), unit)
-    assert shelf(recipe)["short"] is built
+    assert process_cache(recipe)["short"] is built
     # A checkpoint may have changed between two runs, whatever is asked for.
-    assert shelf(replace(recipe, place=replace(recipe.place, run="next"))) == {}
+    assert process_cache(replace(recipe, place=replace(recipe.place, run="next"))) == {}
 
 
 def test_other_weights_or_versions_on_a_worker_are_refused(recipe, unit):
@@ -60,7 +60,7 @@ def test_relative_paths_mean_what_they_mean_to_the_sender(recipe, unit, manifest
     monkeypatch.chdir(manifest.parent)
     dataset = read_manifest(Path(manifest.name))
     part = replace(dataset, pairs=dataset.pairs[2:4])
-    sent = replace(recipe, place=Workplace(folder=str(manifest.parent), disabled=("*",)))
+    sent = replace(recipe, place=WorkerContext(folder=str(manifest.parent), disabled=("*",)))
     monkeypatch.chdir(tmp_path)
     rows = score_unit(sent, replace(unit, dataset=part))
     assert [row.error for row in rows] == ["", ""]

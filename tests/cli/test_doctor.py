@@ -11,8 +11,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from causaliqa.doctor import checks
 
+from causaliqa.cli._doctor import checks
 from causaliqa.interop.files import PyiqaFiles, pyiqa_files
 from causaliqa.interop.hooks import causaliqa_metrics
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.utils.executors import DaskTeam, LocalTeam, WorkerLostError, carry_out
+from causaliqa.utils.executors import DaskPool, LocalPool, WorkerLostError, carry_out
 
 
 def double(number):
@@ -56,7 +56,7 @@ def linger(path):
 
 
 def answers(function, units, jobs=2):
-    with LocalTeam(jobs) as team:
+    with LocalPool(jobs) as team:
         return dict(carry_out(team, function, units))
 
 
@@ -147,7 +147,7 @@ def test_no_units_start_no_process():
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_a_team_has_workers(jobs):
     with pytest.raises(InputError, match="expected 1 or more"):
-        LocalTeam(jobs)
+        LocalPool(jobs)
 
 
 @pytest.mark.slow
@@ -183,11 +183,11 @@ def test_a_unit_that_kills_every_worker_costs_itself_only():
 MAIN = """
 import sys
 sys.path.insert(0, {here!r})
-from causaliqa.utils.executors import LocalTeam, carry_out
+from causaliqa.utils.executors import LocalPool, carry_out
 from test_executors import linger
 
 if __name__ == "__main__":
-    with LocalTeam(1) as team:
+    with LocalPool(1) as team:
         list(carry_out(team, linger, [{file!r}]))
 """
 
@@ -210,12 +210,12 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, how):
 
 def test_a_scheduler_that_is_not_there_is_named():
     with pytest.raises(InputError, match="no/where:1' does not answer"):
-        DaskTeam("tcp://no/where:1", patience=0.5)
+        DaskPool("tcp://no/where:1", timeout=0.5)
     with pytest.raises(InputError, match="expected an address such as"):
-        DaskTeam("smoke://signals:1", patience=0.5)
+        DaskPool("smoke://signals:1", timeout=0.5)
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'causaliqa\[dask\]'"):
-        DaskTeam("tcp://localhost:8786")
+        DaskPool("tcp://localhost:8786")

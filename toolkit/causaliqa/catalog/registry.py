@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import RegistryError
-from causaliqa.api.specs import BackboneSpec, MetricSpec, RestorerSpec, lazy
+from causaliqa.api.specs import BackboneSpec, RestorerSpec, lazy
 from causaliqa.io.weights import WeightsEntry
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
@@ -159,7 +159,7 @@ def _restorer(name: str, entry: _Reader) -> RestorerSpec:
 
 def _preset(name: str, entry: _Reader) -> Preset:
     entry.only("metrics")
-    metrics = entry.data.get(MetricSpec)
+    metrics = entry.data.get("metrics")
     if not isinstance(metrics, list) or not metrics or not all(isinstance(m, str) for m in metrics):
         raise entry.error("metrics", f"got {shown(metrics)}, expected a list of metric names")
     return Preset(name=name, metrics=tuple(metrics))

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.api.specs import BackboneSpec, MetricSpec
-from causaliqa.catalog.workers import build_metric
-from causaliqa.utils.devices import choose_device
 from causaliqa.utils.files import atomic, check_file, check_folder
 
 if TYPE_CHECKING:
@@ -22,21 +17,15 @@ if TYPE_CHECKING:
     from causaliqa.catalog.host import PluginHost
 
 __all__ = [
-    "build_metric",
     "catalog",
-    "check_licence",
-    "choose_device",
     "failed",
     "file_pairs",
     "host",
-    "intervention_bar",
     "nearby",
     "note",
     "out_file",
     "out_folder",
     "plugin_switches",
-    "progress_bar",
-    "versions",
     "write_or_print",
 ]
 
@@ -69,32 +58,6 @@ def failed(metric: str, img: Path, error: Exception) -> CausaliqaError:
     """Return the error of a metric that failed on an image for a reason of its own."""
     text = " ".join(str(error).split())[:300]
     return CausaliqaError(f"{metric} failed on {img}: {type(error).__name__}: {text}; -v shows where")
-
-
-def check_licence(catalog: Catalog, request: str) -> None:
-    """Refuse a metric unless its code and the weights that it would load are free for any purpose.
-
-    Weights that the user names are the user's to judge.
-
-    Raises:
-        InputError: naming the licence.
-    """
-    from causaliqa.catalog.request import parse_request
-    from causaliqa.utils.licences import is_permissive
-
-    name, options = parse_request(request)
-    spec = catalog.get(MetricSpec, name).spec
-    found = {f"metric {name!r}": spec.licence}
-    wanted = options.get("backbone") or (spec.backbone if isinstance(spec, MetricSpec) else None)
-    if isinstance(wanted, str) and wanted != "*":
-        backbone = catalog.get(BackboneSpec, wanted).spec
-        found[f"backbone {wanted!r}"] = backbone.licence
-        entry = catalog.weights_entry(backbone) if isinstance(backbone, BackboneSpec) else None
-        if entry is not None and "weights" not in options:
-            found[f"weights {entry.file}"] = entry.licence
-    for what, licence in found.items():
-        if not is_permissive(licence):
-            raise InputError(f"--license permissive: {what} has the licence {licence!r}; leave {request!r} out")
 
 
 def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
@@ -138,38 +101,6 @@ def nearby(path: Path) -> str:
     here = Path(path.name)
     hint = f", where there is {here}" if here != path and here.exists() else ""
     return f"; looked from {Path.cwd()}{hint}"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a score depends on."""
-    found = {}
-    for package in ("causaliqa", "torch", "torchvision", "pyiqa", "timm", "numpy", "scipy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def progress_bar(total: int, what: str, unit: str = "score") -> Any:
-    """Return a progress bar on stderr."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=what, unit=unit, dynamic_ncols=True)
-
-
-@contextlib.contextmanager
-def intervention_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr whose end may move; yields what to call with done and known."""
-    from tqdm import tqdm
-
-    with tqdm(desc="interventions", unit="run", dynamic_ncols=True, delay=0.5) as bar:
-
-        def show(done: int, known: int) -> None:
-            bar.total = known
-            bar.update(done - bar.n)
-
-        yield show
 
 
 def out_file(text: str) -> Path:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.specs import SamplerSpec
-from causaliqa.catalog.workers import Workplace, blind, shelf
-from causaliqa.cli import _common, _restoring, _workers
+from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker
+from causaliqa.cli import _restoring, _workers
 from causaliqa.utils.devices import choose_device
+from causaliqa.utils.progress import intervention_bar, progress_bar
+from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
@@ -58,8 +60,8 @@ class MapUnit:
 class MapRecipe:
     """How maps are made, for a process that has none of our objects."""
 
-    place: Workplace
-    """Where names mean something."""
+    context: WorkerContext
+    """How names and paths are resolved."""
     options: tuple[tuple[str, Any], ...]
     """Options of the command."""
 
@@ -67,7 +69,7 @@ class MapRecipe:
     def of(cls, args: argparse.Namespace, catalog: Catalog) -> MapRecipe:
         """Take what decides a map from the command line."""
         options = tuple((name, value) for name, value in vars(args).items() if name not in _NOT_OF_A_MAP)
-        return cls(place=_workers.workplace(args, catalog), options=options)
+        return cls(context=_workers.worker_context(args, catalog), options=options)
 
 
 class Maker:
@@ -90,7 +92,7 @@ class Maker:
         restorer = _restoring.restorer(catalog, args, device)
         measure: Any = "psnr"
         if args.measure != "psnr":
-            measure, _ = _common.build_metric(catalog, args.measure, "cpu", args.seed)
+            measure = build_metric(catalog, args.measure, "cpu", args.seed)
         self._cem = CausalEffectMap(restorer, scale=self.options["degradation"].scale, measure=measure, device=device)
 
     def forecast(self, unit: MapUnit) -> Forecast:
@@ -106,7 +108,7 @@ class Maker:
         args, image = self.args, load_image(unit.image)
         made = self._cem.attribute(image, unit.roi, resume=unit.folder / JOURNAL, progress=progress, **self.options)
         facts = {"restorer": args.restorer, "task": args.task, "image": unit.image.name, **made.facts}
-        made = replace(made, facts={**facts, "measure": args.measure, "versions": _common.versions()})
+        made = replace(made, facts={**facts, "measure": args.measure, "versions": versions()})
         made.save(unit.folder, bound=args.bound, title=f"{args.restorer} · {args.task} · {unit.image.name}")
         return _line(made, unit)
 
@@ -141,10 +143,10 @@ def make_unit(recipe: MapRecipe, unit: MapUnit) -> str | CausaliqaError:
     Raises:
         CausaliqaError: no map can be made here: files are missing, or the network cannot be built.
     """
-    with recipe.place.entered() as catalog:
+    with recipe.context.entered() as catalog:
         if not unit.image.parent.is_dir():
-            raise blind(unit.image.parent)
-        built = shelf(recipe)
+            raise missing_on_worker(unit.image.parent)
+        built = process_cache(recipe)
         if "maker" not in built:
             args = argparse.Namespace(**dict(recipe.options))
             built["maker"] = Maker(catalog, args, choose_device(args.device))
@@ -163,10 +165,10 @@ def make_all(
     here, _ = _workers.devices(args)
     # Where others do the work, what is wrong with an option is said before they start.
     maker = Maker(catalog, args, here)
-    workers = _workers.team(args)
+    workers = _workers.worker_pool(args)
     if workers is None:
         for unit in todo:
-            with _common.intervention_bar() as show:
+            with intervention_bar() as show:
                 outcome = _outcome(partial(maker.make, unit, show))
             yield unit, outcome
         return
@@ -175,7 +177,7 @@ def make_all(
     del maker
     waiting = list(todo)
     outcomes: dict[MapUnit, str | CausaliqaError] = {}
-    with workers, _common.progress_bar(len(todo), "maps", "map") as bar:
+    with workers, progress_bar(len(todo), "maps", "map") as bar:
         for unit, outcome in carry_out(workers, partial(make_unit, MapRecipe.of(args, catalog)), todo):
             seen = isinstance(outcome, CausaliqaError) or (unit.folder / "summary.json").is_file()
             outcomes[unit] = outcome if seen else _unseen(unit)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import DatasetSpec, MetricSpec
 from causaliqa.cli import _common
+from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def provenance(
         for name, lower_better in (given or {}).items()
     ]
     return Provenance(
-        versions=_common.versions(),
+        versions=versions(),
         plugins=plugin_versions([*records.values(), *filter(None, loaders)]),
         metrics=(*(metric_facts(label, built[label], record) for label, record in records.items()), *elsewhere),
         settings=settings,

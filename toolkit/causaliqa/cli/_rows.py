@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.specs import DatasetSpec, MetricSpec
+from causaliqa.catalog.workers import build_metric
 from causaliqa.cli import _common, _workers
+from causaliqa.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from causaliqa.api.data import PairDataset, ScoreRow
     from causaliqa.api.protocols import Metric
     from causaliqa.catalog.catalog import Catalog
-    from causaliqa.catalog.workers import MetricRecipe
+    from causaliqa.evaluation.job import MetricRecipe
     from causaliqa.io.score_files import ScoreFile
 
 __all__ = ["Plan", "add_arguments", "build", "collect", "labels_of", "plan"]
@@ -213,7 +215,7 @@ def build(args: argparse.Namespace, catalog: Catalog, plan: Plan, device: str) -
     built: dict[str, Metric | CausaliqaError] = {}
     for label, request in plan.requests.items():
         try:
-            built[label] = _common.build_metric(catalog, request, device, args.seed)[0]
+            built[label] = build_metric(catalog, request, device, args.seed)
         except InputError:
             raise
         except CausaliqaError as error:
@@ -243,7 +245,7 @@ def collect(
 def _computed(
     args: argparse.Namespace, catalog: Catalog, plan: Plan, metrics: Mapping[str, Metric], device: str
 ) -> Iterator[ScoreRow]:
-    from causaliqa.catalog.workers import score_unit
+    from causaliqa.evaluation.job import score_unit
     from causaliqa.evaluation.scoring import score_dataset
     from causaliqa.evaluation.sharding import score_elsewhere
     from causaliqa.evaluation.store import ScoreStore
@@ -257,8 +259,8 @@ def _computed(
         store = stack.enter_context(ScoreStore(path))
         for other in args.merge:
             print(f"causaliqa: {other}: {store.merge(other)} scores taken over", file=sys.stderr)
-        workers = _workers.team(args)
-        bar = stack.enter_context(_common.progress_bar(total, "scoring"))
+        workers = _workers.worker_pool(args)
+        bar = stack.enter_context(progress_bar(total, "scoring"))
         options: dict[str, Any] = {"strict": args.strict, "progress": bar.update}
         options["store"] = store if args.store or args.merge else None
         if workers is None:
@@ -272,10 +274,10 @@ def _computed(
 
 
 def _recipe(args: argparse.Namespace, catalog: Catalog, plan: Plan, metrics: Mapping[str, Any]) -> MetricRecipe:
-    from causaliqa.catalog.workers import MetricRecipe
+    from causaliqa.evaluation.job import MetricRecipe
 
     return MetricRecipe(
-        place=_workers.workplace(args, catalog),
+        context=_workers.worker_context(args, catalog),
         requests=tuple((label, plan.requests[label], metric.key) for label, metric in metrics.items()),
         device=args.device,
         seed=args.seed,
@@ -320,3 +322,16 @@ def _from_files(plan: Plan) -> Iterable[ScoreRow]:
         reason = f"no score in {', '.join(sources[metric, name])}"
         lower_better = plan.given[metric]
         yield from given_rows(datasets[name], metric, lower_better=lower_better, scores=scores, reason=reason)
+
+
+def check_licence(catalog: Catalog, request: str) -> None:
+    """Refuse a metric unless its code and the weights that it would load are free for any purpose.
+
+    Raises:
+        InputError: naming the licence.
+    """
+    from causaliqa.utils.licences import is_permissive
+
+    for what, licence in catalog.licences(request):
+        if not is_permissive(licence):
+            raise InputError(f"--license permissive: {what} has the licence {licence!r}; leave {request!r} out")

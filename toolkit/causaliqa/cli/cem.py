@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.specs import MetricSpec, SamplerSpec
 from causaliqa.cli import _common, _maps, _restoring, _signals, _workers
+from causaliqa.utils.devices import choose_device
 
 if TYPE_CHECKING:
     from causaliqa.cli._maps import MapUnit
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         if not unit.image.is_file():
             raise InputError(f"image {unit.image} does not exist")
     if args.dry_run:
-        maker = _maps.Maker(catalog, args, _common.choose_device(args.device))
+        maker = _maps.Maker(catalog, args, choose_device(args.device))
         for unit in todo:
             print(_told(maker.forecast(unit), unit, named=len(args.images) > 1))
         return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.cli import _common
+from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
 
@@ -37,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
         from causaliqa.report.page import page
         from causaliqa.report.provenance import PYIQA_NOTE, Provenance
 
-        facts = Provenance(versions=_common.versions(), notes=(PYIQA_NOTE,))
+        facts = Provenance(versions=versions(), notes=(PYIQA_NOTE,))
         _common.write_or_print(page(None, facts, gallery=gallery(maps, frame, bound=args.bound)), args.html)
     return 0

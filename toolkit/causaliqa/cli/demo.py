@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.specs import DegradationSpec, SamplerSpec
+from causaliqa.catalog.workers import build_metric
 from causaliqa.cli import _common, _publish
+from causaliqa.utils.devices import choose_device
+from causaliqa.utils.progress import intervention_bar, progress_bar
 
 if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
@@ -42,7 +45,7 @@ def _effect_map(catalog: Catalog, folder: Path, device: str) -> Path:
     crop = photograph("chelsea")[60:188, 100:228]
     image = torch.from_numpy(crop.copy()).permute(2, 0, 1) / 255
     restorer = catalog.create_restorer(name, device=device)
-    with _common.intervention_bar() as show:
+    with intervention_bar() as show:
         made = CausalEffectMap(restorer, scale=4, device=device).attribute(
             image,
             (56, 32, 32, 32),
@@ -69,11 +72,11 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.scatter import scatter_panels
     from causaliqa.report.table import rows_csv
 
-    device = _common.choose_device(None)
+    device = choose_device(None)
     dataset = read_manifest(write_graded_set(args.out / "images"))
     requests = catalog.registry.presets["demo"].metrics
-    metrics = {request: _common.build_metric(catalog, request, device, 0)[0] for request in requests}
-    with _common.progress_bar(len(metrics) * len(dataset.pairs), "scoring") as bar:
+    metrics = {request: build_metric(catalog, request, device, 0) for request in requests}
+    with progress_bar(len(metrics) * len(dataset.pairs), "scoring") as bar:
         frame = evaluate(metrics, dataset, device=device, progress=bar.update)
     table = rank(frame)
     asked = {request: request for request in requests}

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.catalog.workers import build_metric
 from causaliqa.cli import _common
+from causaliqa.utils.devices import choose_device
 
 __all__ = ["add", "run"]
 
@@ -30,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.io.images import load_image
     from causaliqa.report.explain import write_explanation
 
-    device = _common.choose_device(args.device)
-    metric, _ = _common.build_metric(catalog, args.metric, device, args.seed)
+    device = choose_device(args.device)
+    metric = build_metric(catalog, args.metric, device, args.seed)
     if not hasattr(metric, "explain"):
         raise InputError(f"metric {args.metric!r} cannot explain itself; expected a causal metric")
     img, ref = load_image(args.img), load_image(args.ref)

@@ -9,6 +9,9 @@ from typing import Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.cli import _common, _restoring
+from causaliqa.utils.devices import choose_device
+from causaliqa.utils.progress import intervention_bar
+from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
 
@@ -44,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     if effects is not None and effects.roi != roi:
         raise InputError(f"--cem {args.cem}: got a map of region {effects.roi}, expected {roi}")
     image = load_image(args.image)
-    device = _common.choose_device(args.device)
+    device = choose_device(args.device)
     degradation = _restoring.degradation(catalog, args)
     restorer = _restoring.restorer(catalog, args, device)
-    with _common.intervention_bar() as show:
+    with intervention_bar() as show:
         made = local_attribution(
             restorer,
             degradation.degrade(image[0] if image.dim() == 4 else image, args.seed),
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             progress=show,
         )
     facts = {"restorer": args.restorer, "task": args.task, "image": args.image.name, "seed": args.seed}
-    made = replace(made, facts={**facts, **made.facts, "versions": _common.versions()})
+    made = replace(made, facts={**facts, **made.facts, "versions": versions()})
     folder = made.save(args.out)
     title = f"{args.restorer} · {args.task} · {args.image.name}"
     save(draw_attribution(made, effects=effects, title=title), folder / "lam.png")

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     catalog = _common.catalog(args)
     plan = _rows.plan(args, catalog)
     for request in plan.requests.values() if args.license == "permissive" else ():
-        _common.check_licence(catalog, request)
+        _rows.check_licence(catalog, request)
     if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
         raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
     _publish.check_picture("--figure", args.figure)

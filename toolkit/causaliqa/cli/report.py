@@ -9,6 +9,7 @@ from typing import Any
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.cli import _common
+from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         made, wrong = board(rows, table), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
-        versions=_common.versions(),
+        versions=versions(),
         metrics=facts,
         settings={"sources": [str(path) for path in args.sources]},
         seed=None,

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, ImageError
 from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.workers import build_metric
 from causaliqa.cli import _common
+from causaliqa.utils.devices import choose_device
 from causaliqa.utils.text import one_line
+from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import Metric
@@ -37,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.catalog.request import parse_request
 
     catalog.get(MetricSpec, parse_request(args.metric)[0])  # a typing error should not wait for torch
-    device = _common.choose_device(args.device)
-    metric, spec = _common.build_metric(catalog, args.metric, device, args.seed)
+    device = choose_device(args.device)
+    metric = build_metric(catalog, args.metric, device, args.seed)
     scores = []
     for img_path, ref_path in pairs:
         row: dict[str, Any] = {"img": str(img_path), "ref": str(ref_path)}
@@ -53,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
         document = {
             "schema": 1,
             "metric": args.metric,
-            "lower_better": spec.lower_better,
+            "lower_better": metric.lower_better,
             "seed": args.seed,
             "device": device,
-            "versions": _common.versions(),
+            "versions": versions(),
             "scores": scores,
         }
         print(json.dumps(document, indent=2))

@@ -23,12 +23,12 @@ from causaliqa.api.errors import CausaliqaError, InputError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DaskTeam", "LocalTeam", "Team", "WorkerLostError", "carry_out"]
+__all__ = ["DaskPool", "LocalPool", "WorkerLostError", "WorkerPool", "carry_out"]
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 """Workers that may die of one unit before it is given up."""
 
 _GONE = "the scheduler has gone; what was finished is kept, start the same command again to go on"
@@ -38,25 +38,25 @@ class WorkerLostError(CausaliqaError):
     """The workers that were given a unit died, again and again."""
 
 
-class Team(Protocol):
+class WorkerPool(Protocol):
     """Workers that take one unit at a time; a context manager that leaves none behind."""
 
     @property
-    def deaths(self) -> tuple[type[BaseException], ...]:
+    def crash_errors(self) -> tuple[type[BaseException], ...]:
         """What a unit raises whose worker died."""
         ...
 
     @property
-    def tries(self) -> int:
+    def max_attempts(self) -> int:
         """How often such a unit is handed out."""
         ...
 
-    def places(self) -> int:
+    def slots(self) -> int:
         """Number of units that may be under way now; it grows where workers join."""
         ...
 
     def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        """Hand out a unit; at most :meth:`places` at a time."""
+        """Hand out a unit; at most :meth:`slots` at a time."""
         ...
 
     def __enter__(self) -> Self:
@@ -71,14 +71,14 @@ class Team(Protocol):
 
 
 def carry_out(
-    team: Team, function: Callable[[Unit], Result], units: Iterable[Unit]
+    pool: WorkerPool, function: Callable[[Unit], Result], units: Iterable[Unit]
 ) -> Iterator[tuple[Unit, Result | WorkerLostError]]:
     """Yield every unit with its result as soon as it is there, in any order.
 
     Units are taken from the iterable when a worker is free for them. One whose worker died is handed out again.
 
     Args:
-        team: who does the work.
+        pool: who does the work.
         function: what is done with a unit; a function of a module.
         units: what it is done with.
 
@@ -86,33 +86,33 @@ def carry_out(
         CausaliqaError: the function raised it; anything else that it raises becomes one.
 
     Example:
-        >>> with LocalTeam(2) as team:
-        ...     sorted(result for _, result in carry_out(team, abs, [-1, 2, -3]))
+        >>> with LocalPool(2) as pool:
+        ...     sorted(result for _, result in carry_out(pool, abs, [-1, 2, -3]))
         [1, 2, 3]
     """
     rest = iter(units)
     under_way: dict[Future[Result], tuple[Unit, int]] = {}
     while True:
-        for unit in islice(rest, max(0, team.places() - len(under_way))):
-            under_way[team.submit(function, unit)] = unit, 1
+        for unit in islice(rest, max(0, pool.slots() - len(under_way))):
+            under_way[pool.submit(function, unit)] = unit, 1
         if not under_way:
             return
         # Where workers may join, look again now and then, though nothing was finished.
         for future in wait(under_way, timeout=5, return_when=FIRST_COMPLETED).done:
             unit, count = under_way.pop(future)
             try:
-                yield unit, _result(future, team)
+                yield unit, _result(future, pool)
             except WorkerLostError as error:
-                if count < team.tries:
-                    under_way[team.submit(function, unit)] = unit, count + 1
+                if count < pool.max_attempts:
+                    under_way[pool.submit(function, unit)] = unit, count + 1
                 else:
                     yield unit, error
 
 
-def _result(future: Future[Result], team: Team) -> Result:
+def _result(future: Future[Result], pool: WorkerPool) -> Result:
     try:
         return future.result()
-    except team.deaths as error:
+    except pool.crash_errors as error:
         raise WorkerLostError("every worker that was given this died; is there enough memory?") from error
     except CausaliqaError:
         raise
@@ -125,10 +125,10 @@ def _result(future: Future[Result], team: Team) -> Result:
         ) from error
 
 
-class LocalTeam:
+class LocalPool:
     """Processes on this machine, each with its share of the threads that torch would use, and of the GPUs.
 
-    Every place has a pool of one process: where it dies, it is clear what it died of, and no other unit is touched.
+    Every slot has a pool of one process: where it dies, it is clear what it died of, and no other unit is touched.
 
     Args:
         jobs: number of processes.
@@ -137,33 +137,33 @@ class LocalTeam:
         InputError: the number is not positive.
     """
 
-    deaths: tuple[type[BaseException], ...] = (BrokenExecutor,)
-    tries = _TRIES
+    crash_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    max_attempts = _MAX_ATTEMPTS
 
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise InputError(f"jobs: got {jobs}, expected 1 or more")
         self._context = multiprocessing.get_context("spawn")
         self._pools: list[ProcessPoolExecutor | None] = [None] * jobs
-        self._given: list[Future[Any] | None] = [None] * jobs
-        self._life, self._hold = self._context.Pipe(duplex=False)
+        self._submitted: list[Future[Any] | None] = [None] * jobs
+        self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
-    def places(self) -> int:
+    def slots(self) -> int:
         return len(self._pools)
 
     def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        place = next(k for k, given in enumerate(self._given) if given is None or given.done())
+        slot = next(k for k, given in enumerate(self._submitted) if given is None or given.done())
         try:
-            future = (self._pools[place] or self._start(place)).submit(function, unit)
+            future = (self._pools[slot] or self._start(slot)).submit(function, unit)
         except BrokenExecutor:
-            future = self._start(place).submit(function, unit)
-        self._given[place] = future
+            future = self._start(slot).submit(function, unit)
+        self._submitted[slot] = future
         return future
 
-    def _start(self, place: int) -> ProcessPoolExecutor:
-        start = (self._life, place, len(self._pools))
+    def _start(self, slot: int) -> ProcessPoolExecutor:
+        start = (self._read_end, slot, len(self._pools))
         pool = ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin, initargs=start)
-        self._pools[place] = pool
+        self._pools[slot] = pool
         return pool
 
     def __enter__(self) -> Self:
@@ -176,13 +176,13 @@ class LocalTeam:
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
         # Whoever is still at work ends now.
-        self._hold.close()
+        self._write_end.close()
         for pool in pools:
             pool.shutdown(wait=True)
-        self._life.close()
+        self._read_end.close()
 
 
-def _begin(life: Connection, place: int, jobs: int) -> None:
+def _begin(life: Connection, slot: int, jobs: int) -> None:
     """Prepare a worker: it ends with this process, leaves Ctrl-C to it, and shares cores and GPUs with the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(life,), daemon=True).start()
@@ -190,7 +190,7 @@ def _begin(life: Connection, place: int, jobs: int) -> None:
 
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     if torch.cuda.is_available():
-        torch.cuda.set_device(place % torch.cuda.device_count())
+        torch.cuda.set_device(slot % torch.cuda.device_count())
 
 
 def _end_with(life: Connection) -> None:
@@ -199,34 +199,34 @@ def _end_with(life: Connection) -> None:
     os._exit(1)
 
 
-class DaskTeam:
+class DaskPool:
     """The workers of a Dask cluster; they may come and go. The cluster itself is left as it is.
 
     Args:
         address: of the scheduler, for example ``tcp://node1:8786``.
-        patience: seconds to wait for its first answer.
+        timeout: seconds to wait for its first answer.
 
     Raises:
         InputError: Dask is not installed, or nobody answers there.
     """
 
-    tries = 1  # The scheduler itself hands out a unit again, three times.
+    max_attempts = 1  # The scheduler itself hands out a unit again, three times.
 
-    def __init__(self, address: str, *, patience: float = 10) -> None:
+    def __init__(self, address: str, *, timeout: float = 10) -> None:
         try:
             from distributed import Client, KilledWorker
         except ImportError as error:
             raise InputError("a scheduler needs Dask: pip install 'causaliqa[dask]'") from error
-        self.deaths: tuple[type[BaseException], ...] = (KilledWorker,)
+        self.crash_errors: tuple[type[BaseException], ...] = (KilledWorker,)
         try:
-            self._client = Client(address, timeout=patience, set_as_default=False)
+            self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"scheduler {address!r} does not answer ({' '.join(str(error).split())[:150]}); "
                 "expected an address such as tcp://HOST:8786, as `dask scheduler` prints it"
             ) from error
 
-    def places(self) -> int:
+    def slots(self) -> int:
         try:
             workers = len(self._client.nthreads())
         except OSError as error:
