@@ -8,7 +8,8 @@ import pytest
 
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import create_metric
-from causaliqa.catalog.workers import MetricRecipe, WorkerContext, score_unit
+from causaliqa.catalog.workers import WorkerContext, process_cache
+from causaliqa.evaluation.job import MetricRecipe, score_unit
 from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit
 from causaliqa.io.manifest import read_manifest
@@ -24,7 +25,7 @@ def recipe(place):
     requests = (("psnr", "psnr"), ("short", "ssim:test_y_channel=false"))
     options = {"psnr": {}, "short": {"test_y_channel": False}}
     keys = {label: create_metric(request.partition(":")[0], **options[label]).key for label, request in requests}
-    return MetricRecipe(place=place, requests=tuple((*r, keys[r[0]]) for r in requests), device="cpu")
+    return MetricRecipe(context=place, requests=tuple((*r, keys[r[0]]) for r in requests), device="cpu")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_metric_is_built_once_a_run(recipe, unit):
     score_unit(pickle.loads(pickle.dumps(recipe)), unit)
     assert process_cache(recipe)["short"] is built
     # A checkpoint may have changed between two runs, whatever is asked for.
-    assert process_cache(replace(recipe, place=replace(recipe.place, run="next"))) == {}
+    assert process_cache(replace(recipe, context=replace(recipe.place, run="next"))) == {}
 
 
 def test_other_weights_or_versions_on_a_worker_are_refused(recipe, unit):
@@ -60,7 +61,7 @@ def test_relative_paths_mean_what_they_mean_to_the_sender(recipe, unit, manifest
     monkeypatch.chdir(manifest.parent)
     dataset = read_manifest(Path(manifest.name))
     part = replace(dataset, pairs=dataset.pairs[2:4])
-    sent = replace(recipe, place=WorkerContext(folder=str(manifest.parent), disabled=("*",)))
+    sent = replace(recipe, context=WorkerContext(folder=str(manifest.parent), disabled=("*",)))
     monkeypatch.chdir(tmp_path)
     rows = score_unit(sent, replace(unit, dataset=part))
     assert [row.error for row in rows] == ["", ""]
@@ -71,7 +72,7 @@ def test_a_worker_that_sees_no_images_says_so(recipe, unit, tmp_path):
     pairs = tuple(replace(pair, dist=tmp_path / "far" / "away.png") for pair in unit.dataset.pairs)
     with pytest.raises(InputError, match=r"does not see .*far; expected the same files"):
         score_unit(recipe, replace(unit, dataset=replace(unit.dataset, pairs=pairs)))
-    blind = replace(recipe, place=replace(recipe.place, folder=str(tmp_path / "nowhere")))
+    blind = replace(recipe, context=replace(recipe.place, folder=str(tmp_path / "nowhere")))
     with pytest.raises(InputError, match=r"does not see .*nowhere"):
         score_unit(blind, unit)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.specs import SamplerSpec
-from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker
+from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker, process_cache
 from causaliqa.cli import _restoring, _workers
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar, progress_bar
