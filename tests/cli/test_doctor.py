@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from causaliqa.cli._doctor import checks
 from causaliqa.interop.files import PyiqaFiles, pyiqa_files
 from causaliqa.interop.hooks import causaliqa_metrics
+from causaliqa.report import doctor_checks as checks
 
 PLUGIN = """
     import causaliqa

@@ -1,6 +1,14 @@
 from .api.data import ROI as ROI
+from .api.data import Pair as Pair
+from .api.data import PairDataset as PairDataset
+from .api.data import ScoreRow as ScoreRow
 from .api.errors import CausaliqaError as CausaliqaError
+from .api.errors import ImageError as ImageError
 from .api.errors import InputError as InputError
+from .api.errors import ManifestError as ManifestError
+from .api.errors import OutputError as OutputError
+from .api.errors import PluginError as PluginError
+from .api.errors import WeightsError as WeightsError
 from .api.hookspecs import hookimpl as hookimpl
 from .api.specs import BackboneSpec as BackboneSpec
 from .api.specs import DatasetSpec as DatasetSpec
@@ -19,13 +27,24 @@ from .catalog.create import list_backbones as list_backbones
 from .catalog.create import list_datasets as list_datasets
 from .catalog.create import list_degradations as list_degradations
 from .catalog.create import list_metrics as list_metrics
+from .catalog.create import list_presets as list_presets
 from .catalog.create import list_restorers as list_restorers
 from .catalog.create import list_samplers as list_samplers
+from .catalog.create import read_dataset as read_dataset
 from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
 from .effects.effect_map import EffectMap as EffectMap
 from .evaluation.rank import rank as rank
+from .evaluation.score import explain as explain
+from .evaluation.score import score as score
 from .evaluation.scoring import evaluate as evaluate
+from .evaluation.store import ScoreStore as ScoreStore
+from .evaluation.store import open_store as open_store
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa
+from .io.images import load_image as load_image
 from .io.manifest import read_manifest as read_manifest
+from .report.combined import combined_page as combined_page
+from .report.doctor import doctor as doctor
+from .report.leaderboard import Leaderboard as Leaderboard
+from .report.leaderboard import leaderboard as leaderboard
 
 __version__: str

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.data import PairDataset
+from causaliqa.api.errors import InputError
 from causaliqa.api.specs import BackboneSpec, DatasetSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
+from causaliqa.io.manifest import read_manifest
 from causaliqa.utils.environment import Environment
+from causaliqa.utils.files import nearby
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,8 +35,10 @@ __all__ = [
     "list_datasets",
     "list_degradations",
     "list_metrics",
+    "list_presets",
     "list_restorers",
     "list_samplers",
+    "read_dataset",
     "use_catalog",
 ]
 
@@ -171,3 +178,48 @@ def list_degradations(pattern: str = "*") -> list[str]:
 def list_datasets(pattern: str = "*") -> list[str]:
     """Return the names of all data sets that match a glob pattern."""
     return default_catalog().names(DatasetSpec, pattern)
+
+
+def list_presets() -> dict[str, tuple[str, ...]]:
+    """Return the lists of metrics in registry.yaml, by name."""
+    return {name: preset.metrics for name, preset in default_catalog().registry.presets.items()}
+
+
+def read_dataset(
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    labels_only: bool = False,
+    allow_outside: bool = False,
+    catalog: Catalog | None = None,
+) -> PairDataset:
+    """Read labelled image pairs: an archive of the field by name, or a manifest.
+
+    Args:
+        name: any name that ``causaliqa list datasets`` shows, with its folder as ``root``; or, without ``root``, the
+            path of a manifest (see :func:`causaliqa.read_manifest`).
+        root: folder of the archive, as its authors distribute it.
+        labels_only: the images need not exist, for scores from elsewhere.
+        allow_outside: paths in a manifest may lead out of its folder.
+        catalog: where the name is looked up; by default what the environment asks for.
+
+    Raises:
+        InputError: the name is unknown, or there is no such file.
+        ManifestError: the manifest or the archive cannot be used; names file and line.
+
+    Example:
+        >>> read_dataset("tid2013", "no/such/folder")
+        Traceback (most recent call last):
+        causaliqa.api.errors.ManifestError: tid2013: no/such/folder is no folder...
+    """
+    if root is None:
+        path = Path(name)
+        if not path.is_file():
+            what = "it is a folder" if path.is_dir() else "there is no such file"
+            raise InputError(f"data {path} cannot be read: {what}, expected a csv file, or NAME=ROOT{nearby(path)}")
+        return read_manifest(path, labels_only=labels_only, allow_outside=allow_outside)
+    catalog = catalog or default_catalog()
+    spec = catalog.get(DatasetSpec, str(name)).spec
+    bare = {"labels_only": True} if labels_only and spec.labels_only else {}
+    dataset: PairDataset = catalog.create(DatasetSpec, str(name), root=Path(root), **bare)
+    return dataset

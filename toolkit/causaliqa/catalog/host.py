@@ -180,6 +180,16 @@ class PluginHost:
         self._claims: _ClaimsByKind | None = None
         self._statuses: list[PluginStatus] = []
 
+    @property
+    def disabled(self) -> tuple[str, ...]:
+        """Plugins that are not imported, normalised and sorted."""
+        return tuple(sorted(self._disabled))
+
+    @property
+    def strict(self) -> bool:
+        """Whether a plugin that fails is an error."""
+        return self._strict
+
     # -- what callers ask ---------------------------------------------------------------------------------------------
 
     def statuses(self, *, check: bool = False) -> list[PluginStatus]:

@@ -13,7 +13,7 @@ from causaliqa.catalog.host import Registration
 from causaliqa.catalog.request import parse_request
 from causaliqa.io.weights import find
 
-__all__ = ["all_weights", "entries", "metric_needs", "restorer_needs", "unlisted"]
+__all__ = ["all_weights", "entries", "metric_needs", "restorer_needs", "unlisted", "weights_state"]
 
 
 def _of_entry(name: str, entry: WeightsEntry) -> NeededFile:
@@ -115,3 +115,18 @@ def unlisted(catalog: Catalog) -> Iterator[str]:
                 catalog.get(MetricSpec, parse_request(request)[0])
             except CausaliqaError as error:
                 yield f"preset {preset.name!r}: {error}"
+
+
+_WORST_FIRST = ("damaged", "missing", "unknown", "here", "none")
+
+
+def weights_state(catalog: Catalog, request: str) -> str:
+    """Return the worst state of all files that a metric loads; see :attr:`NeededFile.state`.
+
+    Example:
+        >>> from causaliqa.catalog.create import default_catalog
+        >>> weights_state(default_catalog(), "psnr"), weights_state(default_catalog(), "causal_effnet_lite0")
+        ('none', 'here')
+    """
+    states = {needed.state for needed in metric_needs(catalog, request)}
+    return next((state for state in _WORST_FIRST if state in states), "none")

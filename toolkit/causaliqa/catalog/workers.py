@@ -65,6 +65,17 @@ class WorkerContext:
     run: str = field(default_factory=lambda: uuid4().hex)
     """Identifies the run: objects cached by a worker are not reused in the next run, since files may have changed."""
 
+    @classmethod
+    def of(cls, catalog: Catalog) -> WorkerContext:
+        """Return the context that makes a worker resolve names as a catalogue does here, in this folder."""
+        _, *own = catalog.registry.files
+        return cls(
+            folder=str(Path.cwd()),
+            registry=str(own[-1].resolve()) if own else None,
+            disabled=catalog.host.disabled,
+            strict_plugins=catalog.host.strict,
+        )
+
     @contextlib.contextmanager
     def entered(self) -> Iterator[Catalog]:
         """Change to the folder and use its catalogue; one unit of work at a time.

@@ -8,19 +8,21 @@ and ``run(args) -> int``, and, where work is kept as it comes, ``kept``, which s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import io
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from importlib import import_module
 from typing import Any, NoReturn
 
 import causaliqa
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
-from causaliqa.cli import _signals
+from causaliqa.cli import _common, _options, _signals
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -65,17 +67,48 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    top = _Parser(prog="causaliqa", description="Causal image quality metrics, and leaderboards that can be trusted.")
+    top = _Parser(
+        prog="causaliqa",
+        description="Causal image quality metrics, causal effect maps of restoration networks, and leaderboards.",
+        epilog="Every command has examples: causaliqa COMMAND --help. In Python each is one call: docs/python.md.",
+    )
     top.add_argument("--version", action="version", version=f"causaliqa {causaliqa.__version__}")
-    top.add_argument("--registry", metavar="FILE", help="registry.yaml to merge over the installed one")
-    top.add_argument("--no-plugins", action="store_true", help="load built-ins only")
-    top.add_argument("--strict-plugins", action="store_true", help="a plugin that fails is an error")
-    top.add_argument("--offline", action="store_true", help="download nothing: fail at once where a file is not here")
-    top.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
+    top.add_argument("--print-completion", action=_Completion, help="print the completion of a shell, and stop")
+    _options.add_global_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         import_module(f"causaliqa.cli.{name}").add(commands)
+    for command in dict.fromkeys(commands.choices.values()):
+        _options.add_global_options(command, again=True)
     return top
+
+
+class _Completion(argparse.Action):
+    """Print what a shell needs to complete commands, options and files."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, choices=("bash", "zsh", "tcsh"), default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None) -> NoReturn:
+        import shtab
+
+        print(shtab.complete(parser, shell=str(values)))
+        parser.exit()
+
+
+@contextlib.contextmanager
+def _messages(quiet: bool) -> Iterator[None]:
+    """Print on stderr what library code logs."""
+    logger, handler = logging.getLogger("causaliqa"), _common.Messages()
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Names of files may hold bytes that are no text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    args = argparse.Namespace(verbose=False)
+    args = argparse.Namespace(verbose=False, quiet=False)
     try:
         try:
             with _signals.stoppable():
@@ -92,8 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if args.offline:
                     os.environ[VARIABLE] = "1"
                 enforce()
-                # The catalogue that a command chooses is gone with its context.
-                code: int = copy_context().run(args.run, args)
+                with _messages(args.quiet):
+                    # The catalogue that a command chooses is gone with its context.
+                    code: int = copy_context().run(args.run, args)
                 return code
         finally:
             sys.stdout.flush()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.cli import _common
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.launchers import shard_of
 
@@ -73,13 +71,10 @@ def devices(args: argparse.Namespace) -> tuple[str, str]:
 
 
 def worker_context(args: argparse.Namespace, catalog: Catalog) -> WorkerContext:
-    """Return what a worker needs to understand names and paths as this process does."""
+    """Return what a worker needs to resolve names and paths as this process does."""
     from causaliqa.catalog.workers import WorkerContext
 
-    disabled, strict = _common.plugin_switches(args)
-    _, *users = catalog.registry.files
-    registry = str(users[-1].resolve()) if users else None
-    return WorkerContext(folder=str(Path.cwd()), registry=registry, disabled=disabled, strict_plugins=strict)
+    return WorkerContext.of(catalog)
 
 
 def tell_shard(args: argparse.Namespace) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import DatasetSpec
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _options
 from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("data", help="show the data sets that can be read, and check a copy of one")
+    command = _options.add_command(
+        commands,
+        "data",
+        "Show the data sets that can be read, and check a copy of one.",
+        examples=("data list", "data verify tid2013=FOLDER --deep"),
+        run=run,
+    )
     command.add_argument("action", choices=("list", "verify"))
     command.add_argument("item", nargs="?", metavar="NAME=ROOT", help="data set and its folder, to verify")
     command.add_argument("--deep", action="store_true", help="decode every image, which finds truncated ones")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,5 +106,5 @@ def _list(catalog: Catalog, *, as_json: bool) -> int:
         return 0
     from tabulate import tabulate
 
-    print(tabulate(rows, headers="keys"))
+    print(tabulate(rows, headers="keys", disable_numparse=True))
     return 0

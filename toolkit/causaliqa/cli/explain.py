@@ -6,47 +6,40 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.catalog.workers import build_metric
-from causaliqa.cli import _common
-from causaliqa.utils.devices import choose_device
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("explain", help="show which channels and places make a causal score")
+    command = _options.add_command(
+        commands,
+        "explain",
+        "Show which channels and places make a causal score.",
+        examples=(
+            "explain causal_effnet_lite0 distorted.png reference.png --out why/",
+            "explain causal_vgg:weights=vgg16.pth,terms=md distorted.png reference.png --out why/",
+        ),
+        run=run,
+    )
     command.add_argument("metric", metavar="METRIC", help="a causal metric: NAME[:key=value[,key=value]]")
     command.add_argument("img", metavar="IMG", type=Path, help="distorted image")
     command.add_argument("ref", metavar="REF", type=Path, help="reference image")
-    command.add_argument("--out", metavar="DIR", type=_common.out_folder, required=True, help="folder of the results")
-    command.add_argument("--device", help="torch device (default: cuda if there is one, else cpu)")
-    command.add_argument("--seed", type=int, default=0, help="seed of the intervention (default: 0)")
-    command.set_defaults(run=run)
+    command.add_argument("--out", metavar="DIR", type=_options.out_folder, required=True, help="folder of the results")
+    _options.add_device(command)
+    _options.add_seed(command, "the intervention")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write channels.csv, strips.png and cost_map.png; print their paths."""
-    catalog = _common.catalog(args)
+    from causaliqa.evaluation.score import explain
     from causaliqa.io.images import load_image
     from causaliqa.report.explain import write_explanation
 
-    device = choose_device(args.device)
-    metric = build_metric(catalog, args.metric, device, args.seed)
-    if not hasattr(metric, "explain"):
-        raise InputError(f"metric {args.metric!r} cannot explain itself; expected a causal metric")
-    img, ref = load_image(args.img), load_image(args.ref)
-    if img.shape != ref.shape:
-        raise ImageError(f"sizes differ: {args.img} and {args.ref}; crop or resize one of them first")
-    try:
-        explanation = metric.explain(img.to(device), ref.to(device))
-    except CausaliqaError:
-        raise
-    except ValueError as error:
-        raise ImageError(f"{args.img}: {error}") from error
-    except Exception as error:
-        raise _common.failed(args.metric, args.img, error) from error
-    for path in write_explanation(explanation, img, ref, args.out, title=f"{args.metric}: {args.img.name}"):
+    catalog = _common.catalog(args)
+    made = explain(args.metric, args.img, args.ref, device=args.device, seed=args.seed, catalog=catalog)
+    title = f"{args.metric}: {args.img.name}"
+    for path in write_explanation(made, load_image(args.img), load_image(args.ref), args.out, title=title):
         print(path)
     return 0

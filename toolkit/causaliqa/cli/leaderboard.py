@@ -3,86 +3,146 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from causaliqa.api.errors import InputError
-from causaliqa.cli import _common, _publish, _rows, _signals, _workers
+from causaliqa.cli import _common, _options, _signals
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("leaderboard", help="rank metrics on labelled image pairs")
-    _rows.add_arguments(command)
-    command.add_argument("--by", choices=("type", "level", "split"), help="break down by a column of the manifest")
-    command.add_argument("--format", choices=_publish.FORMATS, default="plain", help="how to print the table")
-    command.add_argument("--out", metavar="FILE", type=_common.out_file, help="write the table instead of printing it")
-    command.add_argument(
+    from causaliqa.report.formats import BREAKDOWNS, PAGE_FORMATS
+
+    command = _options.add_command(
+        commands,
+        "leaderboard",
+        "Rank metrics on labelled image pairs.",
+        examples=(
+            "leaderboard --data manifest.csv --metric psnr --metric causal_effnet_lite0 --store scores.sqlite",
+            "leaderboard --data tid2013=FOLDER --preset handcrafted --format html --out board.html",
+        ),
+        run=run,
+    )
+    _add_inputs(command.add_argument_group("what is ranked"))
+    _add_work(command.add_argument_group("how it is computed"))
+    result = command.add_argument_group("what comes out")
+    result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
+    result.add_argument("--format", choices=PAGE_FORMATS, default="plain", help="how to print the table")
+    result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
+    result.add_argument(
         "--figure",
         metavar="FILE.png|pdf|svg",
-        type=_common.out_file,
+        type=_options.out_file,
         help="draw scores against labels with the fitted curves",
     )
-    command.add_argument("--rows", metavar="FILE.csv", type=_common.out_file, help="write every single score, too")
-    command.add_argument(
-        "--license", choices=("any", "permissive"), default="any", help="permissive: Apache-2.0, MIT, BSD only"
+    result.add_argument("--rows", metavar="FILE.csv", type=_options.out_file, help="write every single score, too")
+    command.set_defaults(kept=_signals.kept_scores)
+
+
+def _add_inputs(group: Any) -> None:
+    group.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="MANIFEST.csv|NAME=ROOT",
+        help="csv with ref, dist and mos (high is good) or dmos (low is good), optional type, level, split; or an "
+        "archive of the field by name (`causaliqa list datasets`); repeatable",
     )
-    command.set_defaults(run=run, kept=_signals.kept_scores)
+    group.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="paths in a manifest may lead out of its folder (absolute, .., links)",
+    )
+    group.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME[:key=value,...]",
+        dest="metrics",
+        help="metric to rank (`causaliqa list metrics`); repeatable",
+    )
+    group.add_argument("--preset", metavar="NAME", help="list of metrics (`causaliqa list presets`)")
+    group.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="[PREFIX=]FILE.csv",
+        help="scores computed elsewhere: dist and a column a metric, each declared with --metric "
+        "NAME:lower_better=true or false; PREFIX_ is put before the names; repeatable",
+    )
+    group.add_argument(
+        "--license",
+        choices=("any", "permissive"),
+        default="any",
+        dest="licences",
+        help="permissive: Apache-2.0, MIT, BSD only",
+    )
+    group.add_argument("--limit", type=int, metavar="N", help="first N pairs of every data set only")
+
+
+def _add_work(group: Any) -> None:
+    group.add_argument(
+        "--store",
+        metavar="FILE",
+        type=_options.out_file,
+        help="keep every score there; a run that was stopped goes on from it",
+    )
+    _options.add_shard(
+        group,
+        "score the I-th of N shares of the references into --store, where {shard} stands for I-of-N, and print no "
+        "table",
+    )
+    group.add_argument(
+        "--merge", metavar="FILE", type=Path, nargs="+", default=[], help="take over what these stores hold (shards)"
+    )
+    _options.add_device(group)
+    _options.add_seed(group, "metrics that take one")
+    group.add_argument("--strict", action="store_true", help="stop at the first failure")
+    _options.add_workers(group)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
-    catalog = _common.catalog(args)
-    plan = _rows.plan(args, catalog)
-    for request in plan.requests.values() if args.license == "permissive" else ():
-        _rows.check_licence(catalog, request)
-    if args.by and not args.shard and not any(getattr(pair, args.by) for d in plan.datasets for pair in d.pairs):
-        raise InputError(f"--by {args.by}: no manifest has a column {args.by!r}")
-    _publish.check_picture("--figure", args.figure)
-
-    from causaliqa.evaluation.rank import rank, wrong_directions
+    from causaliqa.evaluation.job import resolve, score_inputs
+    from causaliqa.evaluation.run import LeaderboardRun
+    from causaliqa.report.leaderboard import check_breakdown, ranked
     from causaliqa.report.table import rows_csv
 
-    here, device = _workers.devices(args) if plan.requests else ("none", "none")
-    built = _rows.build(args, catalog, plan, here)
-    frame = _rows.collect(args, catalog, plan, built, here)
+    given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    asked = LeaderboardRun(**given, progress=not args.quiet)
+    args.store = asked.store_file  # what is kept is found there
+    catalog = _common.catalog(args)
+    inputs = resolve(asked, catalog)
+    if not args.shard:
+        check_breakdown(inputs, args.by)
+    _common.check_picture("--figure", args.figure)
+    scored = score_inputs(asked, catalog, inputs)
     if args.rows is not None:
-        _common.write_or_print(rows_csv(frame), args.rows)
+        _common.write_or_print(rows_csv(scored.rows), args.rows)
     if args.shard:
-        print(f"causaliqa: shard {args.shard}: {len(frame)} scores are in {args.store}", file=sys.stderr)
-        return _complain(frame, [])
-    overall = rank(frame)
-    table = rank(frame, by=args.by) if args.by and args.format != "html" else overall
-    settings = {
-        "data": args.data,
-        "metrics": dict(plan.requests),
-        "scores": args.scores,
-        "given": dict(plan.given),
-        "by": args.by,
-        "seed": args.seed,
-        "limit": args.limit,
-        "device": device,
-        "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
-        "srcc_sign": "positive where metric and label agree as declared",
-    }
-    if bare := table.loc[table["clusters"] == "image", "dataset"].unique().tolist():
-        note = "references are unknown, so intervals and ties resample images, which makes them too narrow"
-        print(f"causaliqa: {', '.join(bare)}: {note}", file=sys.stderr)
-    facts = _publish.provenance(
-        catalog, plan.requests, built, overall, settings=settings, seed=args.seed, given=plan.given, data=args.data
-    )
-    _publish.write(frame, table, facts, args.format, args.out)
+        _common.note(f"shard {args.shard}: {len(scored.rows)} scores are in {args.store}")
+        return _complain(scored.rows, [])
+    made = ranked(asked, catalog, inputs, scored, by=args.by if args.format != "html" else None)
+    if bare := made.overall.loc[made.overall["clusters"] == "image", "dataset"].unique().tolist():
+        _common.note(
+            f"{', '.join(bare)}: references are unknown, so intervals and ties resample images, which makes them too "
+            "narrow"
+        )
+    if args.out is None:
+        print(made.to_text(args.format))
+    else:
+        made.save(args.out, args.format)
     if args.figure is not None:
-        from causaliqa.report.scatter import scatter_panels
-
-        scatter_panels(frame, args.figure, table=overall)
-    return _complain(frame, wrong_directions(overall))
+        made.figure(args.figure)
+    return _complain(made.rows, made.wrong_directions)
 
 
-def _complain(frame: Any, wrong: list[str]) -> int:
-    failed = frame[frame["error"] != ""]
+def _complain(rows: Any, wrong: list[str]) -> int:
+    failed = rows[rows["error"] != ""]
     for (metric, error), part in failed.groupby(["metric", "error"], sort=False):
         first = part.iloc[0]
         more = f" and {len(part) - 1} more" if len(part) > 1 else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
@@ -16,13 +16,18 @@ def add(commands: Any) -> None:
     """Add the command."""
     from causaliqa.testing.scaffold import KINDS
 
-    command = commands.add_parser("new-plugin", help="write the package of a new plugin, with a test that passes")
-    command.add_argument("name", metavar="NAME", help="what it will be called, as in edge_loss")
-    command.add_argument("--kind", choices=KINDS, default="metric", help="what it provides (default: metric)")
-    command.add_argument(
-        "--out", metavar="DIR", type=_common.out_folder, default=Path(), help="folder that takes the package"
+    command = _options.add_command(
+        commands,
+        "new-plugin",
+        "Write the package of a new plugin, with a test that passes.",
+        examples=("new-plugin edge_loss", "new-plugin my_net --kind restorer --out plugins/"),
+        run=run,
     )
-    command.set_defaults(run=run)
+    command.add_argument("name", metavar="NAME", help="what it will be called, as in edge_loss")
+    command.add_argument("--kind", choices=KINDS, default="metric", help="what it provides")
+    command.add_argument(
+        "--out", metavar="DIR", type=_options.out_folder, default=Path(), help="folder that takes the package"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

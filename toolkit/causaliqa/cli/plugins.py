@@ -7,17 +7,22 @@ import json
 import sys
 from typing import Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("plugins", help="show installed plugins; nothing is imported without --check")
+    command = _options.add_command(
+        commands,
+        "plugins",
+        "Show installed plugins; nothing is imported without --check.",
+        examples=("plugins", "plugins --check"),
+        run=run,
+    )
     command.add_argument("--check", action="store_true", help="load them, show tracebacks, exit 1 on a failure")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         from tabulate import tabulate
 
-        print(tabulate(rows, headers="keys") if rows else "no plugins installed")
+        print(tabulate(rows, headers="keys", disable_numparse=True) if rows else "no plugins installed")
     for status in statuses:
         if status.trace:
             print(f"\n{status.canonical}:\n{status.trace}", file=sys.stderr)

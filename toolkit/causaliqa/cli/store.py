@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.cli import _common
+from causaliqa.cli import _options
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("store", help="check a score store, or take the sound rows out of a damaged one")
+    command = _options.add_command(
+        commands,
+        "store",
+        "Check a score store, or take the sound rows out of a damaged one.",
+        examples=("store check scores.sqlite", "store recover scores.sqlite --out sound.sqlite"),
+        run=run,
+    )
     command.add_argument("action", choices=("check", "recover"))
     command.add_argument("file", metavar="FILE", type=Path, help="what leaderboard --store wrote; it is not changed")
-    command.add_argument("--out", metavar="NEW", type=_common.out_file, help="the new store of recover")
-    command.set_defaults(run=run)
+    command.add_argument("--out", metavar="NEW", type=_options.out_file, help="the new store of recover")
 
 
 def run(args: argparse.Namespace) -> int:

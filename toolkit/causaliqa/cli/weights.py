@@ -6,19 +6,24 @@ import argparse
 from typing import Any
 
 from causaliqa.api.errors import InputError, WeightsError
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("weights", help="show, fetch and check weights files")
+    command = _options.add_command(
+        commands,
+        "weights",
+        "Show, fetch and check weights files.",
+        examples=("weights list", "weights fetch vgg16-397923af.pth"),
+        run=run,
+    )
     command.add_argument("action", choices=("list", "path", "fetch", "verify"))
     command.add_argument(
         "name", nargs="?", metavar="NAME", help="file name; all of registry.yaml and of plugins by default"
     )
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     else:
         from tabulate import tabulate
 
-        print(tabulate(rows, headers="keys"))
+        print(tabulate(rows, headers="keys", disable_numparse=True))
     return code

@@ -1,72 +1,250 @@
-"""The scoring job as it is sent to workers."""
+"""The leaderboard job: names and paths -> metrics and data sets -> one row of scores per pair and metric."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from causaliqa.api.data import ScoreKey, ScoreRow
-from causaliqa.api.errors import InputError
+from causaliqa.api.data import PairDataset, ScoreRow
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.protocols import Metric
+from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
-from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker, process_cache
-from causaliqa.evaluation.scoring import score_dataset
-from causaliqa.evaluation.sharding import ScoreUnit
+from causaliqa.catalog.create import read_dataset
+from causaliqa.catalog.request import labels_of, parse_request
+from causaliqa.catalog.workers import WorkerContext, build_metric
+from causaliqa.evaluation.run import LeaderboardRun
+from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
+from causaliqa.evaluation.sharding import score_elsewhere, shard
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.worker import MetricRecipe, score_unit
+from causaliqa.io.score_files import ScoreFile, match_scores, read_scores
 from causaliqa.utils.devices import choose_device
+from causaliqa.utils.executors import carry_out, worker_pool
+from causaliqa.utils.licences import check_permissive
+from causaliqa.utils.progress import progress_bar
 
 if TYPE_CHECKING:
-    from causaliqa.catalog.built_metric import BuiltMetric
+    import pandas as pd
 
-__all__ = ["MetricRecipe", "score_unit"]
+__all__ = ["Inputs", "Scored", "resolve", "score_inputs"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricRecipe:
-    """Metrics by name, and how they are asked for."""
+class Inputs:
+    """What a run asks for, resolved: names and files that exist, nothing computed yet."""
 
-    context: WorkerContext
-    """How names and paths are resolved."""
-    requests: tuple[tuple[str, str, ScoreKey], ...]
-    """What rows call a metric, what was asked for, and what its scores depend on."""
-    device: str | None = None
-    """Device; None for the best that a worker has."""
-    seed: int = 0
-    """Seed of metrics that take one."""
-    strict: bool = False
-    """Raise at the first failure."""
-
-    def metric(self, catalog: Catalog, label: str) -> BuiltMetric:
-        """Return a metric, built if it was not asked for before.
-
-        Raises:
-            InputError: its version or weights differ from those of the process that sent the recipe.
-        """
-        built = process_cache(self)
-        if label not in built:
-            request, expected = next((request, key) for name, request, key in self.requests if name == label)
-            metric = build_metric(catalog, request, choose_device(self.device), self.seed)
-            if (got := metric.key) != expected:
-                raise InputError(
-                    f"metric {label!r} is another one on a worker: got {got}, expected {expected}; "
-                    "install the same versions and the same weights everywhere"
-                )
-            built[label] = metric
-        found: BuiltMetric = built[label]
-        return found
+    requests: Mapping[str, str]
+    """Metrics to compute: the label that a table shows, and the request."""
+    given: Mapping[str, bool]
+    """Metrics whose scores come from files, and whether a lower score is better."""
+    files: tuple[ScoreFile, ...]
+    """Files of such scores."""
+    datasets: tuple[PairDataset, ...]
+    """Labelled pairs; of a shard its share only."""
 
 
-def score_unit(recipe: MetricRecipe, unit: ScoreUnit) -> list[ScoreRow]:
-    """Compute a unit of :func:`causaliqa.evaluation.sharding.score_elsewhere` in this process.
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What came out of a run."""
+
+    rows: pd.DataFrame
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`; a failure is a row too."""
+    built: Mapping[str, Metric | CausaliqaError]
+    """Metrics by label, or the error that a metric could not be built with."""
+    device: str
+    """Where the metrics ran, for people."""
+
+
+def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
+    """Look up names and read labels; no torch is loaded.
 
     Raises:
-        InputError: this process does not see the images, or has other metrics.
-        CausaliqaError: a metric failed, where the recipe is strict.
+        InputError: a name is unknown or ambiguous, a direction is not declared, a licence is refused.
+        ManifestError: a manifest or scores file cannot be used.
     """
-    with recipe.context.entered() as catalog:
-        for pair in unit.dataset.pairs:
-            # A file that is missing costs its row; a folder that is missing is another machine's.
-            if not pair.dist.parent.is_dir():
-                raise missing_on_worker(pair.dist.parent)
-        metrics = {label: recipe.metric(catalog, label) for label in unit.metrics}
-        work = partial(score_dataset, device=choose_device(recipe.device), strict=recipe.strict)
-        return list(work(metrics, unit.dataset))
+    files = tuple(_score_file(item) for item in run.scores)
+    requests, given = _requests(run, catalog, files)
+    computed = bool(requests or run.objects)
+    if run.merge and not computed:
+        raise InputError("merge: got no metric whose scores a store could hold; add the metrics of the shards")
+    for request in requests if run.licences == "permissive" else ():
+        check_permissive(request, catalog.licences(request))
+    datasets = [_dataset(catalog, item, labels_only=not computed, allow_outside=run.allow_outside) for item in run.data]
+    names = [dataset.name for dataset in datasets]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"data: two data sets are called {doubled[0]!r}; rename a manifest")
+    if run.limit is not None:
+        datasets = [replace(dataset, pairs=dataset.pairs[: run.limit]) for dataset in datasets]
+    if run.shard_place is not None:
+        number, count = run.shard_place
+        if run.shard == "auto":
+            logger.info("shard %d/%d", number, count)
+        datasets = [shard(dataset, number, count) for dataset in datasets]
+    return Inputs(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
+
+
+def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Scored:
+    """Build the metrics, compute what the store lacks, and add the scores of files.
+
+    Raises:
+        InputError: an option of a metric is wrong.
+        CausaliqaError: a metric cannot be built or fails, with :attr:`LeaderboardRun.strict`.
+    """
+    here, device = _devices(run) if inputs.requests or run.objects else ("none", "none")
+    built: dict[str, Metric | CausaliqaError] = {**_build(run, catalog, inputs, here), **run.objects}
+    metrics = {label: metric for label, metric in built.items() if not isinstance(metric, CausaliqaError)}
+    failed = {label: error for label, error in built.items() if isinstance(error, CausaliqaError)}
+    rows = frame_of(
+        chain(
+            _computed(run, catalog, inputs, metrics, here),
+            _unbuilt(catalog, inputs, failed),
+            _from_files(inputs),
+        )
+    )
+    return Scored(rows=rows, built=built, device=device)
+
+
+def _devices(run: LeaderboardRun) -> tuple[str, str]:
+    """Return where this process builds metrics, and the device to report.
+
+    Where workers score, this process needs facts only. Workers of a cluster take the best device that they have.
+    """
+    if run.scheduler:
+        return "cpu", run.device or "the best of every worker"
+    chosen = choose_device(run.device)
+    return "cpu" if run.uses_workers else chosen, chosen
+
+
+def _score_file(item: str) -> ScoreFile:
+    prefix, equals, path = item.partition("=")
+    return read_scores(Path(path), prefix=prefix) if equals and not Path(item).exists() else read_scores(Path(item))
+
+
+def _dataset(catalog: Catalog, item: str | PairDataset, *, labels_only: bool, allow_outside: bool) -> PairDataset:
+    if isinstance(item, PairDataset):
+        return item
+    name, equals, root = item.partition("=")
+    if equals and not Path(item).exists():
+        return read_dataset(name, root, labels_only=labels_only, catalog=catalog)
+    return read_dataset(item, labels_only=labels_only, allow_outside=allow_outside, catalog=catalog)
+
+
+def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile]) -> tuple[list[str], dict[str, bool]]:
+    """Return the metrics to compute, each once and known, and the direction of those from files."""
+    columns = {metric: file for file in files for metric in file.metrics}
+    requests: list[str] = []
+    given: dict[str, bool] = {}
+    for request in [*run.metrics, *(catalog.preset(run.preset) if run.preset is not None else ())]:
+        name, options = parse_request(request)
+        if name in columns and set(options) == {"lower_better"}:
+            if not isinstance(options["lower_better"], bool):
+                raise InputError(f"--metric {request!r}: got {options['lower_better']!r}, expected true or false")
+            given[name] = options["lower_better"]
+            continue
+        if name in columns:
+            raise InputError(
+                f"metric {name!r} is a column of {columns[name].path}, too; write --metric {name}:lower_better=true "
+                f"(or false) for its scores, and --scores PREFIX={columns[name].path} to have them beside ours"
+            )
+        if "lower_better" in options:
+            raise InputError(
+                f"--metric {request}: no --scores file has a column {name!r}; got {', '.join(columns) or 'no file'}"
+            )
+        catalog.get(MetricSpec, name)
+        requests.append(request)
+    for column, file in columns.items():
+        if column not in given:
+            raise InputError(
+                f"scores {file.path}: the direction of column {column!r} is not declared; "
+                f"add --metric {column}:lower_better=true or --metric {column}:lower_better=false"
+            )
+    if not requests and not given and not run.objects:
+        raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
+    return list(dict.fromkeys(requests)), given
+
+
+def _build(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, device: str) -> dict[str, Metric | CausaliqaError]:
+    """Build every metric; one that cannot be built costs its rows, not the table, unless the run is strict."""
+    built: dict[str, Metric | CausaliqaError] = {}
+    for label, request in inputs.requests.items():
+        try:
+            built[label] = build_metric(catalog, request, device, run.seed)
+        except InputError:
+            raise
+        except CausaliqaError as error:
+            if run.strict:
+                raise
+            built[label] = error
+    return built
+
+
+def _computed(
+    run: LeaderboardRun, catalog: Catalog, inputs: Inputs, metrics: Mapping[str, Metric], device: str
+) -> Iterator[ScoreRow]:
+    if not metrics:
+        return
+    total = len(metrics) * sum(len(dataset.pairs) for dataset in inputs.datasets)
+    with ExitStack() as stack:
+        store = stack.enter_context(ScoreStore(run.store_file or Path(":memory:")))
+        for other in run.merge:
+            logger.info("%s: %d scores taken over", other, store.merge(other))
+        pool = worker_pool(run.jobs, run.scheduler)
+        bar = stack.enter_context(progress_bar(total, "scoring", shown=run.progress))
+        options: dict[str, Any] = {"strict": run.strict, "progress": bar.update}
+        options["store"] = store if run.store or run.merge else None
+        if pool is None:
+            for dataset in inputs.datasets:
+                yield from score_dataset(metrics, dataset, device=device, **options)
+            return
+        recipe = MetricRecipe(
+            context=WorkerContext.of(catalog),
+            requests=tuple((label, inputs.requests[label], metric.key) for label, metric in metrics.items()),  # type: ignore[attr-defined]
+            device=run.device,
+            seed=run.seed,
+            strict=run.strict,
+        )
+        send = partial(carry_out, stack.enter_context(pool), partial(score_unit, recipe))
+        for dataset in inputs.datasets:
+            yield from score_elsewhere(metrics, dataset, send, **options)
+
+
+def _unbuilt(catalog: Catalog, inputs: Inputs, failed: Mapping[str, CausaliqaError]) -> Iterator[ScoreRow]:
+    for label, error in failed.items():
+        spec = catalog.get(MetricSpec, parse_request(inputs.requests[label])[0]).spec
+        for dataset in inputs.datasets:
+            reason = f"not built: {error}"
+            yield from given_rows(dataset, label, lower_better=spec.lower_better, scores={}, reason=reason)
+
+
+def _from_files(inputs: Inputs) -> Iterable[ScoreRow]:
+    """Yield rows of every data set that a file knows an image of."""
+    datasets = {dataset.name: dataset for dataset in inputs.datasets}
+    found: dict[tuple[str, str], dict[int, float | None]] = {}
+    sources: dict[tuple[str, str], list[str]] = {}
+    for file in inputs.files:
+        matched = match_scores(file, inputs.datasets)
+        for note in matched.notes:
+            logger.warning(note)
+        for name, lines in matched.lines.items():
+            for metric, values in file.scores.items():
+                scores = found.setdefault((metric, name), {})
+                if both := scores.keys() & lines.keys():
+                    raise InputError(
+                        f"scores: {sources[metric, name][0]} and {file.path} both have {metric!r} of {len(both)} "
+                        f"images of {name}; give one of them"
+                    )
+                scores.update({pair: values[line] for pair, line in lines.items()})
+                sources.setdefault((metric, name), []).append(file.path.name)
+    for (metric, name), scores in found.items():
+        reason = f"no score in {', '.join(sources[metric, name])}"
+        lower_better = inputs.given[metric]
+        yield from given_rows(datasets[name], metric, lower_better=lower_better, scores=scores, reason=reason)

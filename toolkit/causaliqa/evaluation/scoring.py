@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from causaliqa.api.data import Pair, PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
+from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.workers import build_metric
 from causaliqa.io.images import load_image
 from causaliqa.io.weights import sha256
 from causaliqa.utils import memory
@@ -264,7 +266,7 @@ def _size(img: Tensor) -> str:
 
 
 def evaluate(
-    metrics: Mapping[str, Metric] | Iterable[Metric],
+    metrics: Mapping[str, Metric] | str | Metric | Iterable[str | Metric],
     datasets: PairDataset | Iterable[PairDataset],
     *,
     device: str = "cpu",
@@ -275,7 +277,7 @@ def evaluate(
     """Score data sets and return one line per pair and metric.
 
     Args:
-        metrics: objects from :func:`causaliqa.create_metric`, or a mapping from names to objects.
+        metrics: names, or objects from :func:`causaliqa.create_metric`, or a mapping from labels to objects.
         datasets: data sets, for example from :func:`causaliqa.read_manifest`.
         device: where the metrics are.
         strict: raise at the first failure instead of writing it down.
@@ -285,13 +287,25 @@ def evaluate(
     Returns:
         Columns of :class:`~causaliqa.api.data.ScoreRow`: what :func:`causaliqa.rank` needs.
     """
-    named = metrics if isinstance(metrics, Mapping) else {_name(m): m for m in metrics}
+    named = metrics if isinstance(metrics, Mapping) else _by_name(metrics, device)
     sets = [datasets] if isinstance(datasets, PairDataset) else list(datasets)
     return frame_of(
         row
         for dataset in sets
         for row in score_dataset(named, dataset, device=device, strict=strict, store=store, progress=progress)
     )
+
+
+def _by_name(metrics: str | Metric | Iterable[str | Metric], device: str) -> dict[str, Metric]:
+    single = isinstance(metrics, str) or not isinstance(metrics, Iterable)
+    given: list[Any] = [metrics] if single else list(metrics)  # type: ignore[arg-type]
+    named = {}
+    for metric in given:
+        if not isinstance(metric, str) and not callable(metric):
+            raise InputError(f"metrics: got {metric!r}, expected names, or objects from causaliqa.create_metric")
+        name = metric if isinstance(metric, str) else _name(metric)
+        named[name] = build_metric(default_catalog(), metric, device, 0) if isinstance(metric, str) else metric
+    return named
 
 
 def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ values: a disk that changed one is noticed, whatever SQLite thinks of the file.
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from zlib import crc32
 from causaliqa.api.data import ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 
-__all__ = ["COLUMNS", "LAYOUT", "ScoreStore", "StoredScore", "summed"]
+__all__ = ["COLUMNS", "LAYOUT", "ScoreStore", "StoredScore", "open_store", "summed"]
 
 _APPLICATION = 0x43495141
 """Marks the file as ours (the letters CIQA) in SQLite's own header."""
@@ -380,3 +381,22 @@ class ScoreStore:
                 row.update({flag: bool(row[flag]) for flag in _FLAGS})
                 row["metric_name"], row["metric"] = row["metric"], row.pop("name")
                 yield row
+
+
+def open_store(path: str | os.PathLike[str], *, create: bool = True) -> ScoreStore:
+    """Open a score store; use it as a context manager.
+
+    Args:
+        path: the file that ``leaderboard --store`` writes.
+        create: make it where it does not exist.
+
+    Raises:
+        InputError: the file is damaged or no score store.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, open_store(f"{folder}/scores.sqlite") as store:
+        ...     len(store)
+        0
+    """
+    return ScoreStore(Path(path), create=create)

@@ -17,8 +17,9 @@ import numpy as np
 from causaliqa.evaluation.rank import rank
 from causaliqa.functional.statistics import contradicts
 from causaliqa.report import _svg
+from causaliqa.report.formats import BREAKDOWNS
 from causaliqa.report.scatter_data import Panel, panels
-from causaliqa.report.table import BREAKDOWNS, document, marks, printed
+from causaliqa.report.table import document, marks, printed
 
 if TYPE_CHECKING:
     import pandas as pd

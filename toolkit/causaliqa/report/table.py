@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from causaliqa.api.errors import InputError
+from causaliqa.report.formats import BREAKDOWNS, FORMATS
 from causaliqa.report.provenance import Provenance
 from causaliqa.utils.text import csv_cell, latex, markdown, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BREAKDOWNS", "COLUMNS", "FORMATS", "document", "marks", "printed", "render", "rows_csv"]
+__all__ = ["COLUMNS", "document", "marks", "printed", "render", "rows_csv", "to_html_table"]
 
 COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
 """What the printed table shows; csv and json hold more."""
-
-FORMATS = ("plain", "github", "csv", "json", "latex")
-
-BREAKDOWNS = ("type", "level", "split")
-"""Columns that a table may be broken down by."""
 
 _LOWER = ("rmse",)
 _HEADINGS = {
@@ -126,6 +122,11 @@ def _text(table: pd.DataFrame, style: str, escape: Any) -> str:
     cells = [[escape(_cell(row[c])) for c in shown] for _, row in table[shown].iterrows()]
     align = ["left" if c in ("dataset", "metric", *BREAKDOWNS) else "right" for c in shown]
     return tabulate(cells, headers=shown, tablefmt=style, disable_numparse=True, colalign=align)
+
+
+def to_html_table(table: pd.DataFrame) -> str:
+    """Return a leaderboard as an HTML table, as notebooks show it; text from data is escaped."""
+    return _text(table, "html", one_line)
 
 
 def _cell(value: Any) -> str:

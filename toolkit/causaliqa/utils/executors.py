@@ -250,6 +250,17 @@ class DaskPool:
         self._client.close()
 
 
+def worker_pool(jobs: int, scheduler: str | None) -> WorkerPool | None:
+    """Return the workers that were asked for; None where this process does the work.
+
+    Raises:
+        InputError: there is no scheduler at the address.
+    """
+    if scheduler:
+        return DaskPool(scheduler)
+    return LocalPool(jobs) if jobs > 1 else None
+
+
 def _hand_over(future: Future[Any], remote: Any) -> None:
     """Bring what became of a unit on a cluster to who waits for it."""
     # Dask's own executor writes a traceback to stderr for every unit that is cancelled.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from causaliqa.api.errors import InputError, OutputError
 
-__all__ = ["atomic", "check_file", "check_folder", "unwritten"]
+__all__ = ["atomic", "check_file", "check_folder", "nearby", "unwritten", "write_text"]
 
 
 def unwritten(path: str | os.PathLike[str], error: OSError) -> OutputError:
@@ -111,3 +111,24 @@ def _check(path: Path, folder: Path) -> None:
             f"{path} cannot be written: {error.strerror or error}, expected a folder that can be written to; "
             "choose another place"
         ) from error
+
+
+def nearby(path: Path) -> str:
+    """Return where a path that does not exist was looked for, and the file of that name that is in this folder."""
+    if path.is_absolute():
+        return ""
+    here = Path(path.name)
+    hint = f", where there is {here}" if here != path and here.exists() else ""
+    return f"; looked from {Path.cwd()}{hint}"
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> Path:
+    """Write a text file and a line break, whole or not at all; return its path.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic(path) as part:
+        # Bytes of a file name that are not text are shown escaped.
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    return Path(path)

@@ -26,7 +26,7 @@ __all__ = ["Check", "anonymous", "packages", "plugins", "probed", "system"]
 
 _ALONE = (("torch", "cuda", "numba", "pyiqa after torch"), ("pyiqa first",), ("torchvision", "basicsr"))
 """Probes that share a process."""
-_PATIENCE = 180.0
+_TIMEOUT = 180.0
 """Seconds until a probe counts as hanging."""
 
 
@@ -116,13 +116,13 @@ def probed(python: str = sys.executable) -> Iterator[Check]:
 def _probe(python: str, names: Sequence[str]) -> list[Check]:
     # This package may run without being installed; whatever shadows others here shadows them there, too.
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path(causaliqa.__file__).parents[1])]))
-    line = [python, "-m", "causaliqa.cli._doctor.probes", *names]
+    line = [python, "-m", "causaliqa.report.doctor_probes", *names]
     environment = {**os.environ, "PYTHONPATH": path}
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment)
+        done = subprocess.run(line, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env=environment)
         out, why = done.stdout, f"its process ended with code {done.returncode}"
     except subprocess.TimeoutExpired as error:
-        out, why = _text(error.stdout), f"no answer for {_PATIENCE:.0f} s"
+        out, why = _text(error.stdout), f"no answer for {_TIMEOUT:.0f} s"
     checks = [Check(name=name, state=state, told=told) for name, state, told in map(json.loads, out.splitlines())]
     if rest := list(names[len(checks) :]):
         checks.append(Check(name=rest[0], state="broken", told=why))

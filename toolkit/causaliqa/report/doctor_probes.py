@@ -1,4 +1,4 @@
-"""Checks that run in a process of their own, since they may crash it: ``-m causaliqa.cli._doctor.probes``.
+"""Checks that run in a process of their own, since they may crash it: ``-m causaliqa.report.doctor_probes``.
 
 Each name gives one line of JSON on stdout as soon as it is known; the first without a line is what ended the process.
 """

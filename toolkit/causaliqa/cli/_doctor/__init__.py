@@ -1,1 +1,0 @@
-"""What is installed, what of it is broken, and what a command would download."""

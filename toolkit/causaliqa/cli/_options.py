@@ -1,0 +1,125 @@
+"""Options that several commands share, and the look of their help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from causaliqa.api.errors import InputError
+from causaliqa.utils.files import check_file, check_folder
+
+__all__ = [
+    "add_command",
+    "add_device",
+    "add_global_options",
+    "add_seed",
+    "add_shard",
+    "add_workers",
+    "out_file",
+    "out_folder",
+]
+
+
+class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Examples as they are written; every default is shown."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, [], "") or "default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Add the options that every command takes, before its name or (``again``) after it."""
+    group = parser.add_argument_group("global options")
+    options: dict[str, dict[str, Any]] = {
+        "--registry": {"metavar": "FILE", "default": None, "help": "registry.yaml to merge over the installed one"},
+        "--no-plugins": {"action": "store_true", "default": False, "help": "load built-ins only"},
+        "--strict-plugins": {"action": "store_true", "default": False, "help": "a plugin that fails is an error"},
+        "--offline": {
+            "action": "store_true",
+            "default": False,
+            "help": "download nothing: fail at once where a file is missing",
+        },
+        "--verbose": {"flag": "-v", "action": "store_true", "default": False, "help": "show tracebacks"},
+        "--quiet": {
+            "flag": "-q",
+            "action": "store_true",
+            "default": False,
+            "help": "no progress bars and no messages on stderr but warnings and errors",
+        },
+    }
+    for name, settings in options.items():
+        flags = [*filter(None, [settings.pop("flag", None)]), name]
+        if again:  # what stands before the command must not be reset
+            settings["default"] = argparse.SUPPRESS
+        group.add_argument(*flags, **settings)
+
+
+def add_command(
+    commands: Any, name: str, summary: str, *, examples: tuple[str, str], run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """Add a command with its summary, two examples and the global options.
+
+    Args:
+        commands: what ``add_subparsers`` returned.
+        name: of the command.
+        summary: one sentence.
+        examples: two command lines, without ``causaliqa``.
+        run: carries it out, and returns the exit code.
+    """
+    shown = "\n".join(f"  causaliqa {example}" for example in examples)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary[0].lower() + summary[1:].rstrip("."),
+        description=f"{summary}\n\nexamples:\n{shown}",
+        formatter_class=_Help,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_device(group: Any) -> None:
+    """Add ``--device``."""
+    group.add_argument("--device", metavar="DEVICE", help="torch device (default: cuda if there is one, else cpu)")
+
+
+def add_seed(group: Any, what: str) -> None:
+    """Add ``--seed``."""
+    group.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {what}")
+
+
+def add_workers(group: Any) -> None:
+    """Add who does the work."""
+    group.add_argument("--jobs", type=int, default=1, metavar="N", help="work in N local processes")
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="work on the Dask cluster whose scheduler is there (extra [dask])"
+    )
+
+
+def add_shard(group: Any, what: str) -> None:
+    """Add ``--shard``."""
+    group.add_argument(
+        "--shard",
+        metavar="I/N|auto",
+        help=f"{what}; auto: the share of this task of a SLURM array, srun or torchrun",
+    )
+
+
+def out_file(text: str) -> Path:
+    """Read an option that names a file to be written; refused now rather than after hours of work."""
+    return _checked(check_file, text)
+
+
+def out_folder(text: str) -> Path:
+    """Read an option that names a folder to write to; refused now rather than after hours of work."""
+    return _checked(check_folder, text)
+
+
+def _checked(check: Callable[[str], Path], text: str) -> Path:
+    try:
+        return check(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

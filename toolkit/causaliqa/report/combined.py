@@ -1,0 +1,68 @@
+"""One page of scores and effect maps that were made earlier: what ``causaliqa report`` writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from causaliqa.api.errors import InputError
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog
+from causaliqa.effects.effect_map import EffectMap
+from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+from causaliqa.report.map_table import gallery, statistics
+from causaliqa.report.merge import is_store, join, read_rows, read_store
+from causaliqa.report.page import board, page
+from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.utils.versions import versions
+
+__all__ = ["combined_page"]
+
+
+def combined_page(
+    sources: Sequence[str | os.PathLike[str]], *, title: str = "", catalog: Catalog | None = None
+) -> tuple[str, list[str]]:
+    """Recompute statistics from earlier rows and return one page of them and of effect maps.
+
+    Args:
+        sources: score stores, csv files of rows (``leaderboard --rows``) and folders of ``causaliqa cem``.
+        title: heading of the page.
+        catalog: where licences are looked up; by default what the environment asks for.
+
+    Returns:
+        The page, and a line for every correlation that contradicts the declared directions.
+
+    Raises:
+        InputError: a source does not exist, is given twice or is none of these.
+    """
+    paths = [Path(source) for source in sources]
+    if missing := [path for path in paths if not path.exists()]:
+        raise InputError(
+            f"{missing[0]} does not exist; expected a store, a csv file of rows or a folder of causaliqa cem"
+        )
+    if repeated := [path for path in paths if paths.count(path) > 1]:
+        raise InputError(f"{repeated[0]} is given twice")
+    maps = {str(path): EffectMap.load(path) for path in paths if path.is_dir()}
+    files = [path for path in paths if not path.is_dir()]
+    records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
+    read = [read_store(path, records) if is_store(path) else read_rows(path) for path in files]
+    made, wrong = None, []
+    facts: tuple[MetricFacts, ...] = ()
+    notes = [PYIQA_NOTE]
+    if read:
+        rows, facts = join(read)
+        table = rank(rows)
+        made, wrong = board(rows, table), wrong_directions(table)
+        notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
+    provenance = Provenance(
+        versions=versions(),
+        metrics=facts,
+        settings={"sources": [str(path) for path in paths]},
+        seed=None,
+        draws=DRAWS if read else 0,
+        notes=tuple(notes),
+    )
+    shown = gallery(maps, statistics(maps)) if maps else None
+    return page(made, provenance, gallery=shown, title=title), wrong

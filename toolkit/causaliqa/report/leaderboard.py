@@ -1,0 +1,328 @@
+"""A leaderboard in one call: rows, table, and where they come from, ready to be written in every format."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.api.data import PairDataset
+from causaliqa.api.errors import InputError
+from causaliqa.api.protocols import Metric
+from causaliqa.api.specs import DatasetSpec, MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.request import parse_request
+from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
+from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+from causaliqa.evaluation.run import LeaderboardRun
+from causaliqa.report.provenance import (
+    PYIQA_NOTE,
+    MetricFacts,
+    Provenance,
+    cluster_notes,
+    metric_facts,
+    plugin_versions,
+)
+from causaliqa.report.table import document, render, rows_csv
+from causaliqa.utils.files import write_text
+from causaliqa.utils.versions import versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Leaderboard",
+    "check_breakdown",
+    "leaderboard",
+    "make_leaderboard",
+    "ranked",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """What :func:`leaderboard` returns."""
+
+    rows: pd.DataFrame = field(repr=False)
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
+    table: pd.DataFrame
+    """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
+    overall: pd.DataFrame = field(repr=False)
+    """Statistics over whole data sets; the same as :attr:`table` unless that is broken down."""
+    provenance: Provenance = field(repr=False)
+    """Versions, settings, seeds, weights and licences behind the numbers."""
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The rows without a score."""
+        return self.rows[self.rows["error"] != ""]
+
+    @property
+    def wrong_directions(self) -> list[str]:
+        """One line for every correlation that contradicts the declared directions significantly."""
+        return wrong_directions(self.overall)
+
+    def to_text(self, form: str = "plain") -> str:
+        """Return the leaderboard in one of the formats ``plain``, ``github``, ``csv``, ``json``, ``latex``, ``html``.
+
+        Raises:
+            InputError: the format is unknown.
+        """
+        if form == "html":
+            from causaliqa.report.page import board, page
+
+            return page(board(self.rows, self.overall), self.provenance)
+        return render(self.table, form, self.provenance)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the page, and write it to a file if there is a path."""
+        return self._written("html", path)
+
+    def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table for booktabs, and write it to a file if there is a path."""
+        return self._written("latex", path)
+
+    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table in GitHub's Markdown, and write it to a file if there is a path."""
+        return self._written("github", path)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
+        return self._written("csv", path)
+
+    def save(self, path: str | os.PathLike[str], form: str) -> list[Path]:
+        """Write the leaderboard in a format; a csv file gets ``PATH.json`` with its provenance beside it.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            InputError: the format is unknown.
+            OutputError: a file cannot be written.
+        """
+        out = Path(path)
+        write_text(self.to_text(form), out)
+        if form != "csv":
+            return [out]
+        facts = {key: value for key, value in document(self.table, self.provenance).items() if key != "rows"}
+        beside = out.with_name(f"{out.name}.json")
+        write_text(json.dumps(facts, indent=2, default=str), beside)
+        return [out, beside]
+
+    def save_rows(self, path: str | os.PathLike[str]) -> Path:
+        """Write every single score as csv; :func:`causaliqa.rank` and ``causaliqa report`` read it again."""
+        write_text(rows_csv(self.rows), Path(path))
+        return Path(path)
+
+    def figure(self, path: str | os.PathLike[str], *, title: str = "", label: str = "") -> Path:
+        """Draw scores against labels with the fitted curves, as PNG, PDF or SVG by the suffix.
+
+        Raises:
+            InputError: the suffix names no kind of picture.
+            OutputError: the file cannot be written.
+        """
+        from causaliqa.report.scatter import scatter_panels
+
+        return scatter_panels(self.rows, Path(path), table=self.overall, title=title, label=label)
+
+    def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
+        if path is not None:
+            self.save(path, form)
+        return self.to_text(form)
+
+    def __str__(self) -> str:
+        return self.to_text("plain")
+
+    def __repr__(self) -> str:
+        sets = ", ".join(dict.fromkeys(self.table["dataset"]))
+        failed = f", {len(self.failures)} failed" if len(self.failures) else ""
+        return f"Leaderboard of {self.table['metric'].nunique()} metrics on {sets}: {len(self.rows)} scores{failed}"
+
+    def _repr_html_(self) -> str:
+        from causaliqa.report.table import to_html_table
+
+        return to_html_table(self.table)
+
+
+def leaderboard(
+    data: str | os.PathLike[str] | PairDataset | Iterable[str | os.PathLike[str] | PairDataset] | Mapping[str, Any],
+    metrics: str | Metric | Iterable[str | Metric] | Mapping[str, Metric] = (),
+    *,
+    by: str | None = None,
+    catalog: Catalog | None = None,
+    **options: Any,
+) -> Leaderboard:
+    """Rank metrics on labelled image pairs: what ``causaliqa leaderboard`` does.
+
+    Args:
+        data: a manifest by its path, an archive as ``"tid2013=FOLDER"``, a data set that was read, or several of them;
+            or a mapping such as ``{"tid2013": folder}``.
+        metrics: names ``NAME[:key=value,...]``, objects from :func:`causaliqa.create_metric` or any callable
+            ``(img, ref) -> (N,)`` with ``lower_better``, or a mapping from labels to objects.
+        by: break the table down by ``"type"``, ``"level"`` or ``"split"``.
+        catalog: where names are looked up; by default what the environment asks for.
+        options: further fields of :class:`~causaliqa.evaluation.run.LeaderboardRun`: ``preset``, ``scores``, ``store``,
+            ``merge``, ``shard``, ``device``, ``seed``, ``limit``, ``strict``, ``jobs``, ``scheduler``, ``progress``...
+
+    Returns:
+        Rows, table and provenance. A metric that fails on an image costs a row that says why.
+
+    Raises:
+        InputError: a name is unknown, a file cannot be read, or options contradict each other.
+        CausaliqaError: a metric failed, with ``strict=True``.
+
+    Example:
+        >>> import tempfile
+        >>> from causaliqa.builtin.datasets.graded import write_graded_set
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     manifest = write_graded_set(Path(folder), images=1, side=64)
+        ...     made = leaderboard(manifest, "psnr", device="cpu", progress=False)
+        >>> made
+        Leaderboard of 1 metrics on severity: 25 scores
+    """
+    names, objects = _split(metrics)
+    for key in ("scores", "merge"):
+        if isinstance(given := options.get(key, ()), str | os.PathLike):
+            options[key] = (given,)
+    if options.get("store") is not None:
+        options["store"] = Path(options["store"])
+    options["merge"] = tuple(Path(path) for path in options.get("merge", ()))
+    options["scores"] = tuple(os.fspath(path) for path in options.get("scores", ()))
+    try:
+        run = LeaderboardRun(data=_data(data), metrics=names, objects=objects, **options)
+    except TypeError as error:
+        known = ", ".join(name for name in LeaderboardRun.__dataclass_fields__ if name not in ("data", "objects"))
+        raise InputError(f"leaderboard: {str(error).split(') ')[-1]}; it takes by, catalog, {known}") from error
+    return make_leaderboard(run, catalog or default_catalog(), by=by)
+
+
+def _split(metrics: Any) -> tuple[tuple[str, ...], dict[str, Metric]]:
+    """Tell names from objects."""
+    if isinstance(metrics, Mapping):
+        return (), dict(metrics)
+    several = [metrics] if isinstance(metrics, str) or not isinstance(metrics, Iterable) else list(metrics)
+    objects: dict[str, Metric] = {}
+    for metric in several:
+        if isinstance(metric, str):
+            continue
+        if not callable(metric) or not hasattr(metric, "lower_better"):
+            raise InputError(
+                f"metrics: got {type(metric).__name__}, expected a name or a callable (img, ref) -> (N,) with "
+                "lower_better; causaliqa.create_metric makes one"
+            )
+        objects[str(getattr(metric, "name", type(metric).__name__))] = metric
+    return tuple(metric for metric in several if isinstance(metric, str)), objects
+
+
+def _data(data: Any) -> tuple[str | PairDataset, ...]:
+    if isinstance(data, Mapping):
+        return tuple(f"{name}={os.fspath(root)}" for name, root in data.items())
+    several = [data] if isinstance(data, str | os.PathLike | PairDataset) else list(data)
+    return tuple(item if isinstance(item, PairDataset) else os.fspath(item) for item in several)
+
+
+def make_leaderboard(
+    run: LeaderboardRun, catalog: Catalog, *, by: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Leaderboard:
+    """Do what :func:`leaderboard` does for a run that is put together already.
+
+    Args:
+        run: what is asked for.
+        catalog: where names are looked up.
+        by: break the table down by a column.
+        settings: what the provenance reports as settings, instead of those of the run.
+
+    Raises:
+        InputError: a name is unknown, or no pair has a value in the column ``by``.
+        CausaliqaError: a metric failed and the run is strict.
+    """
+    inputs = resolve(run, catalog)
+    check_breakdown(inputs, by)
+    return ranked(run, catalog, inputs, score_inputs(run, catalog, inputs), by=by, settings=settings)
+
+
+def check_breakdown(inputs: Inputs, by: str | None) -> None:
+    """Refuse a breakdown by a column that no data set has, before hours of scoring.
+
+    Raises:
+        InputError: no pair has a value in the column.
+    """
+    if by and not any(getattr(pair, by) for dataset in inputs.datasets for pair in dataset.pairs):
+        raise InputError(f"--by {by}: no manifest has a column {by!r}")
+
+
+def ranked(
+    run: LeaderboardRun,
+    catalog: Catalog,
+    inputs: Inputs,
+    scored: Scored,
+    *,
+    by: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Leaderboard:
+    """Turn the scores of a run into its leaderboard; see :func:`make_leaderboard`."""
+    overall = rank(scored.rows)
+    return Leaderboard(
+        rows=scored.rows,
+        table=rank(scored.rows, by=by) if by else overall,
+        overall=overall,
+        provenance=_provenance(
+            run, catalog, inputs, scored, overall, _settings(run, inputs, scored, by) if settings is None else settings
+        ),
+    )
+
+
+def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | None) -> dict[str, Any]:
+    return {
+        "data": [item.name if isinstance(item, PairDataset) else item for item in run.data],
+        "metrics": {**inputs.requests, **dict.fromkeys(run.objects, "an object of the calling program")},
+        "scores": list(run.scores),
+        "given": dict(inputs.given),
+        "by": by,
+        "seed": run.seed,
+        "limit": run.limit,
+        "device": scored.device,
+        "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
+        "srcc_sign": "positive where metric and label agree as declared",
+    }
+
+
+def _provenance(
+    run: LeaderboardRun,
+    catalog: Catalog,
+    inputs: Inputs,
+    scored: Scored,
+    table: pd.DataFrame,
+    settings: Mapping[str, Any],
+) -> Provenance:
+    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
+    loaders = [
+        catalog.registrations(DatasetSpec).get(item.partition("=")[0])
+        for item in run.data
+        if isinstance(item, str) and not Path(item).exists()
+    ]
+    elsewhere = [
+        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
+        for name, lower_better in inputs.given.items()
+    ]
+    objects = [
+        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
+        for label, metric in run.objects.items()
+    ]
+    return Provenance(
+        versions=versions(),
+        plugins=plugin_versions([*found.values(), *filter(None, loaders)]),
+        metrics=(
+            *(metric_facts(label, scored.built[label], registration) for label, registration in found.items()),
+            *objects,
+            *elsewhere,
+        ),
+        settings=settings,
+        seed=run.seed,
+        draws=DRAWS,
+        notes=(PYIQA_NOTE, *cluster_notes(table)),
+    )
