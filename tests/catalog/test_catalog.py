@@ -221,7 +221,7 @@ def test_a_record_can_stand_for_many_backbones(tiny):
     assert (record.spec.backbone, record.provider) == ("zoo.small.v1", "p 1.0")
     assert record.spec.licence == "Apache-2.0; weights MIT"
     metric = made.create_metric("causal_zoo.small.v1", device="cpu", terms="md")
-    assert (metric.name, metric.features.name) == ("causal_zoo.small.v1", "zoo.small.v1")
+    assert (metric.name, metric.backbone_spec.name) == ("causal_zoo.small.v1", "zoo.small.v1")
     assert made.create_metric("causal", backbone="zoo.small.v1", device="cpu").name == "causal_zoo.small.v1"
 
 

@@ -70,7 +70,7 @@ RECORDS = {
 def test_every_hook_carries_its_record(hook):
     record = RECORDS[hook]
     made, lines = host(entry("p", plugin(record, hook=hook)))
-    assert made.registrations(record.kind)["x"].spec is record
+    assert made.registrations(HOOKS[hook])["x"].spec is record
     assert not lines
 
 

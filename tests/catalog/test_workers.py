@@ -16,16 +16,16 @@ from causaliqa.io.manifest import read_manifest
 
 
 @pytest.fixture
-def place():
+def context():
     return WorkerContext(folder=str(Path.cwd()), disabled=("*",))
 
 
 @pytest.fixture
-def recipe(place):
+def recipe(context):
     requests = (("psnr", "psnr"), ("short", "ssim:test_y_channel=false"))
     options = {"psnr": {}, "short": {"test_y_channel": False}}
     keys = {label: create_metric(request.partition(":")[0], **options[label]).key for label, request in requests}
-    return MetricRecipe(context=place, requests=tuple((*r, keys[r[0]]) for r in requests), device="cpu")
+    return MetricRecipe(context=context, requests=tuple((*r, keys[r[0]]) for r in requests), device="cpu")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_metric_is_built_once_a_run(recipe, unit):
     score_unit(pickle.loads(pickle.dumps(recipe)), unit)
     assert process_cache(recipe)["short"] is built
     # A checkpoint may have changed between two runs, whatever is asked for.
-    assert process_cache(replace(recipe, context=replace(recipe.place, run="next"))) == {}
+    assert process_cache(replace(recipe, context=replace(recipe.context, run="next"))) == {}
 
 
 def test_other_weights_or_versions_on_a_worker_are_refused(recipe, unit):
@@ -72,7 +72,7 @@ def test_a_worker_that_sees_no_images_says_so(recipe, unit, tmp_path):
     pairs = tuple(replace(pair, dist=tmp_path / "far" / "away.png") for pair in unit.dataset.pairs)
     with pytest.raises(InputError, match=r"does not see .*far; expected the same files"):
         score_unit(recipe, replace(unit, dataset=replace(unit.dataset, pairs=pairs)))
-    blind = replace(recipe, context=replace(recipe.place, folder=str(tmp_path / "nowhere")))
+    blind = replace(recipe, context=replace(recipe.context, folder=str(tmp_path / "nowhere")))
     with pytest.raises(InputError, match=r"does not see .*nowhere"):
         score_unit(blind, unit)
 

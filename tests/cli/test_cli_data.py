@@ -98,7 +98,7 @@ def test_changed_files_are_told_where_their_hash_is_known(run, tmp_path):
         (None, "got None, expected NAME=ROOT"),
         ("tid2013", "got 'tid2013', expected NAME=ROOT"),
         ("tid2013=/nowhere", "/nowhere is no folder"),
-        ("tid2031=/", "unknown dataset 'tid2031'. Did you mean"),
+        ("tid2031=/", "unknown data set 'tid2031'. Did you mean"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_2(run, item, words):

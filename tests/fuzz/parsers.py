@@ -115,8 +115,7 @@ def _registry(data: bytes, folder: Path) -> None:
 
 def _request(text: str, _: Path) -> None:
     from causaliqa.api.data import canonical_options
-    from causaliqa.catalog.request import parse_request
-    from causaliqa.cli._rows import labels_of
+    from causaliqa.catalog.request import labels_of, parse_request
 
     name, options = parse_request(text)
     assert name.strip()
@@ -275,7 +274,7 @@ def _labels(data: tuple[str, bytes], folder: Path) -> None:
     path = folder / data[0] / _LABELS[data[0]][0]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data[1])
-    load = getattr(import_module(f"causaliqa.builtin.hooks.{module}"), f"load_{data[0]}")
+    load = getattr(import_module(f"causaliqa.builtin.datasets.{module}"), f"load_{data[0]}")
     load(folder / data[0], labels_only=True, references=1, images=2)
 
 

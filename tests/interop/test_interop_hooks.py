@@ -10,7 +10,7 @@ from causaliqa.interop.hooks import default_configs
 
 
 def test_every_single_image_metric_of_pyiqa_is_there():
-    ours = {n for n, r in default_catalog().records(MetricSpec).items() if r.provider == "pyiqa"}
+    ours = {n for n, r in default_catalog().registrations(MetricSpec).items() if r.provider == "pyiqa"}
     sets = {"fid", "sfid", "fid_dinov2", "inception_score"}
     assert ours == set(default_configs()) - sets
     assert "psnr" in ours

@@ -104,7 +104,7 @@ def test_a_score_does_not_depend_on_its_batch(photographs, sizes):
     """The causal metric takes images one by one; seven of them, as one batch and in two."""
     from causaliqa.io.images import load_image
 
-    metric, _ = build_metric_of("causal_effnet_lite0:pretrained=false,seed=3")
+    metric = build_metric_of("causal_effnet_lite0:pretrained=false,seed=3")
     imgs = torch.cat([load_image(p.dist) for p in (read_manifest(photographs).pairs * 2)[:7]])
     ref = load_image(read_manifest(photographs).pairs[0].ref).expand(7, -1, -1, -1)
     one_by_one = [float(metric(img[None], r[None])) for img, r in zip(imgs, ref, strict=True)]
@@ -116,7 +116,7 @@ def test_a_score_does_not_depend_on_its_batch(photographs, sizes):
 def test_weights_that_are_drawn_are_the_same_in_every_run_and_disturb_nobody():
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first, second = (build_metric_of("causal_effnet_lite0:pretrained=false")[0] for _ in range(2))
+    first, second = (build_metric_of("causal_effnet_lite0:pretrained=false") for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert torch.equal(torch.get_rng_state(), before)
     with fixed_weights():

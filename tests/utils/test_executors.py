@@ -1,4 +1,4 @@
-"""Teams of workers: what comes back, who dies, and who is left behind."""
+"""Pools of workers: what comes back, which worker crashes, and what is left behind."""
 
 import os
 import signal
@@ -79,12 +79,12 @@ def ends(pid):
 class Here:
     """A team of one that works at once, to see what the loop itself does."""
 
-    deaths, tries = (ConnectionError,), 3
+    crash_errors, max_attempts = (ConnectionError,), 3
 
     def __init__(self):
         self.given = []
 
-    def places(self):
+    def slots(self):
         return 2
 
     def submit(self, function, unit):

@@ -7,8 +7,8 @@ plugins claim is ambiguous.
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ import pluggy
 from causaliqa.api import hookspecs
 from causaliqa.api.errors import AmbiguousNameError, PluginError
 from causaliqa.api.specs import Spec
+from causaliqa.utils.text import brief
 
 __all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Registration", "discover", "normalised"]
 
@@ -29,6 +30,8 @@ BUILTINS = ("causaliqa.builtin.hooks", "causaliqa.interop.hooks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 SpecT = TypeVar("SpecT", bound=Spec)
+
+logger = logging.getLogger(__name__)
 
 State = Literal["found", "ok", "blocked", "failed", "conflict"]
 
@@ -121,7 +124,7 @@ def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
         except Exception as error:
             raise PluginError(
                 "plugins cannot be discovered: the entry points of an installed package are malformed "
-                f"({_line(error)}); reinstall that package"
+                f"({brief(error)}); reinstall that package"
             ) from error
     for entry in listed:
         distro = entry.distro
@@ -135,18 +138,13 @@ def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
             )
         )
     for warning in caught:
-        print(f"causaliqa: plugin skipped: {warning.message}", file=sys.stderr)
+        logger.warning("plugin skipped: %s", warning.message)
     return sorted(found, key=lambda e: (e.distribution, e.name))
 
 
 def _claimed(kind: type[Spec], name: str, claimants: Iterable[Registration[Any]]) -> str:
     owners = " and ".join(claimant.provider for claimant in claimants)
     return f"{kind.noun} {name!r} is claimed by {owners}; disable one of them with CAUSALIQA_DISABLE_PLUGINS=NAME"
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 
 class PluginHost:
@@ -156,7 +154,7 @@ class PluginHost:
         entry_points: how to find plugins; tests pass their own.
         disabled: distribution names, entry-point names or ``dist:entry`` that must not be imported; ``*`` for all.
         strict: a plugin that fails is an error.
-        report: where the line about a failure goes; stderr by default.
+        report: where the line about a failure goes; by default it is logged.
 
     Example:
         >>> from causaliqa.api.specs import MetricSpec
@@ -176,7 +174,7 @@ class PluginHost:
         self._entry_points = entry_points
         self._disabled = {normalised(name.strip()) for name in disabled if name.strip()}
         self._strict = strict
-        self._report = report or (lambda line: print(f"causaliqa: {line}", file=sys.stderr))
+        self._report = report or logger.warning
         self._claims: _ClaimsByKind | None = None
         self._statuses: list[PluginStatus] = []
 
@@ -291,7 +289,7 @@ class PluginHost:
             specs = self._register(manager, entry.canonical, entry.load)
         except (Exception, SystemExit) as error:
             line = (
-                f"plugin '{entry.provider}' failed to load ({_line(error)}); its names are unavailable. "
+                f"plugin '{entry.provider}' failed to load ({brief(error)}); its names are unavailable. "
                 f"Fix it or set CAUSALIQA_DISABLE_PLUGINS={entry.distribution}"
             )
             if self._strict:
@@ -301,7 +299,7 @@ class PluginHost:
                 canonical=entry.canonical,
                 version=entry.version,
                 state="failed",
-                error=_line(error),
+                error=brief(error),
                 trace="".join(traceback.format_exception(error)),
             )
         return self._claim(entry, specs, claims)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ __all__ = [
     "catalog",
     "check_picture",
     "host",
+    "named_as_options",
     "note",
     "out_file",
     "out_folder",
@@ -65,6 +68,15 @@ def check_picture(option: str, path: Path | None) -> None:
 
     if path is not None and path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{option} {path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
+
+
+@contextlib.contextmanager
+def named_as_options() -> Iterator[None]:
+    """Name what is wrong with a field of a run as the option that it came from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"--{error}") from error
 
 
 def note(text: str) -> None:

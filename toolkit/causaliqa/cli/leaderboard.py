@@ -113,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
 
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    asked = LeaderboardRun(**given, progress=not args.quiet)
+    with _common.named_as_options():
+        asked = LeaderboardRun(**given, progress=not args.quiet)
     args.store = asked.store_file  # what is kept is found there
     catalog = _common.catalog(args)
     inputs = resolve(asked, catalog)

@@ -75,13 +75,13 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
     requests, given = _requests(run, catalog, files)
     computed = bool(requests or run.objects)
     if run.merge and not computed:
-        raise InputError("merge: got no metric whose scores a store could hold; add the metrics of the shards")
+        raise InputError("--merge: got no metric whose scores a store could hold; add --metric NAME as in the shards")
     for request in requests if run.licences == "permissive" else ():
         check_permissive(request, catalog.licences(request))
     datasets = [_dataset(catalog, item, labels_only=not computed, allow_outside=run.allow_outside) for item in run.data]
     names = [dataset.name for dataset in datasets]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"data: two data sets are called {doubled[0]!r}; rename a manifest")
+        raise InputError(f"--data: two data sets are called {doubled[0]!r}; rename a manifest")
     if run.limit is not None:
         datasets = [replace(dataset, pairs=dataset.pairs[: run.limit]) for dataset in datasets]
     if run.shard_place is not None:

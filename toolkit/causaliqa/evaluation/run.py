@@ -68,9 +68,9 @@ class LeaderboardRun:
         if self.scheduler and self.jobs != 1:
             raise InputError("jobs and scheduler: got both; the cluster has workers of its own, leave jobs out")
         if self.shard and self.store is None:
-            raise InputError("shard: got no store for the scores of this shard; every shard needs a file of its own")
+            raise InputError("shard: --store FILE is missing, where the scores of a share go; every share has its own")
         if self.shard and self.scores:
-            raise InputError("shard: got scores files, which belong to the run that merges the shards; leave them out")
+            raise InputError("shard: got --scores, which belong to the run that merges the shards; leave them out")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit: got {self.limit}, expected 1 or more")
         if self.objects and self.uses_workers:

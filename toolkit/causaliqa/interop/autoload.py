@@ -1,16 +1,18 @@
 """Makes our names known to pyiqa without anybody importing causaliqa.
 
 torch calls :func:`autoload` at the end of its own import (entry-point group ``torch.backends``), so this module imports
-nothing but the standard library's ``sys`` and ``os``. It only puts a finder on ``sys.meta_path`` that waits for pyiqa's
+little more than the standard library. It only puts a finder on ``sys.meta_path`` that waits for pyiqa's
 table of metrics. The post-import hooks of the package wrapt do the same, but importing wrapt costs four milliseconds in
 every process that uses torch; this costs some microseconds.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
+
+from causaliqa.utils.environment import is_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +65,13 @@ def _extend(table: ModuleType) -> None:
 
         extend(table.DEFAULT_CONFIGS)
     except Exception as error:
-        print(f"causaliqa: its metrics are not known to pyiqa: {type(error).__name__}: {error}", file=sys.stderr)
+        logging.getLogger(__name__).warning(
+            "causaliqa: its metrics are not known to pyiqa: %s: %s", type(error).__name__, error
+        )
 
 
 def _switched_off() -> bool:
-    return os.environ.get("CAUSALIQA_NO_AUTOLOAD", "") not in ("", "0")
+    return is_set("CAUSALIQA_NO_AUTOLOAD")
 
 
 def autoload() -> None:
@@ -81,7 +85,7 @@ def autoload() -> None:
         else:
             sys.meta_path.insert(0, _Waiting())
     except Exception as error:
-        print(f"causaliqa: {type(error).__name__}: {error}", file=sys.stderr)
+        logging.getLogger(__name__).warning("causaliqa: %s: %s", type(error).__name__, error)
 
 
 def register_archs() -> None:

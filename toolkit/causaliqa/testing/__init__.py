@@ -10,20 +10,6 @@ Every check takes the name of an installed thing, with its options, or a record 
 Only a name says where its plugin lies, so only then "no work at import" is tested.
 """
 
-from __future__ import annotations
+import lazy_loader as _lazy_loader
 
-from causaliqa.testing._backbone import check_backbone
-from causaliqa.testing._common import ContractError
-from causaliqa.testing._degradation import check_degradation
-from causaliqa.testing._metric import check_metric
-from causaliqa.testing._restorer import check_restorer
-from causaliqa.testing._sampler import check_sampler
-
-__all__ = [
-    "ContractError",
-    "check_backbone",
-    "check_degradation",
-    "check_metric",
-    "check_restorer",
-    "check_sampler",
-]
+__getattr__, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
