@@ -310,7 +310,7 @@ def test_the_authors_label_files(data: Path, tmp_path: Path, name: str, file: st
         folder, pattern = sources[name]
         for path in (lab / folder).glob(pattern):
             shutil.copy(path, tmp_path)
-    module = importlib.import_module(f"causaliqa.builtin.hooks.{name[:3] if name.startswith('tid') else name}")
+    module = importlib.import_module(f"causaliqa.builtin.datasets.{name[:3] if name.startswith('tid') else name}")
     archive = getattr(module, name.upper() if name.startswith("tid") or name == "pipal" else "ARCHIVE")
     entries = archive.read(Tree(tmp_path))
     assert _labels(archive, entries) == []
