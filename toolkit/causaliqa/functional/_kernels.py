@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causaliqa.functional._lanes import LANES, lane_costs
-from causaliqa.functional.transport import _potential
+from causaliqa.functional.wasserstein import cost_potential
 
 __all__ = ["level", "transport_response"]
 
@@ -238,7 +238,7 @@ class _Response(torch.autograd.Function):
         out: list[Tensor | None] = [None, None]
         for side, (a, b) in enumerate(((x, y), (y, x))):
             if ctx.needs_input_grad[side]:
-                potential = _potential(*(v.double().flatten(0, 1).cumsum(-1) for v in (a, b)))
+                potential = cost_potential(*(v.double().flatten(0, 1).cumsum(-1) for v in (a, b)))
                 out[side] = grads[0][..., None] * potential.view_as(a).to(a.dtype)
         return out[0], out[1], None, None
 

@@ -79,7 +79,7 @@ def downsample(img: Tensor, factor: int) -> Tensor:
     return img if factor == 1 else F.avg_pool2d(img, factor, factor)
 
 
-def normalise(img: Tensor, how: str) -> Tensor:
+def normalise(img: Tensor, mode: str) -> Tensor:
     """Apply one of :data:`NORMALISATIONS` to ``(N, 3, H, W)`` in [0, 1].
 
     Raises:
@@ -90,11 +90,11 @@ def normalise(img: Tensor, how: str) -> Tensor:
         >>> round(float(normalise(torch.ones(1, 3, 1, 1), "half")[0, 0]), 5)
         1.0
     """
-    if how not in NORMALISATIONS:
-        raise ValueError(f"normalise: got {how!r}, expected one of {sorted(NORMALISATIONS)}")
-    if how == "none":
+    if mode not in NORMALISATIONS:
+        raise ValueError(f"normalise: got {mode!r}, expected one of {sorted(NORMALISATIONS)}")
+    if mode == "none":
         return img
-    mean, std = (img.new_tensor(v).view(1, 3, 1, 1) for v in NORMALISATIONS[how])
+    mean, std = (img.new_tensor(v).view(1, 3, 1, 1) for v in NORMALISATIONS[mode])
     return (img - mean) / std
 
 

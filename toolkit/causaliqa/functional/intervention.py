@@ -20,29 +20,29 @@ RULES = ("every", "any")
 """``every``: a causal channel responds at every strength; ``any``: at one of them or more."""
 
 
-def mass(features: Tensor, how: str) -> Tensor:
+def mass(features: Tensor, mode: str) -> Tensor:
     """Turn windowed features into unnormalised histograms.
 
     Args:
         features: ``(C, P, n)`` of one image.
-        how: ``"share"``: every value times its share of the image's total, ``x * x / (sum(x) + 1e-6)``, for
+        mode: ``"share"``: every value times its share of the image's total, ``x * x / (sum(x) + 1e-6)``, for
             features that are never negative; ``"softmax"``: softmax over the P windows, per channel and bin.
 
     Returns:
         Masses ``(C, P, n)``, never negative.
 
     Raises:
-        ValueError: ``how`` is unknown.
+        ValueError: ``mode`` is unknown.
 
     Example:
         >>> mass(torch.tensor([[[1.0, 3.0]]]), "share")
         tensor([[[0.2500, 2.2500]]])
     """
-    if how == "share":
+    if mode == "share":
         return features * features / (features.sum() + 1e-6)
-    if how == "softmax":
+    if mode == "softmax":
         return features.softmax(dim=1)
-    raise ValueError(f"mass: got {how!r}, expected 'share' or 'softmax'")
+    raise ValueError(f"mass: got {mode!r}, expected 'share' or 'softmax'")
 
 
 def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
@@ -59,7 +59,7 @@ def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal((windows, bins), dtype=np.float32))
 
 
-def mass_gap(x: Tensor, y: Tensor, how: str) -> Tensor:
+def mass_gap(x: Tensor, y: Tensor, mode: str) -> Tensor:
     """Return ``|sum((X - Y) / 2)|`` of the masses of one level, a scalar: the unit of indifference.
 
     Softmax masses sum to the same on both sides, so it is exactly 0 there (and rounding must not say otherwise): with
@@ -69,7 +69,7 @@ def mass_gap(x: Tensor, y: Tensor, how: str) -> Tensor:
         >>> mass_gap(torch.ones(1, 1, 4), torch.zeros(1, 1, 4), "share")
         tensor(2.)
     """
-    if how == "softmax":
+    if mode == "softmax":
         return x.new_zeros(())
     return (x.double().sum() - y.double().sum()).div(2).abs().to(x.dtype)
 

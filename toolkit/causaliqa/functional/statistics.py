@@ -250,7 +250,6 @@ def summarise(
     label_lower_better: bool,
     label_std: ArrayLike | None = None,
     label_range: tuple[float, float] | None = None,
-    fit: str = "4",
 ) -> Summary:
     """Return every agreement statistic of one metric on one data set.
 
@@ -261,7 +260,6 @@ def summarise(
         label_lower_better: direction of the label (True for a DMOS).
         label_std: deviation of every label, ``(n,)``; NaN where unknown.
         label_range: ends of the label's scale, for the normalisation before the fit; its extremes by default.
-        fit: ``"4"`` or ``"5"`` parameters of the logistic.
 
     Raises:
         InputError: lengths differ, or a label is not finite.
@@ -283,7 +281,7 @@ def summarise(
         low, high = low - 0.5, low + 0.5
     quality, opinion = orient(x, lower_better), (y - low) / (high - low)
     opinion = 1 - opinion if label_lower_better else opinion
-    fitted = fit_logistic(quality, opinion, fit)
+    fitted = fit_logistic(quality, opinion)
     rank = srcc(quality, opinion)
     predicted = fitted.predict(quality)
     return Summary(

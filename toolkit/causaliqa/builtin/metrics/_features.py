@@ -24,14 +24,14 @@ class FeatureLevels(nn.Module):
 
     Args:
         backbone: feature network.
-        how: input normalisation for the backbone; level 0 stays in [0, 1].
+        normalisation: input normalisation for the backbone; level 0 stays in [0, 1].
         resize: average-pool to about 256 pixels first.
     """
 
-    def __init__(self, backbone: FeatureBackbone, how: str, *, resize: bool = True) -> None:
+    def __init__(self, backbone: FeatureBackbone, normalisation: str, *, resize: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
-        self.how = how
+        self.normalisation = normalisation
         self.resize = resize
         self._last: tuple[weakref.ref[Tensor], int, list[list[Tensor]]] | None = None
 
@@ -40,7 +40,7 @@ class FeatureLevels(nn.Module):
         small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
         # One image at a time: convolutions round differently at other batch sizes.
         return [
-            [level[0] for level in (one, *self.backbone(normalise(one, self.how)))] for one in torch.split(small, 1)
+            [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))] for one in torch.split(small, 1)
         ]
 
     def small_size(self, img: Tensor) -> tuple[int, int]:

@@ -148,19 +148,19 @@ class CausalMetric(nn.Module):
         self.window = backbone_spec.window if window is None else window
         self.strengths = tuple(float(s) for s in strengths)
         self.seed = seed
-        how = backbone_spec.normalise if normalise is None else normalise
+        normalisation = backbone_spec.normalise if normalise is None else normalise
         self.threshold = threshold
         self.rule = rule
         self.clamp = clamp
         self.protocol = protocol
-        self.feature_levels = FeatureLevels(backbone, how, resize=resize)
+        self.feature_levels = FeatureLevels(backbone, normalisation, resize=resize)
         self._check_options()
 
     def _check_options(self) -> None:
         for name, values, allowed in (
             ("terms", self.terms, TERMS),
             ("channels", (self.channels,), CHANNELS),
-            ("normalise", (self.feature_levels.how,), tuple(NORMALISATIONS)),
+            ("normalise", (self.feature_levels.normalisation,), tuple(NORMALISATIONS)),
             ("rule", (self.rule,), RULES),
             ("protocol", (self.protocol,), PROTOCOLS),
         ):
@@ -249,7 +249,7 @@ class CausalMetric(nn.Module):
             x,
             y,
             window=self.window,
-            how=self.backbone_spec.mass,
+            mode=self.backbone_spec.mass,
             noise=noise_field(self.seed, k, rows * cols, self.window**2),
             strengths=self.strengths if respond else (),
             threshold=self.threshold,
