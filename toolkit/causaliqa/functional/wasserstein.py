@@ -2,7 +2,7 @@
 
 The cost is W_2^2 (power 2, not rooted) on the grid 0..n-1 with *unnormalised* masses, coupled through their quantile
 functions; past the smaller total, that side stays in the last bin. Source: Causal IQA, Eq. 8, as published; POT's
-``wasserstein_1d`` computes the same for one histogram pair. The compiled kernels are tested against :func:`window_cost`.
+``wasserstein_1d`` computes the same for one histogram pair. :func:`window_cost` is the reference of the kernels.
 """
 
 from __future__ import annotations

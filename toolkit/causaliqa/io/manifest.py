@@ -15,9 +15,9 @@ from causaliqa.api.data import Pair, PairDataset
 from causaliqa.api.errors import ManifestError
 from causaliqa.io.text_files import cut, read_text
 
-__all__ = ["read_manifest"]
+__all__ = ["LABELS", "read_manifest"]
 
-_LABELS = {"mos": False, "dmos": True}
+LABELS = {"mos": False, "dmos": True}
 """Label columns, and whether a low label means good quality."""
 
 
@@ -59,7 +59,7 @@ def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool 
         name=path.stem if path.stem != "manifest" else path.absolute().parent.name,
         pairs=pairs,
         label=label,
-        label_lower_better=_LABELS[label],
+        label_lower_better=LABELS[label],
         root=path.parent,
     )
 
@@ -126,7 +126,7 @@ def _label(path: Path, columns: list[str], needed: tuple[str, ...]) -> str:
         mark = next((m for m in (";", "\t", "|") if len(columns) == 1 and m in columns[0]), "")
         hint = f"; fields are separated by {mark!r}, expected commas" if mark else ""
         raise ManifestError(f"manifest {path}: column {lacking[0]!r} is missing; got {cut(', '.join(columns))}{hint}")
-    labels = [c for c in columns if c in _LABELS]
+    labels = [c for c in columns if c in LABELS]
     if len(labels) != 1:
         got = " and ".join(labels) or "neither"
         raise ManifestError(

@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from causaliqa.api.data import PairDataset
+from causaliqa.api.data import PAIR_COLUMNS, PairDataset, ScoreRow, columns
 from causaliqa.api.errors import ManifestError
+from causaliqa.io.manifest import LABELS
 from causaliqa.io.text_files import cut, read_text
 
 __all__ = ["Matched", "ScoreFile", "match_scores", "read_scores"]
 
-_NO_METRIC = frozenset({"dist", "dataset", "ref", "mos", "dmos", "type", "level", "split"})
-"""Columns that name or label an image, so that a manifest with a column of scores is a file of scores, too."""
+_NO_METRIC = frozenset({*(c for c in PAIR_COLUMNS if columns(ScoreRow)[c].kind is str), *LABELS})
+"""Columns of names and labels; all others are scores, so that a manifest with scores is a scores file, too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line"]
+__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line", "shorten"]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
@@ -34,6 +34,15 @@ def one_line(text: str) -> str:
     """
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
     return plain.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shorten(text: str, length: int) -> str:
+    """Return text with every run of white space as one space, cut after ``length`` characters.
+
+    >>> shorten("one\\n  two three", 7)
+    'one two'
+    """
+    return " ".join(text.split())[:length]
 
 
 def brief(error: BaseException, length: int = 300, *, kind: bool = True) -> str:

@@ -40,7 +40,8 @@ class FeatureLevels(nn.Module):
         small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
         # One image at a time: convolutions round differently at other batch sizes.
         return [
-            [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))] for one in torch.split(small, 1)
+            [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))]
+            for one in torch.split(small, 1)
         ]
 
     def small_size(self, img: Tensor) -> tuple[int, int]:
