@@ -79,12 +79,12 @@ def ends(pid):
 class Here:
     """A team of one that works at once, to see what the loop itself does."""
 
-    deaths, tries = (ConnectionError,), 3
+    crash_errors, max_attempts = (ConnectionError,), 3
 
     def __init__(self):
         self.given = []
 
-    def places(self):
+    def slots(self):
         return 2
 
     def submit(self, function, unit):

@@ -90,7 +90,7 @@ class NeededFile:
     file: str
     """File name, or a description where the name is unknown."""
     state: Literal["here", "missing", "damaged", "unknown", "none"]
-    """``here`` (found, checksum correct), ``missing``, ``damaged``, ``unknown``, or ``none`` where no file is loaded."""
+    """``here`` (found, checksum correct), ``missing``, ``damaged``, ``unknown``, or ``none`` if no file is loaded."""
     size: int | None = None
     """Bytes, where known."""
     source: str = ""

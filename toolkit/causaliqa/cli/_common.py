@@ -66,7 +66,7 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
     Raises:
         ImageError: a path does not exist, a file meets a folder, a stem occurs twice, or no pair is found.
     """
-    from causaliqa.io.images import SUFFIXES
+    from causaliqa.io.images import image_suffixes
 
     for path in (img, ref):
         if not path.exists():
@@ -78,7 +78,7 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
     sides: list[dict[str, Path]] = []
     for folder in (img, ref):
         stems: dict[str, Path] = {}
-        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in image_suffixes()):
             if path.stem in stems:
                 raise ImageError(f"{folder}: {stems[path.stem].name} and {path.name} have the same stem; rename one")
             stems[path.stem] = path

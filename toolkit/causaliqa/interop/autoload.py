@@ -8,7 +8,6 @@ every process that uses torch; this costs some microseconds.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,9 @@ def _extend(table: ModuleType) -> None:
 
 
 def _switched_off() -> bool:
-    return os.environ.get("CAUSALIQA_NO_AUTOLOAD", "") not in ("", "0")
+    from causaliqa.utils.environment import is_set
+
+    return is_set("CAUSALIQA_NO_AUTOLOAD")
 
 
 def autoload() -> None:

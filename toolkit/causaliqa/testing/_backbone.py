@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from causaliqa.api.specs import BackboneSpec
 from causaliqa.functional.image import NORMALISATIONS, normalise
 from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.utils.text import brief
 
 __all__ = ["check_backbone"]
 
@@ -71,7 +72,7 @@ def _check_maps(made: AnySubject, net: nn.Module, img: Tensor) -> list[Tensor]:
     try:
         maps = check_repeats(made, lambda: _maps(net, img), img, what=what)
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = brief(error, 200, kind=False)
         made.fail("size", f"it refuses {height} x {width}: {reason}; pad inside the network, or raise min_size")
     if not isinstance(maps, (list, tuple)) or not all(isinstance(m, Tensor) and m.dim() == 4 for m in maps):
         made.fail("maps", f"got {type(maps).__name__}, expected a list of maps (N, C, H, W)")

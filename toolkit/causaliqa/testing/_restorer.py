@@ -10,6 +10,7 @@ from torch import Tensor
 from causaliqa.api.protocols import Restorer
 from causaliqa.api.specs import RestorerSpec
 from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.utils.text import brief
 
 __all__ = ["check_restorer"]
 
@@ -56,7 +57,7 @@ def _call(made: AnySubject, net: Restorer, img: Tensor) -> Tensor:
         with torch.no_grad():
             out = net(img)
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = brief(error, 200, kind=False)
         made.fail("size", f"it refuses {tuple(img.shape)}: {reason}; pad inside, and cut the border off again")
     if not isinstance(out, Tensor) or not out.is_floating_point():
         got = out.dtype if isinstance(out, Tensor) else type(out).__name__

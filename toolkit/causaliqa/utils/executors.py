@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -119,9 +120,8 @@ def _result(future: Future[Result], pool: WorkerPool) -> Result:
     except CancelledError as error:
         raise CausaliqaError(_GONE) from error
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
         raise CausaliqaError(
-            f"a worker failed: {type(error).__name__}: {text}; expected the same packages as here on every worker"
+            f"a worker failed: {brief(error)}; expected the same packages as here on every worker"
         ) from error
 
 
@@ -222,7 +222,7 @@ class DaskPool:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"scheduler {address!r} does not answer ({' '.join(str(error).split())[:150]}); "
+                f"scheduler {address!r} does not answer ({brief(error, 150, kind=False)}); "
                 "expected an address such as tcp://HOST:8786, as `dask scheduler` prints it"
             ) from error
 

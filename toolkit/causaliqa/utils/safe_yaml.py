@@ -5,6 +5,8 @@ from __future__ import annotations
 import reprlib
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.utils.text import brief
+
 if TYPE_CHECKING:
     import yaml
 
@@ -59,7 +61,7 @@ def load(text: str) -> Any:
         raise ValueError(str(error)) from None
     except Exception as error:
         # yaml's own errors, and what its constructors raise: 2001-99-99, !!bool x.
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(f"not valid YAML: {brief(error, kind=False)}") from error
 
 
 class _Refused(Exception):  # noqa: N818

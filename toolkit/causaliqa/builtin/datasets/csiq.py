@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_csiq", "verify_csiq"]
+__all__ = ["ARCHIVE"]
 
 _TYPES = {
     "noise": "AWGN",
@@ -74,6 +72,8 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="csiq",
+    reference="Larson and Chandler, 2010, doi:10.1117/1.3267105",
+    source="https://s2.smu.edu/~eclarson/csiq.html",
     label="dmos",
     label_lower_better=True,
     label_range=(0.0, 1.0),
@@ -84,6 +84,3 @@ ARCHIVE = Archive(
     graded=True,
 )
 """The deviation of a label is that between subjects."""
-
-load_csiq = partial(load, ARCHIVE)
-verify_csiq = partial(verify, ARCHIVE)

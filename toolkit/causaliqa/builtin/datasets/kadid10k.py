@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import math
 import re
-from functools import partial
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_kadid10k", "verify_kadid10k"]
+__all__ = ["ARCHIVE"]
 
 _TYPES = (
     "gaussian blur",
@@ -83,6 +81,9 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="kadid10k",
+    reference="Lin et al., 2019, doi:10.1109/QoMEX.2019.8743252",
+    source="https://database.mmsp-kn.de/kadid-10k-database.html",
+    note="its label is called dmos, but high is good",
     label="dmos",
     label_lower_better=False,
     label_range=(1.0, 5.0),
@@ -93,6 +94,3 @@ ARCHIVE = Archive(
     graded=True,
 )
 """The deviation of a label is that between subjects, the root of ``var``."""
-
-load_kadid10k = partial(load, ARCHIVE)
-verify_kadid10k = partial(verify, ARCHIVE)

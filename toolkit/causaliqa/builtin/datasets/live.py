@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_live", "verify_live"]
+__all__ = ["ARCHIVE"]
 
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 """Folders in the order of the label vectors, and their images in the whole archive, undistorted copies included."""
@@ -78,6 +76,8 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="live",
+    reference="Sheikh et al., 2006, doi:10.1109/TIP.2006.881959",
+    source="https://live.ece.utexas.edu/research/quality/subjective.htm (release 2; ask the authors)",
     label="dmos",
     label_lower_better=True,
     label_range=(0.0, 100.0),
@@ -87,6 +87,3 @@ ARCHIVE = Archive(
     image_folders=tuple(_FOLDERS),
 )
 """``dmos_realigned.mat`` where it is there (its deviation is that of the mean), else ``dmos.mat``."""
-
-load_live = partial(load, ARCHIVE)
-verify_live = partial(verify, ARCHIVE)
