@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     metric: Any = metrics["causal_effnet_lite0"]
     explanation = metric.explain(img.to(device), ref.to(device))
     title = f"causal_effnet_lite0: {pair.dist.stem}"
-    written += write_explanation(explanation, img, ref, args.out / "explain", title=title)
+    written += write_explanation(explanation, args.out / "explain", title=title)
     written.append(_effect_map(catalog, args.out / "cem", device))
     print("\n".join(f"wrote {path}" for path in written))
     return 1 if (frame["error"] != "").any() else 0

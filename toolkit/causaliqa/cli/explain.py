@@ -47,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
         raise ImageError(f"{args.img}: {error}") from error
     except Exception as error:
         raise _common.failed(args.metric, args.img, error) from error
-    for path in write_explanation(explanation, img, ref, args.out, title=f"{args.metric}: {args.img.name}"):
+    for path in write_explanation(explanation, args.out, title=f"{args.metric}: {args.img.name}"):
         print(path)
     return 0

@@ -154,7 +154,7 @@ class ScoreStore:
             try:
                 self._open(there, create)
             except sqlite3.OperationalError as error:
-                # While the write-ahead log is created, recovered or removed, SQLite fails at once, whatever its timeout.
+                # While the write-ahead log is created or removed, SQLite fails at once, whatever its timeout.
                 if "locked" not in str(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.01)
