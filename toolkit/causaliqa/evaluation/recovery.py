@@ -7,6 +7,7 @@ pages may hold outdated rows. File format: https://sqlite.org/fileformat2.html.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -43,7 +44,7 @@ class Recovered:
     """Rows found whose checksum does not match."""
 
 
-def recover(store: Path, new: Path) -> Recovered:
+def recover(store: str | os.PathLike[str], new: str | os.PathLike[str]) -> Recovered:
     """Write the intact rows of a damaged store, or of one with an older layout, to a new store.
 
     Args:
@@ -55,6 +56,7 @@ def recover(store: Path, new: Path) -> Recovered:
         CausaliqaError: no row is intact.
         OutputError: the new store cannot be written.
     """
+    store, new = Path(store), Path(new)
     if not store.is_file():
         raise InputError(f"store {store}: there is no such file; expected one that --store has written")
     if new.exists():

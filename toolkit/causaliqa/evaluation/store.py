@@ -9,6 +9,7 @@ checksum of its values, so that a changed value is detected even in a file that 
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,7 +135,7 @@ class ScoreStore:
         30.5
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
         if self.path.is_dir() or not self.path.absolute().parent.is_dir():
             raise InputError(f"store {path}: got a folder or a path below none, expected a file; choose another name")
@@ -339,7 +340,7 @@ class ScoreStore:
             self._db.execute(_PUT_SCORE, with_checksum("scores", line))
             self._db.execute(_PUT_PAIR, with_checksum("pairs", pair))
 
-    def merge(self, other: Path) -> int:
+    def merge(self, other: str | os.PathLike[str]) -> int:
         """Add what another store has and this one lacks; return the number of scores and failures added.
 
         The order of merges does not change the scores: a score is never replaced, a failure is replaced by a score.

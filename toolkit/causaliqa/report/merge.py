@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -44,20 +45,20 @@ class Source:
     """Facts about every metric in it."""
 
 
-def is_store(path: Path) -> bool:
-    """Say whether a file is an SQLite file.
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is an SQLite file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             return file.read(16) == b"SQLite format 3\0"
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_store(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
+def read_store(path: str | os.PathLike[str], records: Mapping[str, Registration[Any]]) -> Source:
     """Return the rows of a score store; different versions, options, weights or seeds of a metric get distinct names.
 
     Args:
@@ -69,6 +70,7 @@ def read_store(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
     """
     import pandas as pd
 
+    path = Path(path)
     with ScoreStore(path, create=False) as store:
         stored = store.rows()
         # In pieces: one dict a row would need ten times the memory of the frame.
@@ -124,7 +126,7 @@ def _short(what: str, value: Any) -> str:
     return (str(value)[:8] or "none") if what == "weights" else str(value)
 
 
-def read_rows(path: Path) -> Source:
+def read_rows(path: str | os.PathLike[str]) -> Source:
     """Return the rows that ``causaliqa leaderboard --rows`` wrote.
 
     Raises:
@@ -132,6 +134,7 @@ def read_rows(path: Path) -> Source:
     """
     import pandas as pd
 
+    path = Path(path)
     try:
         rows = pd.read_csv(
             path, dtype=dict.fromkeys(_KINDS[str], str), keep_default_na=False, na_values={"score": [""]}

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from causaliqa.api.specs import BackboneSpec
 from causaliqa.functional.image import NORMALISATIONS, normalise
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, subject
 from causaliqa.utils.text import brief
 
 __all__ = ["check_backbone"]
-
-_CLOSE = 1e-4
 
 
 def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
@@ -51,7 +49,7 @@ def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
         made.fail("mass", "share needs features that are never negative; say mass='softmax', or tap after the ReLU")
     alone = [_maps(net, one) for one in torch.split(img, 1)]
     for k, level in enumerate(maps):
-        if (gap := difference(level, torch.cat([own[k] for own in alone]))) > _CLOSE:
+        if (gap := difference(level, torch.cat([own[k] for own in alone]))) > CLOSE:
             made.fail("batch", f"map {k} differs by {gap:.2g} when images come one by one; see to batch normalisation")
     _check_gradients(made, net, img[:1])
 

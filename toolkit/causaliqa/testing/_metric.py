@@ -10,12 +10,10 @@ from torch import Tensor
 
 from causaliqa.api.specs import MetricSpec
 from causaliqa.functional.degrade import add_noise, generator_for
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, reseeded, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, reseeded, subject
 
 __all__ = ["check_metric"]
 
-_CLOSE = 1e-4
-"""Largest relative difference that counts as rounding on one device."""
 _DEVICES = 1e-2
 """Largest relative difference between devices and between types."""
 
@@ -85,7 +83,7 @@ def _check_output(made: AnySubject, score: Score, img: Tensor, ref: Tensor) -> T
 
 def _check_batch(made: AnySubject, score: Score, img: Tensor, ref: Tensor, base: Tensor) -> None:
     alone = torch.cat([_call(score, img[k : k + 1], ref[k : k + 1]) for k in range(len(img))])
-    if (gap := difference(alone, base)) > _CLOSE:
+    if (gap := difference(alone, base)) > CLOSE:
         made.fail("batch", f"scores differ by {gap:.2g} when the images come one by one; score each on its own")
 
 
@@ -105,7 +103,7 @@ def _check_identity(made: AnySubject, spec: MetricSpec, score: Score, ref: Tenso
     if spec.identity is None:
         return
     got = _call(score, ref, ref.clone())
-    if difference(got, torch.full_like(got, spec.identity)) > _CLOSE:
+    if difference(got, torch.full_like(got, spec.identity)) > CLOSE:
         made.fail("identity", f"an image against itself scores {got.tolist()}, the record says {spec.identity}")
 
 

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from causaliqa.api.protocols import Restorer
 from causaliqa.api.specs import RestorerSpec
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, subject
 from causaliqa.utils.text import brief
 
 __all__ = ["check_restorer"]
 
-_CLOSE = 1e-4
 _SIZES = ((24, 32), (17, 23), (33, 16))
 """Rows and columns of inputs: even, odd, and neither square nor wide."""
 _BRIGHT = 10.0
@@ -48,7 +47,7 @@ def check_restorer(restorer: str | RestorerSpec, **options: Any) -> None:
         scale = scale or _call(made, net, img[:1]).shape[-1] // width
         out = _check_output(made, net, img, scale)
         alone = torch.cat([_call(made, net, one) for one in torch.split(img, 1)])
-        if (gap := difference(out, alone)) > _CLOSE:
+        if (gap := difference(out, alone)) > CLOSE:
             made.fail("batch", f"outputs differ by {gap:.2g} when images come one by one; restore each on its own")
 
 
