@@ -79,7 +79,7 @@ def _project(x: Array, y: Array, centre: float, log_width: float) -> tuple[Array
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1.0
     normal = (design / scale).T @ (design / scale)
-    # The normal equations are cheap; the cut-off keeps a step that looks like a line from blowing up.
+    # Normal equations are cheap; rcond keeps a nearly linear step stable.
     coefficients = np.linalg.pinv(normal, rcond=1e-12, hermitian=True) @ ((design / scale).T @ y) / scale
     return coefficients, design @ coefficients - y
 
@@ -87,18 +87,18 @@ def _project(x: Array, y: Array, centre: float, log_width: float) -> tuple[Array
 def fit_logistic(scores: ArrayLike, labels: ArrayLike) -> Fit:
     """Fit the 4-parameter logistic by least squares, from many starts, and keep the best.
 
-    The scores are standardised; a grid of centres (at quantiles of the scores) and widths is searched, with all other
-    parameters solved for, and the best three nodes are refined. Nothing is random. Where the data bend only one way
-    or not at all, the best logistic lies at infinity; centre and width are bounded (five ranges outside the scores, 128
-    deviations), which such a fit reaches to about four digits of the correlation.
+    Deterministic: on standardised scores, a grid of centres (quantiles of the scores) and widths is evaluated, with
+    height and offset solved for, and the best three nodes are refined. For nearly linear or exponential data the
+    optimum lies at infinity; centre and width are bounded (five ranges outside the scores, 128 deviations), which
+    changes the correlation by about 1e-4.
 
     Args:
         scores: quality-oriented scores ``(n,)``, finite.
         labels: quality-oriented labels ``(n,)``, finite.
 
     Returns:
-        The fit, on the scale of the labels given. It is linear and not ``converged`` where there are not more
-        different scores than parameters or the labels are constant; this never raises.
+        The fit, on the scale of the labels given. It is linear and not ``converged`` if there are not more distinct
+        scores than parameters, or if the labels are constant.
 
     Raises:
         InputError: the lengths differ.
@@ -125,7 +125,7 @@ def _fit(raw_x: Array, raw_y: Array) -> Fit:
         return _linear(raw_x, raw_y)
     x, y = (raw_x - middle) / spread, (raw_y - shift) / height
 
-    # A heavy tail inflates the deviation: the smallest widths follow the bulk of the scores instead.
+    # Heavy tails inflate the deviation, so the smallest widths follow the interquartile range.
     bulk = float(np.subtract(*np.quantile(x, [0.75, 0.25]))) or 1.0
     reach = float(np.ptp(x))
     low = np.array([x.min() - 5 * reach, np.log(min(bulk, 1.0) / 128)])

@@ -26,26 +26,26 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FEW = 8
-"""Below so many clusters the draws are too coarse."""
+"""Number of clusters below which bootstrap draws are too coarse."""
 _CHUNK = 1 << 20
-"""Draws times clusters handled at once for Pearson's correlation; bounds memory to about 100 MB."""
+"""Draws times clusters processed at once for Pearson's correlation; bounds the memory to about 100 MB."""
 
 
 class ClusterBootstrap:
-    """The same resampled references for all metrics of one data set; draws are made on first use and kept.
+    """Cluster bootstrap with common draws for all metrics of a data set; results are cached.
 
-    References (clusters) are drawn with replacement, each with all its images, as often as there are. Ranks are those
-    of the resampled images. The logistic fits are held fixed within the draws. Where a metric failed on an image, the
-    image is missing for that metric, and for both metrics of a pair that are compared.
+    References (clusters) are drawn with replacement, each with all its images. Ranks are recomputed in every draw; the
+    logistic fits are held fixed. An image on which a metric failed is ignored for that metric, and for both metrics
+    of a comparison.
 
     Args:
         scores: quality-oriented scores ``(M, n)`` of M metrics; NaN where one failed.
         labels: quality-oriented labels ``(n,)``.
-        clusters: reference of every image, ``(n,)``, of any sortable kind; the image itself where it is unknown.
-        fits: fit of every metric, on these scores and labels; without them PLCC is that of the raw scores.
+        clusters: reference of every image, ``(n,)``, of any sortable type; the image itself if unknown.
+        fits: fit of every metric on these scores and labels; without them PLCC uses the raw scores.
         draws: number of resamples.
-        seed: decides the draws; neither ``threads`` nor other metrics change them.
-        threads: threads that share the work.
+        seed: seed of the draws, which depend neither on ``threads`` nor on other metrics.
+        threads: number of threads.
 
     Raises:
         InputError: shapes do not fit.
@@ -91,9 +91,9 @@ class ClusterBootstrap:
     def interval(self, metric: int, statistic: str = "srcc", *, level: float = 0.95) -> tuple[float, float]:
         """Return the confidence interval of one metric's ``srcc`` or ``plcc``; NaN below two references.
 
-        A studentised bootstrap on Fisher's z, with the infinitesimal jackknife over references as standard error; tails
-        widened for their number. Below eight references, Student's t with the jackknife's error. Simulated with 25, it
-        holds the truth 91 to 97 times in a hundred, where percentile intervals do so 84 to 93 times. Source: Efron and
+        Studentised bootstrap on Fisher's z with the infinitesimal jackknife over references as standard error, tails
+        widened for few references; below eight references Student's t with the jackknife error. In simulations with
+        25 references the coverage is 91 to 97 %, that of percentile intervals 84 to 93 %. Source: Efron and
         Tibshirani, An Introduction to the Bootstrap, 1993, ch. 12; Hesterberg, The American Statistician 69(4), 2015.
         """
         keep = ~self.failed[metric]
@@ -110,9 +110,9 @@ class ClusterBootstrap:
     def pvalue(self, a: int, b: int, statistic: str = "srcc") -> float:
         """Return the two-sided p that metrics a and b have the same ``srcc`` or ``plcc``; NaN below two references.
 
-        Student's t of the difference of Fisher's z on the images that both scored, with references less one degrees of
-        freedom and the jackknife's standard error: with few references that of the draws rejects too often. Beyond as
-        many references as draws, the draws are taken. Source: MacKinnon et al., J. Appl. Econometrics 38(5), 2023.
+        Student's t of the difference of Fisher's z on the images that both scored, with (references - 1) degrees of
+        freedom and the jackknife standard error; the bootstrap error, which rejects too often with few references, is
+        used only if references outnumber the draws. Source: MacKinnon et al., J. Appl. Econometrics 38(5), 2023.
         """
         keep = ~(self.failed[a] | self.failed[b])
         clusters = len(np.unique(self.clusters[keep]))
@@ -137,7 +137,7 @@ class ClusterBootstrap:
         return out
 
     def _draws(self, statistic: str, metric: int, keep: Mask, left_out: bool = False) -> tuple[Array, Array]:
-        """Statistic and its standard error on the images kept: of the sample, then of every draw (or one left out)."""
+        """Return statistic and standard error on the images kept: of the sample, then of every (leave-one-out) draw."""
         key = (statistic, metric, keep.tobytes(), left_out)
         if key not in self._kept:
             if statistic not in ("srcc", "plcc"):
@@ -165,7 +165,7 @@ class ClusterBootstrap:
 
 
 def _multiplicities(clusters: int, draws: int, seed: int) -> NDArray[np.int16]:
-    """How often every cluster is drawn: row 0 is the sample itself, then one row a draw."""
+    """Return how often every cluster is drawn: row 0 is the sample itself, then one row per draw."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     out = np.ones((draws + 1, clusters), dtype=np.int16)
     for row in out[1:]:
@@ -174,12 +174,12 @@ def _multiplicities(clusters: int, draws: int, seed: int) -> NDArray[np.int16]:
 
 
 def _leave_out(clusters: int, present: NDArray[np.int64]) -> NDArray[np.int16]:
-    """The sample itself, then one row a cluster that is present, without it."""
+    """Return the sample itself, then one row per present cluster, which leaves it out."""
     return np.vstack([np.ones(clusters), np.arange(clusters) != present[:, None]]).astype(np.int16)
 
 
 def _plcc_of_draws(x: Array, y: Array, clusters: Any, counts: Any) -> tuple[Array, Array]:
-    """Pearson's correlation of every draw and its standard error by the infinitesimal jackknife over clusters."""
+    """Return Pearson's correlation of every draw and its standard error (infinitesimal jackknife over clusters)."""
     value, error = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
     if len(x) < 2 or not np.ptp(x) > 0 or not np.ptp(y) > 0:
         return value, error
@@ -205,7 +205,7 @@ def _plcc_of_draws(x: Array, y: Array, clusters: Any, counts: Any) -> tuple[Arra
 
 
 def _studentised(values: Array, errors: Array, clusters: int, level: float) -> Array:
-    """Steps from z to both ends, from the sample (entry 0) and its draws; see :meth:`ClusterBootstrap.interval`."""
+    """Return the steps from z to both limits, from sample (entry 0) and draws (:meth:`ClusterBootstrap.interval`)."""
     widen = np.sqrt(clusters / (clusters - 1))
     with np.errstate(all="ignore"):
         z, spread = np.arctanh(values), errors / (1 - values**2)
@@ -216,15 +216,15 @@ def _studentised(values: Array, errors: Array, clusters: int, level: float) -> A
 
 
 def _jackknifed(values: Array, errors: Array, level: float) -> Array:
-    """Steps from z to both ends, from the sample (entry 0) and the sample without each cluster in turn."""
+    """Return the steps from z to both limits, from sample (entry 0) and leave-one-out samples."""
     z, few = np.arctanh(np.clip(values[1:], -1 + 1e-12, 1 - 1e-12)), len(values) - 1
-    # Two references may agree by chance; the larger of both errors is taken.
+    # The larger of two errors, because two references may agree by chance.
     error = np.fmax(z.std() * np.sqrt(few - 1), errors[0] / (1 - values[0] ** 2) * np.sqrt(few / (few - 1)))
     return np.array([1.0, -1.0]) * float(error * stats.t.ppf((1 + level) / 2, few - 1))
 
 
 def holm(pvalues: ArrayLike) -> Array:
-    """Return p values corrected for their number, step by step; NaN stays and is not counted.
+    """Return p values with Holm's correction; NaN is kept and not counted.
 
     Source: Holm, Scandinavian Journal of Statistics 6(2), 1979.
 
@@ -241,15 +241,15 @@ def holm(pvalues: ArrayLike) -> Array:
 
 
 def tied_with_best(values: ArrayLike, pvalues: ArrayLike, *, alpha: float = 0.05) -> tuple[bool, ...]:
-    """Say for every metric whether it is statistically tied with the best one (the best is tied with itself).
+    """Return for every metric whether it is statistically tied with the best one (the best is tied with itself).
 
-    The best is chosen from the same data, so every pair counts: Holm's correction runs over all pairs, not only over
-    those with the best. A pair that cannot be tested counts as tied.
+    The best is selected on the same data, so Holm's correction covers all pairs, not only those with the best. A pair
+    that cannot be tested counts as tied.
 
     Args:
         values: correlations ``(M,)``, higher is better; NaN is never tied.
         pvalues: uncorrected p of every pair, ``(M, M)``, symmetric, as :meth:`ClusterBootstrap.pvalues` returns them.
-        alpha: level.
+        alpha: significance level.
 
     >>> tied_with_best([0.9, 0.89, 0.5], [[1, 0.4, 0.001], [0.4, 1, 0.001], [0.001, 0.001, 1]])
     (True, True, False)

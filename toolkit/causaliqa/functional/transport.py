@@ -1,4 +1,4 @@
-"""What a feature level costs to transport, window by window, and how that cost responds to noise.
+"""Transport cost of a feature level per window, and its response to noise.
 
 :func:`level_response` is what the causal metric calls. On the CPU, without gradients, it runs one compiled kernel;
 otherwise it runs :func:`transport_response` and plain tensor operations (:mod:`causaliqa.functional.wasserstein`).
@@ -28,19 +28,19 @@ def transport_response(
     clamp: bool = True,
     kernel: str = "auto",
 ) -> tuple[Tensor, Tensor]:
-    """Return what every channel costs to transport, and how that cost responds to noise.
+    """Return the transport cost of every channel, and its response to noise.
 
     Args:
         x: masses of the distorted image, ``(C, P, n)``: channels, windows, bins.
         y: masses of the reference.
-        noise: standard normal noise ``(P, n)``, the same for all channels and for both sides.
-        scales: T factors of the noise (strength times mean mass); none if the response is not wanted.
-        clamp: cut negative mass after the noise; the published code lets it through.
-        kernel: ``"compiled"`` (CPU), ``"torch"`` (anywhere), or ``"auto"`` to choose the faster one that applies.
+        noise: standard normal noise ``(P, n)``, shared by all channels and both sides.
+        scales: T factors of the noise (strength times mean mass); empty to skip the response.
+        clamp: set negative mass to 0 after adding the noise; the published code keeps it.
+        kernel: ``"compiled"`` (CPU), ``"torch"`` (any device), or ``"auto"`` for the faster one that applies.
 
     Returns:
-        Costs per window ``(C, P)``, differentiable, and how much the noise changes the cost of every channel,
-        ``(T, C)``, constants.
+        Costs per window ``(C, P)``, differentiable, and the change of the cost of every channel ``(T, C)``, without
+        gradient.
 
     Example:
         >>> x = torch.rand(2, 3, 16)
@@ -62,7 +62,7 @@ def transport_response(
 
 @dataclass(frozen=True, kw_only=True)
 class LevelResponse:
-    """What one feature level costs, and how its channels respond to the intervention."""
+    """Cost of one feature level, and the response of its channels to the intervention."""
 
     ot: Tensor
     """W_2^2 between the masses, ``(C, P)``."""
@@ -71,9 +71,9 @@ class LevelResponse:
     l2: Tensor
     """Squared difference of the features, ``(C, P)``."""
     shift: Tensor
-    """Change of every channel's cost at T strengths, ``(T, C)``; T = 0 where nothing can be below the tolerance."""
+    """Change of every channel's cost at T strengths, ``(T, C)``; T = 0 if the tolerance is 0."""
     tolerance: Tensor
-    """A smaller change is indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar."""
+    """A smaller change counts as indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar."""
 
 
 def level_response(
@@ -96,9 +96,9 @@ def level_response(
         window: side of the windows.
         mode: ``"share"`` or ``"softmax"``, see :func:`~causaliqa.functional.intervention.mass`.
         noise: standard normal noise ``(P, window * window)``.
-        strengths: strengths of the intervention, in units of the mean mass; none if the response is not wanted.
+        strengths: strengths of the intervention, in units of the mean mass; empty to skip the response.
         threshold: see :attr:`LevelResponse.tolerance`.
-        clamp: cut negative mass after the noise.
+        clamp: set negative mass to 0 after adding the noise.
         kernel: ``"compiled"``, ``"torch"`` or ``"auto"``. The compiled one takes float32 on the CPU, clamps, and passes
             no gradient.
 
@@ -126,7 +126,7 @@ def level_response(
     noise = noise.to(mass_x)
     with torch.no_grad():
         tolerance = threshold * mass_gap(mass_x, mass_y, mode)
-        # A tensor, not a number: the device is not waited for.
+        # A tensor, which avoids synchronisation with the device.
         mean = (mass_x.mean() + mass_y.mean()) / 2
         scales = [s * mean for s in strengths] if mode == "share" else []
     ot, shift = transport_response(
