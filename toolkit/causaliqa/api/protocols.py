@@ -68,7 +68,7 @@ class PlacedSampler(Protocol):
 
 
 class Degradation(Protocol):
-    """What spoils a clean image, and a patch in its place in the same way; both 8-bit where files would be.
+    """A degradation of a clean image, and of a patch in place in the same way; both 8-bit where files would be.
 
     An image and a patch that goes into it must come from the same degraded distribution, or the effect of the patch
     is that of the seam (CEM, Definition IV.1).

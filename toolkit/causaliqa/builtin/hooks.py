@@ -1,4 +1,4 @@
-"""What comes with the toolkit, on one page: every built-in registers through the hooks, as any plugin's does."""
+"""Hooks of the built-in metrics, backbones, restorers, samplers, degradations and data sets, as in any plugin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @hookimpl
 def causaliqa_metrics() -> Iterable[MetricSpec]:
-    """The causal metric on every backbone, and the baseline of its paper that pyiqa lacks."""
+    """The causal metric on every backbone, and DeepWSD, a baseline of its paper that pyiqa lacks."""
     yield MetricSpec(
         name="causal",
         factory=lazy("causaliqa.builtin.metrics.causal:CausalMetric"),
@@ -58,7 +58,7 @@ _TORCHVISION = "BSD-3-Clause (torchvision weights, trained on ImageNet)"
 
 @hookimpl
 def causaliqa_backbones() -> Iterable[BackboneSpec]:
-    """The three networks of the paper, and one whose trained weights come with a package."""
+    """The three networks of the paper, and EfficientNet-Lite0, whose weights come with a pip package."""
     yield BackboneSpec(
         name="vgg",
         factory=lazy("causaliqa.builtin.backbones.vgg:build"),
@@ -110,7 +110,7 @@ def _tiny_restorer(name: str, task: str, scale: int, summary: str, reference: st
 
 @hookimpl
 def causaliqa_restorers() -> Iterable[RestorerSpec]:
-    """The small trained networks, everything in basicsr's registry, and any Python callable."""
+    """Small trained networks, the architectures in basicsr's registry, and user code."""
     yield _tiny_restorer("tiny_edsr_x4", "sr", 4, "small EDSR, x4", "Lim et al. 2017, arXiv:1707.02921")
     yield _tiny_restorer(
         "tiny_rcan_x4", "sr", 4, "small RCAN, x4, with its global pooling", "Zhang et al. 2018, arXiv:1807.02758"
@@ -146,7 +146,7 @@ def _sampler(name: str, where: str, summary: str, reference: str, **fixed: float
 
 @hookimpl
 def causaliqa_samplers() -> Iterable[SamplerSpec]:
-    """The natural image library, and what the paper compares it with."""
+    """The natural image library, and the alternatives that the paper compares."""
     yield _sampler("natural", "natural:build", "patches of natural images; library=DIR|FILE.npz", "CEM, section IV-D")
     yield _sampler("self", "ablations:SelfPatches", "patches of the image itself; inadvisable", "CEM, Figure 15")
     yield _sampler("zero", "ablations:Constant", "black", "CEM, Figure 4", value=0.0)

@@ -1,7 +1,8 @@
 """Agreement between the scores of a metric and opinion scores: correlations, logistic fits, outliers.
 
-All functions but :func:`summarise` take *quality-oriented* arrays, where higher is better (:func:`orient`). Correlations
-keep their sign: a metric with a wrong direction has a negative correlation, even after a fit, whose slope would hide it.
+All functions but :func:`summarise` take *quality-oriented* arrays, where higher is better (:func:`orient`).
+Correlations keep their sign: that of a metric with a wrong direction is negative, even after a fit, whose slope would
+hide it.
 
 Source of the protocol: VQEG, "Final report on the validation of objective models of video quality assessment, phase
 II", 2003.

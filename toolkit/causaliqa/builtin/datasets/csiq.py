@@ -18,12 +18,12 @@ _TYPES = {
     "blur": "BLUR",
     "contrast": "contrast",
 }
-"""Types as the label file spells them, and as the image files do."""
+"""Distortion types in the label file, and in the names of the images."""
 _COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
 
 
 def _table(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of the sheet ``all_by_image``, or of the first one that has the columns."""
+    """Return the rows of the first sheet that has the columns."""
     import openpyxl
 
     try:
@@ -83,4 +83,4 @@ ARCHIVE = Archive(
     image_folders=("src_imgs", "dst_imgs"),
     graded=True,
 )
-"""The deviation of a label is that between subjects."""
+"""The standard deviation of a label is that between subjects."""

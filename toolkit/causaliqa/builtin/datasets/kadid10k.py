@@ -1,6 +1,6 @@
 """KADID-10k (Lin, Hosu and Saupe, QoMEX 2019): 10,125 distorted images of 81 references.
 
-The label column is called ``dmos``, but high is good: it is the mean of ratings from 1 (very annoying) to 5
+The label column is called ``dmos``, but higher is better: it is the mean of ratings from 1 (very annoying) to 5
 (imperceptible).
 """
 
@@ -42,7 +42,7 @@ _TYPES = (
     "high sharpen",
     "contrast change",
 )
-"""Distortions by their number in the file name."""
+"""Distortions by number in the file name."""
 
 _NAME = re.compile(r"I\d+_(?P<type>\d\d)_0*(?P<level>\d+)\.png", re.IGNORECASE)
 _COLUMNS = ("dist_img", "ref_img", "dmos", "var")
@@ -93,4 +93,4 @@ ARCHIVE = Archive(
     image_folders=("images",),
     graded=True,
 )
-"""The deviation of a label is that between subjects, the root of ``var``."""
+"""The standard deviation of a label is that between subjects, the square root of ``var``."""

@@ -17,7 +17,7 @@ _VAL = ("Val_Dist", "Val_Distortion")
 
 
 def _read(tree: Tree, split: str, folders: tuple[str, ...]) -> list[Entry]:
-    """Labels of one split: a file a reference, with lines ``A0001_00_00.bmp,1520.0648`` (name, Elo score)."""
+    """Read the labels of one split: a file per reference, lines ``A0001_00_00.bmp,1520.0648`` (name, Elo score)."""
     files = tree.files(f"{split}_Label", ".txt")
     if not files:
         raise ManifestError(
@@ -67,7 +67,7 @@ PIPAL = Archive(
     read=partial(_read, split="Train", folders=_TRAIN),
     image_folders=("Train_Ref", *_TRAIN),
 )
-"""Training split. Type is the group of distortions (00 to 06), level the number within it, which is no strength."""
+"""Training split. Type is the group of distortions (00 to 06), level the number within it, which is not a strength."""
 PIPAL_VAL = Archive(
     name="pipal_val",
     reference=_REFERENCE,

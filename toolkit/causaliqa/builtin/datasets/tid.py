@@ -35,7 +35,7 @@ _TYPES = (
     "chromatic aberrations",
     "sparse sampling and reconstruction",
 )
-"""Distortions by their number in the file name; TID2008 has the first 17."""
+"""Distortions by number in the file name; TID2008 has the first 17."""
 
 _NAME = re.compile(r"(?P<ref>[iI]\d+)_(?P<type>\d\d)_(?P<level>\d)\.bmp", re.IGNORECASE)
 
