@@ -54,7 +54,7 @@ def brief(error: BaseException, length: int = 300, *, kind: bool = True) -> str:
         kind: prefix the name of its class.
 
     Example:
-        >>> brief(ValueError("one\n two")), brief(KeyError()), brief(OSError("full"), kind=False)
+        >>> brief(ValueError("one\\n two")), brief(KeyError()), brief(OSError("full"), kind=False)
         ('ValueError: one two', 'KeyError', 'full')
     """
     text = one_line(" ".join(str(error).split()))[:length]
