@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -93,8 +93,10 @@ def subject(thing: str | SpecT, kind: type[SpecT]) -> Subject[SpecT]:
     """
     if isinstance(thing, str):
         catalog = default_catalog()
-        found = catalog.find_restorer(thing)[0] if kind is RestorerSpec else catalog.get(kind, thing)
-        made = Subject(catalog=catalog, name=thing, spec=cast("SpecT", found.spec))
+        # NAME:PART of a restorer belongs to the spec NAME.
+        registered = catalog.find_restorer(thing)[0].spec.name if kind is RestorerSpec else thing
+        found = catalog.get(kind, registered)
+        made = Subject(catalog=catalog, name=thing, spec=found.spec)
         if loaded := _loaded_by(found.provider, tuple(sys.path)):
             made.fail("import", f"its hooks load {', '.join(loaded)}; import them inside the factory, or use lazy()")
         return made
