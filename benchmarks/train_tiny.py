@@ -43,7 +43,7 @@ def to_tensor(array):
 def pairs_for(task, seed=0, layers=6):
     """Return (input, clean) pairs of whole photographs, 8-bit."""
     pairs = []
-    for index, array in enumerate(photographs().values()):
+    for index, array in enumerate(dict(photographs()).values()):
         for k, size in enumerate(SIZES):
             image = Image.fromarray(array)
             small = image.resize((int(image.width * size), int(image.height * size)), Image.Resampling.BICUBIC)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 import re
 import shutil
@@ -20,7 +19,8 @@ from scipy.io import savemat
 from causaliqa.api.data import PairDataset
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Tree
-from causaliqa.builtin.datasets._load import _counts, _labels
+from causaliqa.builtin.datasets.archives import ARCHIVES
+from causaliqa.builtin.datasets.load import _counts, _labels
 from causaliqa.builtin.hooks import causaliqa_datasets
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -310,8 +310,7 @@ def test_the_authors_label_files(data: Path, tmp_path: Path, name: str, file: st
         folder, pattern = sources[name]
         for path in (lab / folder).glob(pattern):
             shutil.copy(path, tmp_path)
-    module = importlib.import_module(f"causaliqa.builtin.datasets.{name[:3] if name.startswith('tid') else name}")
-    archive = getattr(module, name.upper() if name.startswith("tid") or name == "pipal" else "ARCHIVE")
+    archive = ARCHIVES[name]
     entries = archive.read(Tree(tmp_path))
     assert _labels(archive, entries) == []
     assert _counts(archive, entries, None, None) == []

@@ -173,6 +173,30 @@ def test_explanation_adds_up(tiny, images):
         metric.explain(*images)
 
 
+def test_an_explanation_shows_itself(tiny, images, tmp_path):
+    net, spec = tiny
+    metric = CausalMetric(net, spec())
+    arrays = [x[0].permute(1, 2, 0).numpy() for x in images]
+    explanation = metric.explain(*arrays)
+    assert explanation.score == metric.explain(images[0][:1], images[1][:1]).score
+    full = sum(explanation.full_strength(level) for level in range(3))
+    assert repr(explanation) == (
+        f"Explanation(score={explanation.score:.6g}, 3 levels, {full} of 17 channels respond at every strength)"
+    )
+    assert len(explanation.plot("channels", title="a_b").axes) == 4  # three strips and the colour bar
+    explanation.plot().savefig(tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").stat().st_size > 5000
+    assert explanation._repr_html_().count("<tr>") == 4
+    with pytest.raises(ValueError, match="expected 'cost' or 'channels'"):
+        explanation.plot("map")
+
+
+def test_the_metric_shows_itself_in_one_line(tiny):
+    net, spec = tiny
+    text = repr(CausalMetric(net, spec(), terms="md", seed=3))
+    assert text == f"CausalMetric({spec().name}, terms=md, channels=causal, window={spec().window}, seed=3)"
+
+
 PUBLISHED = {
     # Score of the published code and the tolerance agreed on; contrast.4 depends on the noise.
     "AWGN.3": (4526.1, 0.02),

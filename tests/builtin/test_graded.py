@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from causaliqa.builtin.datasets.graded import DISTORTIONS, photographs, write_graded_set
+from causaliqa.builtin.datasets.graded import DISTORTIONS, write_graded_set
 from causaliqa.io.images import load_image
 from causaliqa.io.manifest import read_manifest
 
@@ -22,9 +22,3 @@ def test_the_set_is_complete_repeatable_and_graded(tmp_path):
     for series in errors.values():
         assert np.all(np.diff(series) > 0)
         assert series[0] > 0
-
-
-def test_photographs_come_with_packages():
-    found = photographs()
-    assert {"astronaut", "coffee"} <= set(found)
-    assert all(path.is_file() for path in found.values())

@@ -263,7 +263,7 @@ def test_a_record_can_bring_its_own_weights(tmp_path, tiny):
         weights=WeightsEntry(file="own.pth", url=file.as_uri(), licence="MIT"),
     )
     made = catalog(entry("p", plugin(spec, hook="causaliqa_backbones")))
-    with pytest.raises(WeightsError, match=r"own\.pth is not here"):
+    with pytest.raises(WeightsError, match=r"own\.pth was not found"):
         made.create_backbone("own")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CAUSALIQA_OFFLINE")

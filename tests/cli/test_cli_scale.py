@@ -191,9 +191,9 @@ def test_an_image_that_kills_its_worker_costs_its_unit_and_says_so(wide, log, tm
     rows = tmp_path / "rows.csv"
     asked = ("--data", wide, "--metric", f"logging:deadly={score!r}")
     out, err = board(*asked, "--rows", rows, "--jobs", 2, code=1)
-    lost = [line for line in rows.read_text().splitlines() if "every worker that was given this died" in line]
+    lost = [line for line in rows.read_text().splitlines() if "every worker that received this crashed" in line]
     assert 1 <= len(lost) <= 8
-    assert "every worker that was given this died" in err
+    assert "every worker that received this crashed" in err
     assert f",{REFS * LEVELS - len(lost)},{len(lost)}," in out
     # Once here and once in each process: two, and three that were replaced, at most.
     assert len(read(log)[0]) <= 6

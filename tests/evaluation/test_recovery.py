@@ -13,7 +13,7 @@ from test_store import key, row
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.evaluation.recovery import recover
-from causaliqa.evaluation.store import ScoreStore, summed
+from causaliqa.evaluation.store import ScoreStore, with_checksum
 
 COUNT = 240
 
@@ -169,7 +169,7 @@ def test_sums_are_those_of_what_comes_back(tmp_path: Path, value: float) -> None
     with ScoreStore(tmp_path / "s") as store:
         store.put(key(), row(score=value, label=value, label_low=float("nan"), label_high=-value))
     for table, line in zip(("scores", "pairs"), contents(tmp_path / "s"), strict=True):
-        assert summed(table, line[0][:-1]) == line[0]
+        assert with_checksum(table, line[0][:-1]) == line[0]
 
 
 def test_commands(run, store: Path, tmp_path: Path) -> None:

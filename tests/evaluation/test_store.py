@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from causaliqa.api.data import ScoreKey, ScoreRow, canonical_options
 from causaliqa.api.errors import InputError
-from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store import LAYOUT, ScoreStore
 
 
 def key(number: int = 0, **changes) -> ScoreKey:
@@ -46,6 +47,23 @@ def test_a_row_comes_back_exactly(path: Path) -> None:
     assert (found[key(3)].score, found[key(3)].error, found[key(3)].seconds) == (score, "", 0.25)
     facts = {**vars(row(3, score)), **{k: v for k, v in vars(key(3)).items() if k != "metric"}, "metric_name": "psnr"}
     assert line == facts
+
+
+SCORES = """metric TEXT, version TEXT, options TEXT, weights TEXT, dataset TEXT, img_hash TEXT, ref_hash TEXT,
+seed INTEGER, protocol TEXT, name TEXT, lower_better INTEGER, score REAL NULL, error TEXT, seconds REAL, sum INTEGER"""
+PAIRS = """dataset TEXT, ref TEXT, dist TEXT, type TEXT, level TEXT, split TEXT, label REAL, label_lower_better INTEGER,
+label_std REAL NULL, label_low REAL NULL, label_high REAL NULL, img_hash TEXT, ref_hash TEXT, sum INTEGER"""
+
+
+@pytest.mark.parametrize(("table", "expected"), [("scores", SCORES), ("pairs", PAIRS)])
+def test_layout_3_does_not_change(path: Path, table: str, expected: str) -> None:
+    """The columns derive from the dataclasses; stores in the field have these."""
+    assert LAYOUT == 3
+    ScoreStore(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        found = [(name, kind, bool(full)) for _, name, kind, full, *_ in db.execute(f"PRAGMA table_info({table})")]
+    declared = [item.split() for item in expected.replace("\n", " ").split(", ")]
+    assert found == [(name, kind, not nullable) for name, kind, *nullable in declared]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +176,7 @@ _WRITER = """
     import sys
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
-    from causaliqa.evaluation.store import ScoreStore
+    from causaliqa.evaluation.store import LAYOUT, ScoreStore
 
     with ScoreStore(Path(sys.argv[1])) as store:
         for number in range(100_000):
@@ -204,7 +222,7 @@ _RACER = """
     import sys, time
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
-    from causaliqa.evaluation.store import ScoreStore
+    from causaliqa.evaluation.store import LAYOUT, ScoreStore
 
     while time.time() < float(sys.argv[2]):
         pass

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 
 from causaliqa.api.errors import InputError
-from causaliqa.functional.logistic import Fit, fit_logistic, logistic4, logistic5
+from causaliqa.functional.logistic import Fit, fit_logistic, logistic4
 
 
 def _error(fit: Fit, x: np.ndarray, y: np.ndarray) -> float:
@@ -20,11 +20,6 @@ def test_logistic4_by_hand() -> None:
     # Half way at the centre; 1 / (1 + e^-1) one width above it; the sign of the width does not matter.
     assert logistic4([2.0], (5.0, 1.0, 2.0, 3.0)) == pytest.approx([3.0])
     assert logistic4([5.0], (1.0, 0.0, 2.0, -3.0)) == pytest.approx([1 / (1 + np.exp(-1))])
-
-
-def test_logistic5_by_hand() -> None:
-    assert logistic5([3.0], (4.0, 2.0, 3.0, 0.5, 1.0)) == pytest.approx([2.5])
-    assert logistic5([4.0], (4.0, 2.0, 3.0, 0.5, 1.0)) == pytest.approx([4 * (0.5 - 1 / (1 + np.exp(2))) + 3.0])
 
 
 @pytest.mark.parametrize("params", [(1.0, 0.0, 0.2, 0.3), (0.0, 1.0, 0.2, 0.3), (9.0, 1.0, 40.0, 12.0)])
@@ -44,9 +39,8 @@ def test_fit_does_not_depend_on_the_scale_of_the_scores(scale: float) -> None:
     assert scaled.predict(x * scale + 7 * scale) == pytest.approx(plain.predict(x), abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["4", "5"])
 @pytest.mark.parametrize("shape", ["linear", "exponential", "tail", "near one", "steep", "falling", "outlier", "ties"])
-def test_fit_is_as_good_as_a_brute_search(kind: str, shape: str) -> None:
+def test_fit_is_as_good_as_a_brute_search(shape: str) -> None:
     rng = np.random.default_rng(4)
     q, noise = rng.uniform(0, 1, 60), rng.normal(size=60)
     x, y = {
@@ -59,26 +53,24 @@ def test_fit_is_as_good_as_a_brute_search(kind: str, shape: str) -> None:
         "outlier": (np.r_[q[:-1], 1e3], q + 0.1 * noise),
         "ties": (np.round(q * 6), q + 0.1 * noise),
     }[shape]
-    fit = fit_logistic(x, y, kind)
+    fit = fit_logistic(x, y)
     middle, spread = np.median(x), x.std()
-    function = logistic4 if kind == "4" else logistic5
     best = np.inf
     for centre in np.quantile(x, [0.1, 0.5, 0.9]):
         for width in spread * np.array([0.05, 0.3, 1.0, 5.0]):
-            start = (1, 0, centre, width) if kind == "4" else (1, 1 / width, centre, 0, 0.5)
+            start = (1, 0, centre, width)
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 try:
-                    params, _ = optimize.curve_fit(lambda v, *p: function(v, p), x, y, p0=start, maxfev=600)
+                    params, _ = optimize.curve_fit(lambda v, *p: logistic4(v, p), x, y, p0=start, maxfev=600)
                 except RuntimeError:
                     continue
-            best = min(best, float(np.sum((function(x, params) - y) ** 2)))
+            best = min(best, float(np.sum((logistic4(x, params) - y) ** 2)))
     assert np.isfinite(middle)
     # Two thousandths of the variance: less than 0.001 of a PLCC above 0.7.
     assert _error(fit, x, y) <= best + 2e-3 * y.var() * len(y)
 
 
-@pytest.mark.parametrize("kind", ["4", "5"])
 @pytest.mark.parametrize(
     ("x", "y"),
     [
@@ -91,10 +83,10 @@ def test_fit_is_as_good_as_a_brute_search(kind: str, shape: str) -> None:
         ([1e308, -1e308] * 3 + [0.0, 1.0, 2.0, 3.0], list(range(10))),
     ],
 )
-def test_too_little_to_fit_is_flagged_and_silent(kind: str, x: list[float], y: list[float]) -> None:
+def test_too_little_to_fit_is_flagged_and_silent(x: list[float], y: list[float]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fit = fit_logistic(x, y, kind)
+        fit = fit_logistic(x, y)
     assert (fit.kind, fit.converged) == ("linear", False)
     assert len(fit.predict(x)) == len(x)
 
@@ -112,7 +104,5 @@ def test_same_data_same_fit() -> None:
 
 
 def test_bad_usage() -> None:
-    with pytest.raises(InputError, match="got '3', expected 4 or 5"):
-        fit_logistic([1, 2], [1, 2], "3")
     with pytest.raises(InputError, match="2 scores and 3 labels"):
         fit_logistic([1, 2], [1, 2, 3])

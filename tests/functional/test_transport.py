@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from causaliqa.functional.transport import level_response, transport_response, window_cost
+from causaliqa.functional.transport import level_response, transport_response
+from causaliqa.functional.wasserstein import window_cost
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_level_kernels_agree(kind, window, how):
     places = -(-19 // window) * -(-26 // window)
     noise = torch.randn(places, window**2, generator=torch.Generator().manual_seed(7))
     plain, compiled = (
-        level_response(x, y, window=window, how=how, noise=noise, strengths=[0.01, 0.5], kernel=k)
+        level_response(x, y, window=window, mode=how, noise=noise, strengths=[0.01, 0.5], kernel=k)
         for k in ("torch", "compiled")
     )
     for name in ("ot", "md", "l2", "shift", "tolerance"):
@@ -138,7 +139,7 @@ def test_level_kernels_agree(kind, window, how):
 
 def test_level_kernel_of_identical_maps_is_zero():
     x, _ = _maps("random")
-    made = level_response(x, x.clone(), window=8, how="share", noise=torch.zeros(12, 64), strengths=[0.1])
+    made = level_response(x, x.clone(), window=8, mode="share", noise=torch.zeros(12, 64), strengths=[0.1])
     assert not any(v.any() for v in (made.ot, made.md, made.l2, made.shift, made.tolerance))
 
 
@@ -146,7 +147,7 @@ def test_level_kernel_passes_no_gradient():
     x, y = _maps("random")
     with pytest.raises(ValueError, match="no gradient"):
         level_response(
-            x.requires_grad_(), y, window=8, how="share", noise=torch.zeros(12, 64), strengths=[], kernel="compiled"
+            x.requires_grad_(), y, window=8, mode="share", noise=torch.zeros(12, 64), strengths=[], kernel="compiled"
         )
 
 
@@ -156,7 +157,7 @@ def test_the_kernel_leaves_torch_its_number_of_threads(threads):
         "import numba, torch\n"
         "from causaliqa.functional.transport import level_response\n"
         "x = torch.rand(2, 8, 8)\n"
-        "level_response(x, x + 1, window=4, how='share', noise=torch.zeros(4, 16), strengths=[0.1])\n"
+        "level_response(x, x + 1, window=4, mode='share', noise=torch.zeros(4, 16), strengths=[0.1])\n"
         "print(torch.get_num_threads())\n"
     )
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": "2"}

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.io.images import image_size, load_image, max_pixels
+from causaliqa.io.images import image_size, image_suffixes, load_image, max_pixels
 from causaliqa.utils import memory
 
 
@@ -127,7 +127,7 @@ def test_of_several_frames_the_first_is_taken(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (np.array([[0.25, 1.0]], np.float32), "floating-point numbers, whose range nobody knows; convert it"),
+        (np.array([[0.25, 1.0]], np.float32), "floating-point numbers of unknown range; convert it"),
         (np.array([[0, 70_000]], np.int32), "gray values from 0 to 70000, expected 8 or 16 bits"),
         (np.array([[-1, 5]], np.int32), "gray values from -1 to 5"),
     ],
@@ -215,3 +215,20 @@ def test_an_image_that_does_not_fit_is_said_before_it_is_decoded(tmp_path, monke
     monkeypatch.setattr(memory, "available", lambda device: 1 << 30)
     with pytest.raises(CausaliqaError, match=r"a.png needs 2.5 GiB of memory, 1.0 GiB are free on cpu; crop it"):
         load_image(tmp_path / "a.png")
+
+
+def test_every_registered_suffix_of_a_format_counts_as_an_image():
+    Image.init()
+    suffixes = image_suffixes()
+    assert {".png", ".jpeg", ".bmp", ".webp", ".tif", ".ppm", ".pgm", ".gif", ".jp2", ".tga"} <= suffixes
+    assert not suffixes & {".eps", ".pdf", ".ps", ".npz", ".csv", ".txt"}
+    assert (".avif" in suffixes) == ("AVIF" in Image.OPEN)
+
+
+@pytest.mark.parametrize("suffix", ["jp2", "gif", "tga", "avif", "jpe", "j2k", "pnm"])
+def test_less_common_formats_are_read(tmp_path, suffix):
+    if f".{suffix}" not in image_suffixes():
+        pytest.skip("this Pillow does not read it")
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (16, 12), (255, 0, 0)).save(path)
+    assert load_image(path).shape == (1, 3, 12, 16)

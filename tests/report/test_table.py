@@ -13,8 +13,9 @@ import pytest
 
 from causaliqa.api.errors import InputError
 from causaliqa.evaluation.rank import rank
+from causaliqa.report.formats import TEXT_FORMATS
 from causaliqa.report.provenance import MetricFacts, Provenance
-from causaliqa.report.table import COLUMNS, FORMATS, marks, printed, render, rows_csv
+from causaliqa.report.table import COLUMNS, marks, printed, render, rows_csv
 
 FACTS = Provenance(
     versions={"torch": "9.8.7"},
@@ -29,7 +30,7 @@ FACTS = Provenance(
 )
 
 
-@pytest.mark.parametrize("how", FORMATS)
+@pytest.mark.parametrize("how", TEXT_FORMATS)
 def test_every_format_holds_every_metric_and_data_set(table, how):
     text = render(table, how, FACTS)
     assert all(name in text for name in ("good", "weak", "first", "second"))

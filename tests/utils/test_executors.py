@@ -136,7 +136,7 @@ def test_a_cluster_that_has_gone_is_said_so():
     def gone(_):
         raise CancelledError
 
-    with pytest.raises(CausaliqaError, match="scheduler has gone; what was finished is kept"):
+    with pytest.raises(CausaliqaError, match="scheduler was lost; finished work is kept"):
         list(carry_out(Here(), gone, [1]))
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from causaliqa.api.errors import InputError, OutputError
-from causaliqa.utils.files import atomic, check_file, check_folder
+from causaliqa.utils.files import atomic, check_file, check_folder, package_file
 
 
 @pytest.mark.parametrize("stop", [ValueError, KeyboardInterrupt, SystemExit])
@@ -86,3 +86,21 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, check, path
 def test_checking_leaves_no_trace(tmp_path, check, path):
     assert check(str(tmp_path / path)) == tmp_path / path
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_a_package_is_found_without_importing_the_package(tmp_path, monkeypatch):
+    package = tmp_path / "packed"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "deep" / "file.bin").write_text("x")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_file("packed:deep/file.bin") == package / "deep" / "file.bin"
+    for other in (
+        "packed:deep",
+        "packed:other",
+        "packed:../packed/deep/file.bin",
+        "packed.deep:file.bin",
+        "",
+        "none:x",
+    ):
+        assert package_file(other) is None

@@ -60,7 +60,7 @@ def test_the_trap_works(cli):
     ("metric", "words"),
     [
         ("causal_vgg", "CAUSALIQA_OFFLINE is set"),
-        ("lpips", "CAUSALIQA_OFFLINE is set, so download.pytorch.org is not asked"),
+        ("lpips", "CAUSALIQA_OFFLINE is set, so download.pytorch.org is not contacted"),
         ("musiq", "weights of pyiqa's 'musiq' are not here and cannot be downloaded"),
         ("topiq_fr", "weights of pyiqa's 'topiq_fr' are not here and cannot be downloaded"),
     ],
@@ -107,7 +107,7 @@ def test_what_is_on_this_machine_may_be_asked():
 def test_others_are_refused_before_their_name_is_looked_up(monkeypatch, host):
     enforce()
     monkeypatch.setattr("socket.create_connection", lambda *a, **k: pytest.fail("connected"))
-    with pytest.raises(OSError, match=f"CAUSALIQA_OFFLINE is set, so {host} is not asked"):
+    with pytest.raises(OSError, match=f"CAUSALIQA_OFFLINE is set, so {host} is not contacted"):
         http.client.HTTPConnection(host).connect()
 
 

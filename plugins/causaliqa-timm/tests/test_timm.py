@@ -84,7 +84,7 @@ def test_taps(weights):
 
 
 def test_missing_weights_say_where_they_belong():
-    with pytest.raises(WeightsError, match=r"resnet18\.a1_in1k\.safetensors is not here .*timm/resnet18\.a1_in1k"):
+    with pytest.raises(WeightsError, match=r"resnet18\.a1_in1k\.safetensors was not found .*timm/resnet18\.a1_in1k"):
         causaliqa.create_metric("causal_timm.resnet18.a1_in1k")
 
 

@@ -1,23 +1,40 @@
-"""What flows between the rooms: labelled pairs, regions, the rows that scoring makes of them, and their keys."""
+"""Data passed between the rooms: labelled pairs, regions of interest, score rows and their keys."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from html import escape
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints, overload
 
 from causaliqa.api.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ROI", "Finding", "NeededFile", "Pair", "PairDataset", "ScoreKey", "ScoreRow", "canonical_options"]
+__all__ = [
+    "PAIR_COLUMNS",
+    "RANKED_COLUMNS",
+    "ROI",
+    "SCORE_COLUMNS",
+    "Column",
+    "Finding",
+    "NeededFile",
+    "Pair",
+    "PairDataset",
+    "ScoreKey",
+    "ScoreRow",
+    "canonical_options",
+    "columns",
+]
 
 
 @dataclass(frozen=True)
 class ROI:
-    """A rectangle in output pixels: the region of interest.
+    """Region of interest: a rectangle in output pixels.
 
     Example:
         >>> ROI.parse("96,152,32,32")
@@ -25,20 +42,20 @@ class ROI:
     """
 
     x: int
-    """First column."""
+    """Leftmost column."""
     y: int
-    """First row."""
+    """Topmost row."""
     width: int
-    """Columns."""
+    """Width in pixels."""
     height: int
-    """Rows."""
+    """Height in pixels."""
 
     @classmethod
     def parse(cls, text: str) -> ROI:
         """Read ``X,Y,W,H``.
 
         Raises:
-            InputError: it is not four whole numbers.
+            InputError: the text is not four whole numbers.
         """
         try:
             x, y, width, height = (int(part) for part in text.split(","))
@@ -52,16 +69,16 @@ class ROI:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that a check of a data set found."""
+    """One problem that the check of a data set reports."""
 
     kind: str
     """``label``, ``count``, ``missing``, ``extra``, ``case``, ``empty``, ``unreadable``, ``size`` or ``changed``."""
     message: str
     """One line, with counts and the first names."""
     files: tuple[str, ...] = ()
-    """All files that it concerns, relative to the folder."""
+    """All files concerned, relative to the folder."""
     harmless: bool = False
-    """True if the data set can be used as it is."""
+    """True if the data set can be used all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +86,23 @@ class NeededFile:
     """One weights file that a metric or restorer loads."""
 
     name: str
-    """Metric or restorer, or who lists the file."""
+    """Metric or restorer that needs it, or the plugin that lists the file."""
     file: str
-    """Its name, or what is known of it."""
+    """File name, or a description where the name is unknown."""
     state: Literal["here", "missing", "damaged", "unknown", "none"]
-    """``here`` (and the one that is expected), ``missing``, ``damaged``, ``unknown``, or ``none`` where nothing is
-    loaded."""
+    """``here`` (found, checksum correct), ``missing``, ``damaged``, ``unknown``, or ``none`` if no file is loaded."""
     size: int | None = None
     """Bytes, where known."""
     source: str = ""
-    """Where it would come from, or why that is unknown."""
+    """Where to get it, or why that is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One distorted image beside its reference."""
+    """One distorted image and its reference."""
 
     ref: Path | None
-    """Reference image; None where it is unknown and only scores from elsewhere are ranked."""
+    """Reference image; None if unknown, which is enough to rank scores computed elsewhere."""
     dist: Path
     """Distorted image."""
     label: float
@@ -96,44 +112,96 @@ class Pair:
     level: str = ""
     """Distortion level."""
     split: str = ""
-    """Train, validation or test."""
+    """``train``, ``val`` or ``test``."""
     label_std: float | None = None
-    """Deviation of the label as the data set publishes it: between subjects, or of the mean."""
+    """Standard deviation of the label as published: between subjects, or of the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairDataset:
-    """Labelled pairs that share one scale."""
+    """Labelled pairs on one opinion scale; a sequence of :class:`Pair`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> pairs = tuple(Pair(ref=Path("r.png"), dist=Path(f"{k}.png"), label=k) for k in range(3))
+        >>> data = PairDataset(name="d", pairs=pairs, label="mos", label_lower_better=False)
+        >>> data
+        PairDataset('d', 3 pairs, 1 reference, label mos (higher is better))
+        >>> len(data), data[-1].dist.name, [pair.label for pair in data[:2]]
+        (3, '2.png', [0, 1])
+    """
 
     name: str
     """Short name for tables."""
     pairs: tuple[Pair, ...]
-    """All pairs, in the order of the manifest."""
+    """All pairs, in manifest order."""
     label: str
-    """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
+    """Name of the label: ``mos``, ``dmos`` or the data set's own term."""
     label_lower_better: bool
     """True if a low label means good quality, as with DMOS."""
     label_range: tuple[float, float] | None = None
-    """Ends of the label's scale, for its normalisation before a fit; None if unknown."""
+    """Limits of the opinion scale, for normalisation before a fit; None if unknown."""
     root: Path | None = None
-    """Folder that the names of images are relative to, so that a moved data set stays the same."""
+    """Folder that image names are relative to, so that a moved data set keeps its names."""
 
     def image_name(self, path: Path | None) -> str:
-        """Return how rows call an image: relative to the root where it lies below; empty if there is none."""
+        """Return the name of an image in score rows: relative to the root if below it; empty for None."""
         if path is None:
             return ""
         inside = self.root is not None and path.is_relative_to(self.root)
         return (path.relative_to(self.root) if inside and self.root else path).as_posix()
 
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Pair, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Pair | tuple[Pair, ...]:
+        """Return one pair, or a tuple of pairs for a slice."""
+        return self.pairs[index]
+
+    def __repr__(self) -> str:
+        references = len({pair.ref for pair in self.pairs} - {None})
+        direction = "lower" if self.label_lower_better else "higher"
+        return (
+            f"PairDataset({self.name!r}, {len(self)} pairs, {references} reference{'' if references == 1 else 's'}, "
+            f"label {self.label} ({direction} is better))"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first pairs, for notebooks."""
+        shown = self.pairs[:10]
+        names = [c for c in ("type", "level", "split") if any(getattr(pair, c) for pair in shown)]
+        lines = [
+            [
+                self.image_name(pair.ref),
+                self.image_name(pair.dist),
+                f"{pair.label:g}",
+                *(getattr(pair, c) for c in names),
+            ]
+            for pair in shown
+        ]
+        head = "".join(f"<th>{escape(c)}</th>" for c in ("ref", "dist", self.label, *names))
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+        more = f"<p>and {len(self) - len(shown)} more</p>" if len(self) > len(shown) else ""
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>{more}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreKey:
-    """Everything that a score depends on: where any of it differs, a stored score does not count."""
+    """Everything that a score depends on; a stored score counts only if all fields agree."""
 
     metric: str
     """Name of the metric, without options."""
     version: str
-    """Version of the metric's record."""
+    """Version of the metric's spec."""
     options: str = "{}"
     """Options as canonical JSON, see :func:`canonical_options`."""
     weights: str = ""
@@ -143,15 +211,15 @@ class ScoreKey:
     img_hash: str
     """SHA-256 of the distorted image's file."""
     ref_hash: str
-    """SHA-256 of the reference's file, also where the metric does not look at it."""
+    """SHA-256 of the reference's file, also for metrics that need no reference."""
     seed: int = 0
     """Seed of the metric."""
     protocol: str
-    """Version of how the toolkit reads and feeds images."""
+    """Version of how images are read and passed to metrics."""
 
 
 def canonical_options(options: Mapping[str, Any]) -> str:
-    """Return options as JSON that is the same for equal options, whatever their order.
+    """Return options as canonical JSON: equal options give equal text, in any order.
 
     >>> canonical_options({"window": 8, "terms": "md"})
     '{"terms":"md","window":8}'
@@ -161,16 +229,19 @@ def canonical_options(options: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """What one metric says of one pair, and all that statistics need to know of both; a failure is a row too."""
+    """Score of one metric on one pair, with all that statistics need of both; a failure is a row, too.
+
+    The fields are the columns of the rows everywhere: data frame, csv file and score store derive theirs from here.
+    """
 
     dataset: str
     """Name of the data set."""
     metric: str
     """Name of the metric, with its options where it has any."""
     ref: str
-    """Reference image, relative to the data set's folder; empty where it is unknown."""
+    """Reference image, relative to the data set's folder; empty if unknown."""
     dist: str
-    """Distorted image, likewise."""
+    """Distorted image, relative to the data set's folder."""
     label: float
     """Opinion score, on the scale of the data set."""
     type: str = ""
@@ -178,20 +249,58 @@ class ScoreRow:
     level: str = ""
     """Distortion level."""
     split: str = ""
-    """Train, validation or test."""
+    """``train``, ``val`` or ``test``."""
     label_lower_better: bool = False
     """True if a low label means good quality."""
     label_std: float | None = None
-    """Deviation of the label."""
+    """Standard deviation of the label; None if unknown."""
     label_low: float | None = None
-    """Lower end of the label's scale; None if unknown."""
+    """Lower limit of the opinion scale; None if unknown."""
     label_high: float | None = None
-    """Upper end of the label's scale; None if unknown."""
+    """Upper limit of the opinion scale; None if unknown."""
     lower_better: bool = False
     """True if a lower score means better quality."""
     score: float | None = None
-    """Score of the metric; None where it failed."""
+    """Score; None if the metric failed."""
     error: str = ""
-    """Why it failed."""
+    """Why the metric failed; empty if it did not."""
     seconds: float = 0.0
-    """Time that the metric took."""
+    """Time that the metric took, in seconds."""
+
+
+class Column(NamedTuple):
+    """Type of one column of score rows or keys."""
+
+    kind: type
+    """``str``, ``bool``, ``int`` or ``float``."""
+    optional: bool
+    """True if None is allowed."""
+
+
+@lru_cache
+def columns(record: type[ScoreRow] | type[ScoreKey]) -> Mapping[str, Column]:
+    """Return name and type of every column, in the order of the fields.
+
+    Example:
+        >>> columns(ScoreRow)["score"]
+        Column(kind=<class 'float'>, optional=True)
+        >>> [name for name, column in columns(ScoreRow).items() if column.kind is bool]
+        ['label_lower_better', 'lower_better']
+    """
+    hints = get_type_hints(record)
+    found = {}
+    for field in fields(record):
+        kinds = get_args(hints[field.name]) or (hints[field.name],)
+        (kind,) = (kind for kind in kinds if kind is not NoneType)
+        found[field.name] = Column(kind, NoneType in kinds)
+    return found
+
+
+SCORE_COLUMNS = ("metric", "lower_better", "score", "error", "seconds")
+"""Columns of :class:`ScoreRow` that come from the metric."""
+
+PAIR_COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.name not in SCORE_COLUMNS)
+"""Columns of :class:`ScoreRow` that describe the pair."""
+
+RANKED_COLUMNS = ("dataset", "metric", "label", "score", "label_lower_better", "lower_better")
+"""Columns of :class:`ScoreRow` without which rows cannot be ranked."""

@@ -1,6 +1,6 @@
-"""Every error that causaliqa raises on purpose, and the exit code that the command line gives it.
+"""Errors of causaliqa, with their exit codes on the command line.
 
-Messages follow one form: what failed, what was got, what was expected, what to do.
+Messages state what failed, the value found, the value expected, and a remedy.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ __all__ = [
 
 
 class CausaliqaError(Exception):
-    """Base of all errors raised on purpose; a job failed (exit code 1)."""
+    """Base class of all errors; a job failed (exit code 1)."""
 
     exit_code = 1
 
 
 class InputError(CausaliqaError, ValueError):
-    """Bad usage or bad input; nothing was computed (exit code 2)."""
+    """Invalid usage or input; nothing was computed (exit code 2)."""
 
     exit_code = 2
 
 
 class UnknownNameError(InputError, LookupError):
-    """No record has the name that was asked for."""
+    """The requested name is not registered."""
 
 
 class AmbiguousNameError(InputError, LookupError):
-    """Two plugins claim the name that was asked for."""
+    """Two plugins provide the requested name."""
 
 
 class ImageError(InputError):
@@ -44,20 +44,20 @@ class ImageError(InputError):
 
 
 class ManifestError(InputError):
-    """A manifest or a label in it cannot be used."""
+    """A manifest, a label file or a label in it is not valid."""
 
 
 class RegistryError(InputError):
-    """A registry.yaml holds something that it must not hold."""
+    """A registry.yaml is not valid."""
 
 
 class OutputError(CausaliqaError):
-    """A file cannot be written: the disk is full, or may only be read."""
+    """A file cannot be written, for example because the disk is full or read-only."""
 
 
 class WeightsError(CausaliqaError):
-    """A weights file is missing, damaged or not the one that was expected."""
+    """A weights file is missing, damaged or not the expected one."""
 
 
 class PluginError(CausaliqaError):
-    """A plugin failed to load, to register or to build what it promised."""
+    """A plugin failed to load, to register or to build an object."""

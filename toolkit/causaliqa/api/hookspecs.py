@@ -1,8 +1,8 @@
-"""The hooks that a plugin may implement.
+"""Hooks that a plugin may implement.
 
-Every hook takes no argument, returns records and builds nothing: heavy imports belong into the
-factories of the records. A plugin is a module (or object) with functions of these names, marked with
-:data:`hookimpl`, that an entry point of the group ``causaliqa.plugins`` names::
+A hook takes no argument, returns specs and builds nothing: heavy imports belong into the factories of the specs. A
+plugin is a module (or object) with functions of these names, marked with :data:`hookimpl`, and an entry point in the
+group ``causaliqa.plugins``::
 
     import causaliqa
 
@@ -41,7 +41,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
     """Return the quality metrics that this plugin adds.
 
     Each appears in ``causaliqa list metrics``, ``score`` and ``leaderboard``, and under the same name in
-    ``pyiqa.create_metric``. Names must not contain ``fid``: pyiqa routes on it.
+    ``pyiqa.create_metric``. Names must not contain ``fid``, which pyiqa reserves for the FID metric.
     """
     return ()
 
@@ -84,7 +84,7 @@ HOOKS: dict[str, type[Spec]] = {
     "causaliqa_degradations": DegradationSpec,
     "causaliqa_datasets": DatasetSpec,
 }
-"""Every hook and the record that it returns."""
+"""Type of spec that every hook returns."""
 
 KINDS: dict[str, type[Spec]] = {spec.kind: spec for spec in HOOKS.values()}
-"""Every kind of record by the word that the command line uses."""
+"""Type of spec by its plural name on the command line."""

@@ -1,4 +1,4 @@
-"""What things must be able to do: the interfaces behind every kind of record."""
+"""Interfaces of the objects that specs build."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Degradation", "FeatureBackbone", "FeatureInfo", "Metric", "PlacedSam
 
 
 class FeatureInfo(Protocol):
-    """What timm's ``features_only`` models say of their maps."""
+    """Description of the maps, as ``feature_info`` of timm's ``features_only`` models."""
 
     def channels(self) -> list[int]:
         """Number of channels of every map."""
 
     def reduction(self) -> list[int]:
-        """Stride of every map against the input."""
+        """Stride of every map relative to the input."""
 
 
 @runtime_checkable
 class FeatureBackbone(Protocol):
-    """timm's ``features_only`` contract: an image goes in, a list of feature maps comes out."""
+    """Interface of timm's ``features_only`` models: maps images to a list of feature maps."""
 
     feature_info: FeatureInfo
 
@@ -41,7 +41,7 @@ class Metric(Protocol):
 
 
 class Restorer(Protocol):
-    """A restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``; N > 1 works."""
+    """A restoration network: ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``, for any N."""
 
     def __call__(self, img: torch.Tensor) -> torch.Tensor:
         """Restore every image of the batch on its own."""
@@ -50,11 +50,11 @@ class Restorer(Protocol):
 class Sampler(Protocol):
     """A source of clean patches for interventions.
 
-    One that has an attribute ``screening``, a sampler too, is asked for that one's patches in the coarse stage.
+    If it has an attribute ``screening``, a sampler, the coarse stage uses that one.
     """
 
     def __call__(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; the generator decides which."""
+        """Draw ``(n, 3, size, size)`` patches, RGB in [0, 1]; determined by the generator."""
 
 
 @runtime_checkable
@@ -64,14 +64,14 @@ class PlacedSampler(Protocol):
     def in_place(
         self, img: torch.Tensor, y: int, x: int, height: int, width: int, *, generator: torch.Generator
     ) -> torch.Tensor:
-        """Draw one ``(3, height, width)`` patch for the place ``(y, x)`` of the clean image ``(3, H, W)``."""
+        """Draw one ``(3, height, width)`` patch for position ``(y, x)`` of the clean image ``(3, H, W)``."""
 
 
 class Degradation(Protocol):
-    """What spoils a clean image, and a patch in its place in the same way; both 8-bit where files would be.
+    """A degradation of a clean image, and of a patch in place in the same way; both 8-bit where files would be.
 
-    An image and a patch that goes into it must come from the same degraded distribution, or the effect of the patch
-    is that of the seam (CEM, Definition IV.1).
+    Image and patch must follow the same degraded distribution; otherwise the measured effect is that of the seam
+    (CEM, Definition IV.1).
     """
 
     scale: int
@@ -87,11 +87,11 @@ class Degradation(Protocol):
 
         Args:
             img: clean image ``(3, H, W)``.
-            y: first row of the place, in clean pixels, a multiple of ``scale``.
-            x: first column of the place.
+            y: top row in clean pixels, a multiple of ``scale``.
+            x: left column in clean pixels, a multiple of ``scale``.
             patch: clean patches ``(n, 3, h, w)``, sides multiples of ``scale``.
-            seed: seed of the whole image, as passed to :meth:`degrade`: what the image and the patch share.
-            generator: decides what is fresh for every patch.
+            seed: seed of the image, as passed to :meth:`degrade`, for randomness shared by image and patch.
+            generator: for randomness that differs from patch to patch.
 
         Returns:
             Degraded patches ``(n, 3, h // scale, w // scale)``.

@@ -1,7 +1,7 @@
-"""The records that plugins return: frozen facts about a thing, and a factory that builds it.
+"""Specs that plugins return: frozen facts, and a factory that builds the object.
 
-A record is cheap: creating one imports neither torch nor pyiqa. Only its factory does.
-Records grow only by keyword fields with defaults, so that old plugins keep loading.
+Creating a spec imports neither torch nor pyiqa; only its factory does. New fields are keyword-only with defaults, so
+that older plugins keep loading.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Lazy:
-    """A factory that imports its module when it is called; made by :func:`lazy`."""
+    """A factory that imports its module on the first call; created by :func:`lazy`."""
 
     path: str
     """``package.module:function``."""
     fixed: tuple[tuple[str, Any], ...] = ()
-    """Arguments that are always passed."""
+    """Keyword arguments that are always passed."""
 
     def resolve(self) -> Callable[..., Any]:
         """Import and return the function."""
@@ -49,7 +49,7 @@ class Lazy:
 
 
 def lazy(path: str, **fixed: Any) -> Lazy:
-    """Return a factory for a record without importing what it builds.
+    """Return a factory for a spec without importing its module.
 
     Example:
         >>> lazy("collections:Counter", a=2)()
@@ -60,41 +60,41 @@ def lazy(path: str, **fixed: Any) -> Lazy:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsEntry:
-    """One weights file, as registry.yaml or a record describes it."""
+    """One weights file, as described in registry.yaml or a spec."""
 
     file: str
     """File name; in registry.yaml also the key of the entry."""
     licence: str
     """Licence of the weights."""
     url: str = ""
-    """Where to download it."""
+    """Download URL."""
     sha256: str = ""
-    """Full hash, or the prefix that torchvision puts into file names; lower-case hexadecimal."""
+    """Complete checksum, or a prefix as in torchvision's file names; lower-case hexadecimal."""
     package: str = ""
     """Installed package that ships the file, as ``package:path/inside/it``."""
     source: str = ""
-    """Where it comes from, for people."""
+    """Origin, for humans."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What every record says."""
+    """Fields of every spec."""
 
     noun: ClassVar[str] = ""
-    """What one such thing is called in messages."""
+    """Word for one such object in messages."""
     kind: ClassVar[str] = ""
     """Plural of :attr:`noun`, the word that the command line uses."""
 
     name: str
     """Unique name: letters, digits, ``_ . + -``."""
     factory: Callable[..., Any]
-    """Builds the thing; the only place for heavy imports. Its keyword arguments are the options."""
+    """Builds the object; the only place for heavy imports. Its keyword arguments are the options."""
     summary: str
     """One line for listings."""
     licence: str
     """Licence of code and weights, as an SPDX expression where one exists."""
     reference: str = ""
-    """Paper or project, with DOI or address where there is one."""
+    """Paper or project, with DOI or URL if available."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,22 +109,21 @@ class MetricSpec(Spec):
     metric_mode: Literal["FR", "NR"] = "FR"
     """Full reference or no reference, as in pyiqa."""
     version: str = "1"
-    """Raised whenever a score changes; part of the key of stored scores."""
+    """Increased whenever a score changes; part of the key of stored scores."""
     seeded: bool = False
-    """True if the factory takes ``seed`` (scores depend on it, but never on batch or order)."""
+    """True if the factory takes ``seed``; scores depend on it, but never on batch or order."""
     identity: float | None = None
-    """Score of an image against itself, to rounding; None if nothing is promised."""
+    """Score of an image against itself, up to rounding; None if unspecified."""
     differentiable: bool = False
-    """True if finite gradients reach ``img``, also where it equals ``ref``."""
+    """True if finite gradients reach ``img``, even if it equals ``ref``."""
     bytes_per_pixel: float = 0.0
-    """Memory that a pair takes at its peak, per pixel of one image, as measured on a CPU; 0 if nobody measured it, or
-    if it does not grow with the images."""
+    """Peak memory of a pair per pixel of one image, measured on a CPU; 0 if not measured or independent of the size."""
     needed_files: Callable[[], Iterable[NeededFile]] | None = None
-    """Lists the files that the metric loads by itself, without loading them; None if its backbone's file is all, or if
-    that is unknown."""
+    """Lists the files that the metric loads on its own, without loading them; None if there are none besides the
+    backbone's, or if unknown."""
     backbone: str | None = None
-    """Backbone to build and pass as ``backbone``, its record as ``backbone_spec``; ``"*"`` makes a metric
-    ``<name>_<backbone>`` of every registered backbone, and ``<name>`` itself takes ``backbone=``."""
+    """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
+    ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +138,14 @@ class BackboneSpec(Spec):
     window: int = 4
     """Side of the windows of the causal metric, in feature pixels."""
     mass: Literal["share", "softmax"] = "softmax"
-    """How features become mass: ``share`` needs features that are never negative."""
+    """Conversion of features to mass: ``share`` needs features that are never negative."""
     normalise: str = "none"
     """Input normalisation by default: ``none``, ``imagenet`` or ``half`` (see ``functional.image``)."""
     min_size: int = 32
-    """Smallest side of an image, in pixels, that the network takes."""
+    """Smallest side of an image in pixels."""
     many: Callable[[str], BackboneSpec] | None = None
-    """If given, the record stands for many networks: ``NAME.PART`` is what ``many(PART)`` returns, which may import
-    what it needs."""
+    """If given, the spec covers many networks: ``NAME.PART`` is the spec that ``many(PART)`` returns, which may import
+    heavy packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,13 +158,13 @@ class RestorerSpec(Spec):
     scale: int = 1
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
-    """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or a plugin's."""
+    """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or one of a plugin."""
     weights: str | WeightsEntry | None = None
     """The file passed as ``checkpoint`` unless the user names one: a key under ``weights:`` in registry.yaml, or a
     plugin's own entry."""
     part: str = ""
-    """If not empty, the record stands for many networks: in ``NAME:PART`` the part says which, and is passed to the
-    factory as the argument of this name."""
+    """If not empty, the spec covers many networks: in ``NAME:PART`` the part selects one and is passed to the factory
+    as the argument of this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,15 +195,15 @@ class DatasetSpec(Spec):
 
     verify: Callable[..., list[Finding]] | None = None
     """``verify(root, deep=False)`` lists what is missing, extra or changed; ``deep`` decodes every image. None if
-    nobody can tell."""
+    not supported."""
     labels_only: bool = False
-    """True if ``factory(root, labels_only=True)`` works on a folder without images, for scores from elsewhere."""
+    """True if ``factory(root, labels_only=True)`` works on a folder without images, for scores computed elsewhere."""
     references: int = 0
-    """Reference images of the whole archive; 0 if unknown."""
+    """Reference images of the complete archive; 0 if unknown."""
     images: int = 0
     """Distorted images with a label; 0 if unknown."""
     label: str = ""
-    """What the label is called: ``mos``, ``dmos`` or the data set's own word."""
+    """What the label is called: ``mos``, ``dmos`` or the data set's own term."""
     label_lower_better: bool = False
     """True if a low label means good quality."""
     source: str = ""

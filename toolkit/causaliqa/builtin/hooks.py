@@ -1,4 +1,4 @@
-"""What comes with the toolkit, on one page: every built-in registers through the hooks, as any plugin's does."""
+"""Hooks of the built-in metrics, backbones, restorers, samplers, degradations and data sets, as in any plugin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @hookimpl
 def causaliqa_metrics() -> Iterable[MetricSpec]:
-    """The causal metric on every backbone, and the baseline of its paper that pyiqa lacks."""
+    """The causal metric on every backbone, and DeepWSD, a baseline of its paper that pyiqa lacks."""
     yield MetricSpec(
         name="causal",
         factory=lazy("causaliqa.builtin.metrics.causal:CausalMetric"),
@@ -58,7 +58,7 @@ _TORCHVISION = "BSD-3-Clause (torchvision weights, trained on ImageNet)"
 
 @hookimpl
 def causaliqa_backbones() -> Iterable[BackboneSpec]:
-    """The three networks of the paper, and one whose trained weights come with a package."""
+    """The three networks of the paper, and EfficientNet-Lite0, whose weights come with a pip package."""
     yield BackboneSpec(
         name="vgg",
         factory=lazy("causaliqa.builtin.backbones.vgg:build"),
@@ -110,7 +110,7 @@ def _tiny_restorer(name: str, task: str, scale: int, summary: str, reference: st
 
 @hookimpl
 def causaliqa_restorers() -> Iterable[RestorerSpec]:
-    """The small trained networks, everything in basicsr's registry, and any Python callable."""
+    """Small trained networks, the architectures in basicsr's registry, and user code."""
     yield _tiny_restorer("tiny_edsr_x4", "sr", 4, "small EDSR, x4", "Lim et al. 2017, arXiv:1707.02921")
     yield _tiny_restorer(
         "tiny_rcan_x4", "sr", 4, "small RCAN, x4, with its global pooling", "Zhang et al. 2018, arXiv:1807.02758"
@@ -146,7 +146,7 @@ def _sampler(name: str, where: str, summary: str, reference: str, **fixed: float
 
 @hookimpl
 def causaliqa_samplers() -> Iterable[SamplerSpec]:
-    """The natural image library, and what the paper compares it with."""
+    """The natural image library, and the alternatives that the paper compares."""
     yield _sampler("natural", "natural:build", "patches of natural images; library=DIR|FILE.npz", "CEM, section IV-D")
     yield _sampler("self", "ablations:SelfPatches", "patches of the image itself; inadvisable", "CEM, Figure 15")
     yield _sampler("zero", "ablations:Constant", "black", "CEM, Figure 4", value=0.0)
@@ -185,53 +185,9 @@ def causaliqa_degradations() -> Iterable[DegradationSpec]:
     )
 
 
-_TERMS = "see the authors' terms"
-_TID = "https://www.ponomarenko.info"
-_PIPAL = ("elo", False, "Gu et al., 2020, arXiv:2007.12142", "https://github.com/HaomingCai/PIPAL-dataset")
-_SETS = (
-    # name, module, references, images, what is special, label, whether low is good, reference, where to get it
-    (
-        *("live", "live", 29, 779, "", "dmos", True, "Sheikh et al., 2006, doi:10.1109/TIP.2006.881959"),
-        "https://live.ece.utexas.edu/research/quality/subjective.htm (release 2; ask the authors)",
-    ),
-    (
-        *("csiq", "csiq", 30, 866, "", "dmos", True, "Larson and Chandler, 2010, doi:10.1117/1.3267105"),
-        "https://s2.smu.edu/~eclarson/csiq.html",
-    ),
-    (
-        *("tid2008", "tid", 25, 1700, "", "mos", False),
-        *("Ponomarenko et al., 2009, Adv. of Modern Radioelectronics 10", f"{_TID}/tid2008.htm"),
-    ),
-    (
-        *("tid2013", "tid", 25, 3000, "", "mos", False),
-        *("Ponomarenko et al., 2015, doi:10.1016/j.image.2014.10.009", f"{_TID}/tid2013.htm"),
-    ),
-    (
-        *("kadid10k", "kadid10k", 81, 10125, "its label is called dmos, but high is good", "dmos", False),
-        *("Lin et al., 2019, doi:10.1109/QoMEX.2019.8743252", "https://database.mmsp-kn.de/kadid-10k-database.html"),
-    ),
-    ("pipal", "pipal", 200, 23200, "training split", *_PIPAL),
-    ("pipal_val", "pipal", 25, 1000, "validation split", *_PIPAL),
-    ("pipal_trainval", "pipal", 225, 24200, "both splits with public labels, in one folder", *_PIPAL),
-)
-
-
 @hookimpl
 def causaliqa_datasets() -> Iterable[DatasetSpec]:
     """Six archives of the field, read from the folders as their authors distribute them."""
-    for name, module, references, images, special, label, lower_better, reference, source in _SETS:
-        summary = f"{images:,} distorted images of {references} references, {label.upper()}"
-        yield DatasetSpec(
-            name=name,
-            factory=lazy(f"causaliqa.builtin.datasets.{module}:load_{name}"),
-            verify=lazy(f"causaliqa.builtin.datasets.{module}:verify_{name}"),
-            summary=f"{summary}; {special}" if special else summary,
-            licence=_TERMS,
-            reference=reference,
-            references=references,
-            images=images,
-            label=label,
-            label_lower_better=lower_better,
-            labels_only=True,
-            source=source,
-        )
+    from causaliqa.builtin.datasets.archives import ARCHIVES, spec_of
+
+    return map(spec_of, ARCHIVES.values())

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     img, ref = load_image(pair.dist), load_image(pair.ref or pair.dist)
     explanation = explain("causal_effnet_lite0", img, ref, catalog=catalog)
     title = f"causal_effnet_lite0: {pair.dist.stem}"
-    written += write_explanation(explanation, img, ref, args.out / "explain", title=title)
+    written += write_explanation(explanation, args.out / "explain", title=title)
     written.append(_effect_map(catalog, args.out / "cem", quiet=args.quiet))
     print("\n".join(f"wrote {path}" for path in written))
     return 1 if len(made.failures) else 0

@@ -34,12 +34,10 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write channels.csv, strips.png and cost_map.png; print their paths."""
     from causaliqa.evaluation.score import explain
-    from causaliqa.io.images import load_image
     from causaliqa.report.explain import write_explanation
 
     catalog = _common.catalog(args)
     made = explain(args.metric, args.img, args.ref, device=args.device, seed=args.seed, catalog=catalog)
-    title = f"{args.metric}: {args.img.name}"
-    for path in write_explanation(made, load_image(args.img), load_image(args.ref), args.out, title=title):
+    for path in write_explanation(made, args.out, title=f"{args.metric}: {args.img.name}"):
         print(path)
     return 0

@@ -14,7 +14,7 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.report.formats import BREAKDOWNS, PAGE_FORMATS
+    from causaliqa.report.formats import BREAKDOWNS, FORMATS
 
     command = _options.add_command(
         commands,
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
-    result.add_argument("--format", choices=PAGE_FORMATS, default="plain", help="how to print the table")
+    result.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
     result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
     result.add_argument(
         "--figure",

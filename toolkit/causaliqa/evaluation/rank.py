@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causaliqa.api.data import RANKED_COLUMNS
 from causaliqa.api.errors import InputError
 from causaliqa.functional.significance import ClusterBootstrap, tied_with_best
 from causaliqa.functional.statistics import Summary, contradicts, orient, summarise
@@ -18,8 +19,6 @@ __all__ = ["DRAWS", "rank", "wrong_directions"]
 
 DRAWS = 1000
 """Resamples behind intervals and ties, by default."""
-
-_NEEDED = ("dataset", "metric", "label", "score", "label_lower_better", "lower_better")
 
 
 def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
@@ -53,7 +52,7 @@ def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed
     import pandas as pd
 
     groups = ["dataset", *([by] if by else [])]
-    if lacking := [c for c in (*_NEEDED, *groups) if c not in frame.columns]:
+    if lacking := [c for c in (*RANKED_COLUMNS, *groups) if c not in frame.columns]:
         raise InputError(f"rank: column {lacking[0]!r} is missing; got {', '.join(map(str, frame.columns))}")
     tables = [
         _rank_group(part, dict(zip(groups, names, strict=True)), draws, seed)

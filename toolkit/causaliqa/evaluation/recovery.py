@@ -1,12 +1,13 @@
-"""Sound rows out of a damaged store.
+"""Recover intact rows from a damaged score store.
 
-SQLite gives up at the first page that it cannot follow. Here every page is read by itself, from the file and from the
-log beside it; the sum of a row tells whether it is whole. What SQLite can still read goes first, since a page that is
-no longer used may hold what a row said earlier. The format is https://sqlite.org/fileformat2.html.
+SQLite stops at the first damaged page. Here every page of the file and of its write-ahead log is read on its own, and
+the checksum of a row decides whether it is intact. Rows that SQLite can still read take precedence, because unused
+pages may hold outdated rows. File format: https://sqlite.org/fileformat2.html.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -18,43 +19,44 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.evaluation.store import COLUMNS, LAYOUT, ScoreStore, summed
+from causaliqa.evaluation.store import COLUMNS, LAYOUT, ScoreStore, with_checksum
 from causaliqa.utils.files import unwritten
 
 __all__ = ["Recovered", "recover"]
 
 _PAGE = 4096
-"""Bytes of a page where the file does not tell; what SQLite makes since 2016."""
+"""Page size in bytes if the header is damaged: SQLite's default since 2016."""
 _LEAF, _INNER = 0x0A, 0x02
-"""Pages that hold rows of a table without row numbers, as ours are."""
+"""Types of pages with rows of a WITHOUT ROWID table."""
 _INTEGERS = (0, 1, 2, 3, 4, 6, 8)
-"""Bytes of an integer by its type."""
+"""Bytes of an integer by serial type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """What came out of a store."""
+    """Counts of recovered rows."""
 
     scores: int
     """Scores and failures."""
     pairs: int
     """Pairs."""
     damaged: int
-    """Rows that were found but are not what was written."""
+    """Rows found whose checksum does not match."""
 
 
-def recover(store: Path, new: Path) -> Recovered:
-    """Write the sound rows of a store that is damaged, or of an older layout, to a new one.
+def recover(store: str | os.PathLike[str], new: str | os.PathLike[str]) -> Recovered:
+    """Write the intact rows of a damaged store, or of one with an older layout, to a new store.
 
     Args:
-        store: the file; it is not changed.
-        new: the new store, whole or not there at all.
+        store: the file; it is not modified.
+        new: the new store; written completely or not at all.
 
     Raises:
-        InputError: there is no such file, or the new one is there already.
-        CausaliqaError: not one row came out.
+        InputError: the file does not exist, or the new one does.
+        CausaliqaError: no row is intact.
         OutputError: the new store cannot be written.
     """
+    store, new = Path(store), Path(new)
     if not store.is_file():
         raise InputError(f"store {store}: there is no such file; expected one that --store has written")
     if new.exists():
@@ -66,7 +68,7 @@ def recover(store: Path, new: Path) -> Recovered:
         if table is None:
             continue
         with suppress(ValueError, TypeError, OverflowError):
-            line = summed(table, values[:-1])
+            line = with_checksum(table, values[:-1])
             if line[-1] == values[-1]:
                 found[table].append(line)
                 continue
@@ -88,7 +90,7 @@ def recover(store: Path, new: Path) -> Recovered:
 
 
 def _rows_by_sqlite(store: Path, folder: Path, table: str) -> Iterator[tuple[Any, ...]]:
-    """Yield what SQLite reads of a copy, up to the first page that it cannot follow."""
+    """Yield the rows that SQLite reads from a copy, up to the first damaged page."""
     copy = folder / "copy.sqlite"
     for end in ("", "-wal"):
         with suppress(FileNotFoundError):
@@ -98,14 +100,14 @@ def _rows_by_sqlite(store: Path, folder: Path, table: str) -> Iterator[tuple[Any
         columns = [*COLUMNS[table], *(["sum"] if layout == LAYOUT else [])]
         for values in db.execute(f"SELECT {', '.join(columns)} FROM {table}"):
             with suppress(ValueError, TypeError, OverflowError):
-                line = summed(table, values[: len(COLUMNS[table])])
-                # An older layout had no sums.
+                line = with_checksum(table, values[: len(COLUMNS[table])])
+                # Older layouts had no checksums.
                 if layout < LAYOUT or line[-1] == values[-1]:
                     yield line
 
 
 def _rows_by_page(store: Path) -> Iterator[list[Any]]:
-    """Yield every row of every page, whether it is sound or not."""
+    """Yield every row of every page, intact or not."""
     content = store.read_bytes()
     size = int.from_bytes(content[16:18], "big")
     size = size if size in (512, 1024, 2048, 4096, 8192, 16384, 32768) else _PAGE
@@ -115,7 +117,7 @@ def _rows_by_page(store: Path) -> Iterator[list[Any]]:
     log = Path(f"{store}-wal")
     frames = log.read_bytes() if log.is_file() else b""
     for k in range(32, len(frames) - size - 23, size + 24):
-        if frames[k + 8 : k + 16] == frames[16:24]:  # else it is of an earlier use of the log
+        if frames[k + 8 : k + 16] == frames[16:24]:  # otherwise the frame is left from an earlier use of the log
             page = frames[k + 24 : k + 24 + size]
             pages[int.from_bytes(frames[k : k + 4], "big")] = page
             yield from _rows_of(page, pages)
@@ -132,7 +134,7 @@ def _rows_of(page: bytes, pages: dict[int, bytes]) -> Iterator[list[Any]]:
 
 
 def _payload(page: bytes, at: int, pages: dict[int, bytes]) -> bytes:
-    """Return the bytes of a cell, with those that lie on further pages."""
+    """Return the bytes of a cell, including its overflow pages."""
     length, at = _varint(page, at)
     usable = len(page)
     most, least = (usable - 12) * 64 // 255 - 23, (usable - 12) * 32 // 255 - 23
@@ -175,7 +177,7 @@ def _record(payload: bytes) -> list[Any]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of one to nine bytes, and where it ends."""
+    """Return a variable-length integer (1 to 9 bytes) and the position after it."""
     value = 0
     for k in range(9):
         byte = data[at + k]

@@ -1,9 +1,9 @@
-"""The score store: one SQLite file that a killed run leaves complete up to its last finished pair.
+"""The score store: one SQLite file; if a run is killed, every pair finished before is in it.
 
-Two tables. ``scores`` holds what was computed, under everything that it depends on (images by their content, see
-:class:`~causaliqa.api.data.ScoreKey`). ``pairs`` holds what a data set says of its images (names, label, type): a
-corrected label file has nothing computed again, and identical images share one score. Every row carries a sum of its
-values: a disk that changed one is noticed, whatever SQLite thinks of the file.
+Two tables. ``scores`` holds scores by everything they depend on (images by their content, see
+:class:`~causaliqa.api.data.ScoreKey`). ``pairs`` holds the facts of a data set about its images (names, label, type):
+after a correction of labels nothing is computed again, and identical images share one score. Every row carries a
+checksum of its values, so that a changed value is detected even in a file that SQLite accepts.
 """
 
 from __future__ import annotations
@@ -14,46 +14,54 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from zlib import crc32
 
-from causaliqa.api.data import ScoreKey, ScoreRow
+from causaliqa.api.data import PAIR_COLUMNS, SCORE_COLUMNS, ScoreKey, ScoreRow, columns
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
+from causaliqa.utils.text import shorten
 
-__all__ = ["COLUMNS", "LAYOUT", "ScoreStore", "StoredScore", "open_store", "summed"]
+__all__ = ["COLUMNS", "LAYOUT", "METRIC_COLUMNS", "ScoreStore", "StoredScore", "open_store", "with_checksum"]
 
 _APPLICATION = 0x43495141
-"""Marks the file as ours (the letters CIQA) in SQLite's own header."""
+"""Application id in SQLite's header that identifies a score store (the letters CIQA)."""
 LAYOUT = 3
-"""Of the tables; a file says in its header which it has."""
+"""Version of the tables, kept in SQLite's header as ``user_version``."""
 _BUSY = 60.0
-"""Seconds to wait for another process that writes."""
+"""Seconds to wait for a lock of another process."""
 
-_KEY = tuple(field.name for field in fields(ScoreKey))
-_TEXTS = ("dataset", "ref", "dist", "type", "level", "split")
-_NUMBERS = ("label", "label_lower_better", "label_std", "label_low", "label_high")
-_PAIR = (*_TEXTS, *_NUMBERS, "img_hash", "ref_hash")
-_SCORE = (*_KEY, "name", "lower_better", "score", "error", "seconds")
+_KEY = tuple(columns(ScoreKey))
+_ROW = columns(ScoreRow)
+_PAIR_TEXTS = tuple(name for name in PAIR_COLUMNS if _ROW[name].kind is str)
+_PAIR_NUMBERS = tuple(name for name in PAIR_COLUMNS if _ROW[name].kind is not str)
+_HASHES = ("img_hash", "ref_hash")
+_PAIR = (*_PAIR_TEXTS, *_PAIR_NUMBERS, *_HASHES)
+_SCORE = (*_KEY, "name", *(name for name in SCORE_COLUMNS if name != "metric"))
 COLUMNS = {"scores": _SCORE, "pairs": _PAIR}
-"""What a row of a table holds, before its sum."""
-_REALS = {"score", "seconds", *_NUMBERS} - {"label_lower_better"}
-_FLAGS = ("label_lower_better", "lower_better")
-_SAME_METRIC = ("metric", "version", "options", "weights", "seed", "protocol")
-"""The part of a key that tells metrics apart."""
+"""Columns of each table without the checksum, which SQL calls ``sum``; ``name`` is the ``metric`` of a row."""
+METRIC_COLUMNS = tuple(name for name in _KEY if name not in ("dataset", *_HASHES))
+"""Columns of a key that identify a metric."""
+_TYPES = {**columns(ScoreKey), "name": _ROW["metric"], **{name: _ROW[name] for name in _ROW if name != "metric"}}
+_FLAGS = tuple(name for name, column in _ROW.items() if column.kind is bool)
+
+
+def _declared(names: Iterable[str]) -> str:
+    """Return the columns of a table in SQL."""
+    sql = {str: "TEXT", float: "REAL", int: "INTEGER", bool: "INTEGER"}
+    return ", ".join(f"{name} {sql[_TYPES[name].kind]}{'' if _TYPES[name].optional else ' NOT NULL'}" for name in names)
+
+
 _TABLES = f"""
 CREATE TABLE scores (
-    {", ".join(f"{name} {'INTEGER' if name == 'seed' else 'TEXT'} NOT NULL" for name in _KEY)},
-    name TEXT NOT NULL, lower_better INTEGER NOT NULL, score REAL, error TEXT NOT NULL, seconds REAL NOT NULL,
+    {_declared(_SCORE)},
     sum INTEGER NOT NULL, CHECK ((score IS NULL) = (error <> '')),
     PRIMARY KEY ({", ".join(_KEY)})
 ) WITHOUT ROWID;
 CREATE TABLE pairs (
-    {", ".join(f"{name} TEXT NOT NULL" for name in _TEXTS)},
-    label REAL NOT NULL, label_lower_better INTEGER NOT NULL, label_std REAL, label_low REAL, label_high REAL,
-    img_hash TEXT NOT NULL, ref_hash TEXT NOT NULL,
+    {_declared(_PAIR)},
     sum INTEGER NOT NULL, PRIMARY KEY (dataset, ref, dist)
 ) WITHOUT ROWID;
 CREATE INDEX pairs_by_image ON pairs (dataset, img_hash, ref_hash);
@@ -74,48 +82,48 @@ ORDER BY dataset, name, metric, version, options, weights, seed, protocol, ref, 
 """
 
 
-def summed(table: str, line: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the values of a row as SQLite gives them back, and their sum.
+def with_checksum(table: str, line: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of a row as SQLite returns them, followed by their checksum.
 
-    >>> summed("pairs", ("d", "r", "i", "", "", "", 3, True, None, None, float("nan"), "a", "b"))[6:]
+    >>> with_checksum("pairs", ("d", "r", "i", "", "", "", 3, True, None, None, float("nan"), "a", "b"))[6:]
     (3.0, 1, None, None, None, 'a', 'b', 3380912349)
     """
     values = []
     for name, value in zip(COLUMNS[table], line, strict=True):
         kept = value
-        if name in _REALS and value is not None:
-            kept = float(value) + 0.0 if not math.isnan(value) else None  # SQLite knows neither -0.0 nor NaN
+        if _TYPES[name].kind is float and value is not None:
+            kept = float(value) + 0.0 if not math.isnan(value) else None  # SQLite stores neither -0.0 nor NaN
         elif name in _FLAGS:
             kept = int(value)
         values.append(kept)
-    return (*values, _sum(values))
+    return (*values, _checksum(values))
 
 
-def _sum(values: Sequence[Any]) -> int:
+def _checksum(values: Sequence[Any]) -> int:
     return crc32(repr(tuple(values)).encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredScore:
-    """What the store knows of one key."""
+    """Stored result of one key."""
 
     score: float | None
-    """The score; None if the metric failed."""
+    """Score; None if the metric failed."""
     error: str
     """Why it failed; empty if it did not."""
     seconds: float
-    """Time that the metric took."""
+    """Time that the metric took, in seconds."""
 
 
 class ScoreStore:
-    """Scores in one SQLite file, written as they come; use it as a context manager.
+    """Scores in one SQLite file, each committed at once; use it as a context manager.
 
     Args:
-        path: the file; made if it is not there.
-        create: whether it may be made.
+        path: the file; created if it does not exist.
+        create: False to require an existing file.
 
     Raises:
-        InputError: the file cannot be opened, is damaged, is no score store, or comes from a newer version.
+        InputError: the file cannot be opened, is damaged, is no score store, or has another layout.
 
     Example:
         >>> import tempfile
@@ -127,7 +135,7 @@ class ScoreStore:
         30.5
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
         if self.path.is_dir() or not self.path.absolute().parent.is_dir():
             raise InputError(f"store {path}: got a folder or a path below none, expected a file; choose another name")
@@ -147,7 +155,7 @@ class ScoreStore:
             try:
                 self._open(there, create)
             except sqlite3.OperationalError as error:
-                # While a log is made, read back or removed, SQLite refuses at once, whatever its timeout.
+                # While the write-ahead log is created or removed, SQLite fails at once, whatever its timeout.
                 if "locked" not in str(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.01)
@@ -156,8 +164,8 @@ class ScoreStore:
 
     def _open(self, there: bool, create: bool) -> None:
         alone = self._check_rows() if there else False
-        how = f"{self.path.absolute().as_uri()}?immutable=1" if alone and not create else self.path
-        self._db = sqlite3.connect(how, timeout=_BUSY, isolation_level=None, uri=how is not self.path)
+        where = f"{self.path.absolute().as_uri()}?immutable=1" if alone and not create else self.path
+        self._db = sqlite3.connect(where, timeout=_BUSY, isolation_level=None, uri=where is not self.path)
         try:
             self._prepare()
         except BaseException:
@@ -165,11 +173,11 @@ class ScoreStore:
             raise
 
     def _log(self) -> Path:
-        """Return the file of what SQLite has not yet moved into the store; a killed process leaves it."""
+        """Return the path of SQLite's write-ahead log, which a killed process leaves behind."""
         return self.path.with_name(f"{self.path.name}-wal")
 
     def _check_kind(self) -> None:
-        """Refuse other files: SQLite would take the shortest of them for empty ones, and overwrite them."""
+        """Refuse other files: SQLite takes very short ones for empty databases and overwrites them."""
         with self.path.open("rb") as file:
             head = file.read(100)
         if head[:16] == b"SQLite format 3\0":
@@ -179,9 +187,9 @@ class ScoreStore:
         raise InputError(f"store {self.path}: no score store, but a file of another kind; choose another name")
 
     def _check_rows(self) -> bool:
-        """Read every row before anything may be written; return whether the file lies where nothing can be written.
+        """Check every row before anything is written; return whether the file is on a read-only disk.
 
-        Read-only, so that a damaged file and what SQLite has beside it stay as they are for :func:`recover`.
+        Opens read-only, so that a damaged file and its log stay unchanged for :func:`recover`.
         """
         where = self.path.absolute().as_uri()
         alone = False
@@ -197,12 +205,12 @@ class ScoreStore:
             self._db = db
             if not self._is_empty():
                 self._check_layout()
-                # Not quick_check, which does not compare an index with its table.
+                # quick_check does not compare an index with its table.
                 if (state := self._pragma("integrity_check(1)")) != "ok":
-                    raise self._damaged(" ".join(str(state).split())[:100])
+                    raise self._damaged(shorten(str(state), 100))
                 for table, columns in COLUMNS.items():
                     for line in db.execute(f"SELECT {', '.join(columns)}, sum FROM {table}"):
-                        if _sum(line[:-1]) != line[-1]:
+                        if _checksum(line[:-1]) != line[-1]:
                             raise self._damaged(f"a row of {table} is not what was written")
         return alone
 
@@ -226,18 +234,18 @@ class ScoreStore:
         return InputError(f"store {self.path}: damaged ({what}); it is left as it is, {self._recover()}")
 
     def _prepare(self) -> None:
-        """Recognise our file, or make a new one; two processes may do so at the same time."""
+        """Check the layout, or create the tables; two processes may do so at the same time."""
         if self._is_empty():
             self._db.execute("PRAGMA journal_mode = WAL")
             with self._transaction():
                 if self._is_empty():
-                    # Not executescript: it would commit in between.
+                    # executescript would commit in between.
                     for statement in _TABLES.split(";\n"):
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
                     self._db.execute(f"PRAGMA user_version = {LAYOUT}")
         self._check_layout()
-        # A killed process loses nothing in WAL mode; only a power cut may take the last rows.
+        # In WAL mode a killed process loses nothing; only a power failure can lose the last rows.
         self._db.execute("PRAGMA synchronous = NORMAL")
 
     def _is_empty(self) -> bool:
@@ -253,12 +261,12 @@ class ScoreStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._told(str(error)) from error
+            raise self._explained(str(error)) from error
         except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
             raise self._damaged("its text is no UTF-8") from error
 
-    def _told(self, what: str) -> CausaliqaError:
-        """Return what an error of SQLite means to a user."""
+    def _explained(self, what: str) -> CausaliqaError:
+        """Return the error that explains an SQLite message to users."""
         if "full" in what or "I/O" in what:
             return OutputError(f"store {self.path} cannot be written: {what}; make room")
         if "locked" in what:
@@ -288,7 +296,7 @@ class ScoreStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; everything is written already."""
+        """Close the file; all rows are committed already."""
         self._db.close()
 
     def __len__(self) -> int:
@@ -297,11 +305,11 @@ class ScoreStore:
             return int(self._db.execute("SELECT count(*) FROM scores").fetchone()[0])
 
     def get(self, keys: Iterable[ScoreKey], *, failed: bool = False) -> dict[ScoreKey, StoredScore]:
-        """Return what is stored under those of the keys that are there.
+        """Return the stored results of those keys that have one.
 
         Args:
-            keys: what is wanted.
-            failed: return failures too; without it they are missing, so that they are tried again.
+            keys: keys to look up.
+            failed: also return failures; otherwise they are left out, so that callers try them again.
         """
         query = f"SELECT score, error, seconds FROM scores WHERE {' AND '.join(f'{name} = ?' for name in _KEY)}"
         found = {}
@@ -315,8 +323,8 @@ class ScoreStore:
     def put(self, key: ScoreKey, row: ScoreRow) -> None:
         """Write one row, and commit it before returning.
 
-        A score that is there stays as it is; a failure gives way. What the row says of its pair replaces what was
-        there: put rows whose score came from :meth:`get` as well, so that :meth:`rows` knows every pair.
+        An existing score is kept, a failure is replaced. The facts about the pair replace older ones: also put rows
+        whose score came from :meth:`get`, so that :meth:`rows` returns every pair.
 
         Raises:
             InputError: key and row name different data sets, or the row has neither score nor error.
@@ -326,16 +334,16 @@ class ScoreStore:
         score = row.score if row.score is not None and row.score == row.score else None
         if (score is None) != bool(row.error):
             raise InputError(f"store: got score {row.score} and error {row.error!r}, expected one of them")
-        pair = (*(getattr(row, name) for name in (*_TEXTS, *_NUMBERS)), key.img_hash, key.ref_hash)
+        pair = (*(getattr(row, name) for name in (*_PAIR_TEXTS, *_PAIR_NUMBERS)), key.img_hash, key.ref_hash)
         line = (*astuple(key), row.metric, row.lower_better, score, row.error, row.seconds)
         with self._errors(), self._transaction():
-            self._db.execute(_PUT_SCORE, summed("scores", line))
-            self._db.execute(_PUT_PAIR, summed("pairs", pair))
+            self._db.execute(_PUT_SCORE, with_checksum("scores", line))
+            self._db.execute(_PUT_PAIR, with_checksum("pairs", pair))
 
-    def merge(self, other: Path) -> int:
-        """Take over what another store has and this one lacks; returns how many scores and failures came.
+    def merge(self, other: str | os.PathLike[str]) -> int:
+        """Add what another store has and this one lacks; return the number of scores and failures added.
 
-        The order of merges does not matter to the scores: a score is never replaced, a failure gives way to one.
+        The order of merges does not change the scores: a score is never replaced, a failure is replaced by a score.
 
         Raises:
             InputError: the other file is no score store.
@@ -344,14 +352,14 @@ class ScoreStore:
             return self.take(source.lines("scores"), source.lines("pairs"))
 
     def lines(self, table: str) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a table (one of :data:`COLUMNS`) as they are stored, each with its sum."""
+        """Yield the rows of a table (one of :data:`COLUMNS`) as they are stored, each with its checksum."""
         with self._errors():
             yield from self._db.execute(f"SELECT {', '.join(COLUMNS[table])}, sum FROM {table}")
 
     def take(self, scores: Iterable[tuple[Any, ...]], pairs: Iterable[tuple[Any, ...]]) -> int:
-        """Take over rows as :meth:`lines` gives them, all or none of them; returns how many scores and failures came.
+        """Add rows as :meth:`lines` yields them, all or none; return the number of scores and failures added.
 
-        A score that is there stays, a failure gives way to one; a pair that is there stays.
+        Existing scores and pairs are kept; a failure is replaced by a score.
         """
         before = len(self)
         with self._errors(), self._transaction():
@@ -360,20 +368,20 @@ class ScoreStore:
         return len(self) - before
 
     def rows(self, *, like: ScoreKey | None = None) -> Iterator[dict[str, Any]]:
-        """Yield every pair and score as a plain dict, in an order that does not depend on when they were written.
+        """Yield every pair with every score as a dict, in an order that does not depend on the order of writing.
 
         Keys: the fields of :class:`~causaliqa.api.data.ScoreRow` and :class:`~causaliqa.api.data.ScoreKey`;
-        ``metric`` is the name that the row was shown under, ``metric_name`` that of the key. Scores of images that
-        have changed since are left out.
+        ``metric`` is the name in tables, ``metric_name`` that of the key. Scores of images that have changed since
+        are left out.
 
         Args:
-            like: only rows of the same metric, version, options, weights, seed and protocol, so that those of others
-                never mix into one table; a metric's ``key`` is such a key.
+            like: only rows with the same :data:`METRIC_COLUMNS`, so that different settings of a metric never mix in
+                one table; a metric's ``key`` is such a key.
         """
-        where = f"WHERE {' AND '.join(f'{name} = ?' for name in _SAME_METRIC)}" if like else ""
+        where = f"WHERE {' AND '.join(f'{name} = ?' for name in METRIC_COLUMNS)}" if like else ""
         with self._errors():
             cursor = self._db.execute(
-                _ROWS.format(where=where), [getattr(like, name) for name in _SAME_METRIC] if like else []
+                _ROWS.format(where=where), [getattr(like, name) for name in METRIC_COLUMNS] if like else []
             )
             names = [column[0] for column in cursor.description]
             for line in cursor:

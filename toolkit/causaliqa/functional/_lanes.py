@@ -1,9 +1,8 @@
-"""The innermost loop of the transport cost, for 32 windows side by side in the processor's vector registers.
+"""Inner loop of the transport cost, vectorised over 32 windows with LLVM intrinsics.
 
-Merging two cumulative sums is a chain of dependent steps. Many chains at once fill the processor, but only if each
-register holds the same step of several windows and what they need next is gathered with one instruction. Compilers do
-not find this by themselves, so the loop is handed to LLVM in its own language. Where a processor has no such
-instructions LLVM makes plain ones of it, with the same result.
+Merging two cumulative sums is a chain of dependent steps. Interleaving many windows hides their latency, provided that
+the next values are loaded with gather instructions. Compilers do not vectorise this loop, so it is written as LLVM IR.
+On processors without gather, LLVM emits scalar code with the same result.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numba.extending import intrinsic
 __all__ = ["LANES", "lane_costs"]
 
 LANES = 32
-"""Windows side by side: four registers of eight numbers, enough to hide what one step waits for."""
+"""Windows processed together: four registers of eight numbers hide the latency of a step."""
 
 _BOOL, _INT, _LONG, _SINGLE, _DOUBLE = (ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType())
 _MASK, _PLACES, _SINGLES, _DOUBLES = (ir.VectorType(t, LANES) for t in (_BOOL, _LONG, _SINGLE, _DOUBLE))
@@ -25,7 +24,7 @@ _POINTERS = ir.VectorType(_DOUBLE.as_pointer(), LANES)
 _WIDE = 8
 """Bytes of a double."""
 _FAST = ("nsz", "arcp", "contract", "reassoc")
-"""Liberties with rounding, but not with infinities: they end the cumulative sums."""
+"""Fast-math flags without ``ninf``: infinities end the cumulative sums."""
 
 
 def _all(kind: Any, value: float) -> Any:
@@ -33,7 +32,7 @@ def _all(kind: Any, value: float) -> Any:
 
 
 def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    """Put one number into all lanes."""
+    """Broadcast a number to all lanes."""
     empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(_INT, 0))
     return builder.shuffle_vector(first, empty, _all(ir.VectorType(_INT, LANES), 0))
@@ -64,7 +63,7 @@ def _sums(builder: Any, sides: Any, noise: Any, scale: Any, cdf: Any, bins: Any)
 
 
 def _merge(builder: Any, cdf: Any, bins: Any) -> Any:
-    """Return the costs: walk over both sums to the next end of a bin on either side, without a branch."""
+    """Return the costs: step to the next bin edge of either cumulative sum, without branches."""
     lanes, row = ir.Constant(_LONG, LANES), _all(_PLACES, _WIDE * LANES)
     other = builder.gep(cdf, [builder.mul(bins, lanes)])
     ends = [cgutils.alloca_once_value(builder, _load(builder, side, _DOUBLES)) for side in (cdf, other)]
@@ -103,8 +102,8 @@ def _merge(builder: Any, cdf: Any, bins: Any) -> Any:
 def _lane_costs(typing: Any, x: Any, y: Any, noise: Any, group: Any, scale: Any, cdf: Any, cost: Any) -> Any:
     """Fill ``cost[group * LANES:][:LANES]`` with W_2^2 between ``max(x + scale * noise, 0)`` and the same of y.
 
-    ``x``, ``y`` and ``noise`` are C-contiguous float32 ``(groups, n, LANES)``; ``cdf`` is room for ``2 * n * LANES``
-    doubles, rows n - 1 and 2 n - 1 of which are infinite and stay so; ``cost`` is float64 ``(groups * LANES,)``.
+    ``x``, ``y`` and ``noise`` are C-contiguous float32 ``(groups, n, LANES)``; ``cdf`` has room for ``2 * n * LANES``
+    doubles whose rows n - 1 and 2 n - 1 are and stay infinite; ``cost`` is float64 ``(groups * LANES,)``.
     """
     signature = types.void(x, y, noise, types.intp, types.float32, cdf, cost)
 

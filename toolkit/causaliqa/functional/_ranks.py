@@ -1,4 +1,4 @@
-"""Compiled kernel behind :class:`causaliqa.functional.significance.ClusterBootstrap`."""
+"""Compiled kernel of :class:`causaliqa.functional.significance.ClusterBootstrap`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Sorted", "srcc_of_draws"]
 
 
 class Sorted:
-    """Scores and labels presorted once, so that a draw ranks them in O(n).
+    """Scores and labels, sorted once so that each draw is ranked in O(n).
 
     Args:
         scores: ``(n,)``.
@@ -35,7 +35,7 @@ class Sorted:
 
 
 def _ties(values: Any) -> Any:
-    """True where a sorted value equals the one before it."""
+    """Return True where a sorted value equals its predecessor."""
     tie = np.zeros(len(values), dtype=np.bool_)
     tie[1:] = values[1:] == values[:-1]
     return tie
@@ -43,7 +43,7 @@ def _ties(values: Any) -> Any:
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
-    """Midranks as shares of the total, minus one half, every image standing there as often as its cluster."""
+    """Fill ``out`` with midranks divided by the total, minus 1/2; images count as often as their cluster."""
     n = len(cluster)
     scale = 1.0 / total
     below = 0.0
@@ -63,7 +63,7 @@ def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any) -> None:
-    """Add to ``out[c]`` how images of cluster c move ``scale * sum(values)`` by shifting the ranks above them."""
+    """Add to ``out[c]`` the influence of cluster c on ``scale * sum(values)`` through the ranks above its images."""
     above = 0.0
     stop = len(cluster)
     while stop > 0:
@@ -91,7 +91,7 @@ def _draw(
     work: Any,
     influence: Any,
 ) -> tuple[float, float]:
-    """SRCC of one draw and its standard error from the influence of every cluster."""
+    """Return SRCC of one draw and its standard error, from the influence of every cluster."""
     n = len(place)
     v, u, v_by_score, u_by_label = work
     total = 0.0
@@ -116,8 +116,8 @@ def _draw(
         return np.nan, np.nan
     norm = 1.0 / np.sqrt(uu * vv)
     rho = uv * norm
-    # Per image, as a share: (u v - A) + its shift of u + its shift of v, less the means of these, for the covariance A,
-    # and the same with u u and v v for the variances, which only ties make vary.
+    # Influence of an image on the covariance A: (u v - A) + its shift of u + its shift of v, minus their means.
+    # The influence on the variances (u u, v v) matters only with ties.
     influence[:] = 0.0
     for k in range(n):
         influence[score_cluster[k]] += (u[k] * v_by_score[k] - 3 * uv / total) * norm
@@ -159,7 +159,7 @@ def _draws(
 
 
 def srcc_of_draws(data: Sorted, draws: Any) -> tuple[Any, Any]:
-    """Return Spearman's correlation of resampled data: clusters with multiplicities, ties at their mean rank.
+    """Return Spearman's correlation of resampled clusters; ties have their mean rank.
 
     Args:
         data: presorted images.

@@ -1,4 +1,4 @@
-"""What spoils a clean image: downsampling, noise and rain, on tensors in [0, 1].
+"""Degradations of a clean image: downsampling, noise and rain, on tensors in [0, 1].
 
 Source: "Interpreting Low-level Vision Models with Causal Effect Maps", section V-A; the medium rain is that of
 "Networks are Slacking Off" (arXiv:2305.15134).

@@ -57,7 +57,7 @@ def check_pair(img: Tensor, ref: Tensor, min_size: int) -> None:
 
 
 def size_factor(height: int, width: int, side: int = 256) -> int:
-    """Return the integer factor that brings the longer side close to ``side`` pixels.
+    """Return the integer factor that reduces the longer side to about ``side`` pixels.
 
     Source: DeepWSD's protocol, ``max(1, round(max(H, W) / 256))``.
 
@@ -79,7 +79,7 @@ def downsample(img: Tensor, factor: int) -> Tensor:
     return img if factor == 1 else F.avg_pool2d(img, factor, factor)
 
 
-def normalise(img: Tensor, how: str) -> Tensor:
+def normalise(img: Tensor, mode: str) -> Tensor:
     """Apply one of :data:`NORMALISATIONS` to ``(N, 3, H, W)`` in [0, 1].
 
     Raises:
@@ -90,11 +90,11 @@ def normalise(img: Tensor, how: str) -> Tensor:
         >>> round(float(normalise(torch.ones(1, 3, 1, 1), "half")[0, 0]), 5)
         1.0
     """
-    if how not in NORMALISATIONS:
-        raise ValueError(f"normalise: got {how!r}, expected one of {sorted(NORMALISATIONS)}")
-    if how == "none":
+    if mode not in NORMALISATIONS:
+        raise ValueError(f"normalise: got {mode!r}, expected one of {sorted(NORMALISATIONS)}")
+    if mode == "none":
         return img
-    mean, std = (img.new_tensor(v).view(1, 3, 1, 1) for v in NORMALISATIONS[how])
+    mean, std = (img.new_tensor(v).view(1, 3, 1, 1) for v in NORMALISATIONS[mode])
     return (img - mean) / std
 
 
@@ -105,7 +105,7 @@ def pad_to_windows(x: Tensor, window: int, protocol: str = "pad") -> Tensor:
         x: feature maps.
         window: side of the windows.
         protocol: ``"pad"`` pads on the right and bottom up to a multiple and never crops; ``"reference"``
-            is the published code's rule: to the *nearest* multiple, on the left and bottom, which crops some sizes.
+            follows the published code: to the *nearest* multiple, on the left and bottom, which crops some sizes.
 
     Example:
         >>> import torch
@@ -122,7 +122,7 @@ def pad_to_windows(x: Tensor, window: int, protocol: str = "pad") -> Tensor:
 
 
 def windows(x: Tensor, window: int) -> Tensor:
-    """Cut ``(C, H, W)`` into windows ``(C, P, window * window)``, rows of windows first.
+    """Cut ``(C, H, W)`` into windows ``(C, P, window * window)``, in row-major order.
 
     Example:
         >>> import torch

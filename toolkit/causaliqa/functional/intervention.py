@@ -1,6 +1,6 @@
-"""The intervention of the causal metric: masses, noise, and which channels respond to it.
+"""Intervention of the causal metric: masses, noise, and the selection of channels that respond.
 
-Source: Causal IQA, section 4.2 (Eq. 4-7), as the published implementation reads them.
+Source: Causal IQA, section 4.2 (Eq. 4-7), as in the published implementation.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from torch import Tensor
 __all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "mass_gap", "noise_field", "top_strength"]
 
 STRENGTHS: tuple[float, ...] = tuple(round(0.01 * k, 2) for k in range(1, 10))
-"""Strengths of the published procedure: 0.1 in ten steps, without the void zero step."""
+"""Strengths of the published procedure: 0.1 in ten steps, without the step at 0."""
 
 RULES = ("every", "any")
-"""``every``: a causal channel responds at every strength; ``any``: at one of them or more."""
+"""``every``: a causal channel responds at every strength; ``any``: at one or more."""
 
 
-def mass(features: Tensor, how: str) -> Tensor:
+def mass(features: Tensor, mode: str) -> Tensor:
     """Turn windowed features into unnormalised histograms.
 
     Args:
         features: ``(C, P, n)`` of one image.
-        how: ``"share"``: every value times its share of the image's total, ``x * x / (sum(x) + 1e-6)``, for
+        mode: ``"share"``: every value times its share of the image's total, ``x * x / (sum(x) + 1e-6)``, for
             features that are never negative; ``"softmax"``: softmax over the P windows, per channel and bin.
 
     Returns:
         Masses ``(C, P, n)``, never negative.
 
     Raises:
-        ValueError: ``how`` is unknown.
+        ValueError: ``mode`` is unknown.
 
     Example:
         >>> mass(torch.tensor([[[1.0, 3.0]]]), "share")
         tensor([[[0.2500, 2.2500]]])
     """
-    if how == "share":
+    if mode == "share":
         return features * features / (features.sum() + 1e-6)
-    if how == "softmax":
+    if mode == "softmax":
         return features.softmax(dim=1)
-    raise ValueError(f"mass: got {how!r}, expected 'share' or 'softmax'")
+    raise ValueError(f"mass: got {mode!r}, expected 'share' or 'softmax'")
 
 
 def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
     """Return the standard normal noise ``(windows, bins)`` of one level, float32 on the CPU.
 
-    It depends on the arguments alone, so a score never depends on batch, order, device or process. All channels
-    and all strengths share it (common random numbers).
+    It depends on the arguments only, so scores do not depend on batch, order, device or process. All channels and
+    strengths share it (common random numbers).
 
     Example:
         >>> bool((noise_field(0, 1, 4, 16) == noise_field(0, 1, 4, 16)).all())
@@ -59,27 +59,27 @@ def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal((windows, bins), dtype=np.float32))
 
 
-def mass_gap(x: Tensor, y: Tensor, how: str) -> Tensor:
-    """Return ``|sum((X - Y) / 2)|`` of the masses of one level, a scalar: the unit of indifference.
+def mass_gap(x: Tensor, y: Tensor, mode: str) -> Tensor:
+    """Return ``|sum((X - Y) / 2)|`` of the masses of one level, a scalar.
 
-    Softmax masses sum to the same on both sides, so it is exactly 0 there (and rounding must not say otherwise): with
-    them every channel is causal, whatever the threshold.
+    It is the unit of the tolerance. Softmax masses have equal sums on both sides, so it is exactly 0 for them, without
+    rounding errors: then every channel is causal, whatever the threshold.
 
     Example:
         >>> mass_gap(torch.ones(1, 1, 4), torch.zeros(1, 1, 4), "share")
         tensor(2.)
     """
-    if how == "softmax":
+    if mode == "softmax":
         return x.new_zeros(())
     return (x.double().sum() - y.double().sum()).div(2).abs().to(x.dtype)
 
 
 def keeps_channel(shift: Tensor, tolerance: Tensor, rule: str = "every") -> Tensor:
-    """Decide which channels are causal: those whose distance responds to the intervention.
+    """Return which channels are causal: those whose distance responds to the intervention.
 
     Args:
         shift: change of every channel's distance at T strengths, ``(T, C)``.
-        tolerance: a change below it is indifference; ``threshold * |sum((X - Y) / 2)|``, a scalar.
+        tolerance: a smaller change counts as indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar.
         rule: one of :data:`RULES`.
 
     Returns:
@@ -98,7 +98,7 @@ def keeps_channel(shift: Tensor, tolerance: Tensor, rule: str = "every") -> Tens
 
 
 def top_strength(steps: Tensor) -> Tensor:
-    """Return the top of the scale of causal strength: one step above the largest of the strengths ``(T,)``.
+    """Return the largest causal strength: one step above the largest of the strengths ``(T,)``.
 
     Example:
         >>> top_strength(torch.tensor([0.1, 0.2]))
@@ -108,10 +108,10 @@ def top_strength(steps: Tensor) -> Tensor:
 
 
 def channel_strength(shift: Tensor, tolerance: Tensor, strengths: Sequence[float]) -> Tensor:
-    """Return how strong each channel's causal relation is, ``(C,)``; what Figure 3 of the paper draws.
+    """Return the causal strength of every channel, ``(C,)``, as in Figure 3 of the paper; higher is more causal.
 
-    It is the top of the scale (one step above the largest strength) for a channel that responds everywhere, and
-    otherwise that top minus the largest strength at which the channel was indifferent. Higher is more causal.
+    It is :func:`top_strength` for a channel that responds at every strength, otherwise top_strength minus the largest
+    strength at which the channel was indifferent.
 
     Example:
         >>> channel_strength(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor(0.5), (0.1, 0.2))

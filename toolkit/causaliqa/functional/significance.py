@@ -1,9 +1,9 @@
-"""How sure a ranking is: intervals clustered by reference, and paired tests between metrics on the same images.
+"""Uncertainty of a ranking: confidence intervals clustered by reference, and paired tests between metrics.
 
-Images of one reference are no independent draws: what a metric makes of a content it makes of all its distorted copies.
-Everything that a leaderboard prints therefore goes by references. The classical tests (Meng, Pitman and Morgan, F) take
-images as independent and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both. All arrays
-are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
+Distorted images of one reference are not independent: a metric's error on a content is shared by all its distorted
+versions. Intervals and tests therefore resample references, not images. The classical tests (Meng, Pitman-Morgan, F)
+assume independent images and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both. All
+arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
 """
 
 from __future__ import annotations
@@ -20,41 +20,32 @@ from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit
 from causaliqa.functional.statistics import srcc
 
-__all__ = [
-    "ClusterBootstrap",
-    "bootstrap_ci",
-    "f_test",
-    "holm",
-    "meng",
-    "pitman_morgan",
-    "residual_test",
-    "tied_with_best",
-]
+__all__ = ["ClusterBootstrap", "holm", "tied_with_best"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FEW = 8
-"""Below so many clusters the draws are too coarse."""
+"""Number of clusters below which bootstrap draws are too coarse."""
 _CHUNK = 1 << 20
-"""Draws times clusters handled at once for Pearson's correlation; bounds memory to about 100 MB."""
+"""Draws times clusters processed at once for Pearson's correlation; bounds the memory to about 100 MB."""
 
 
 class ClusterBootstrap:
-    """The same resampled references for all metrics of one data set; draws are made on first use and kept.
+    """Cluster bootstrap with common draws for all metrics of a data set; results are cached.
 
-    References (clusters) are drawn with replacement, each with all its images, as often as there are. Ranks are those
-    of the resampled images. The logistic fits are held fixed within the draws. Where a metric failed on an image, the
-    image is missing for that metric, and for both metrics of a pair that are compared.
+    References (clusters) are drawn with replacement, each with all its images. Ranks are recomputed in every draw; the
+    logistic fits are held fixed. An image on which a metric failed is ignored for that metric, and for both metrics
+    of a comparison.
 
     Args:
         scores: quality-oriented scores ``(M, n)`` of M metrics; NaN where one failed.
         labels: quality-oriented labels ``(n,)``.
-        clusters: reference of every image, ``(n,)``, of any sortable kind; the image itself where it is unknown.
-        fits: fit of every metric, on these scores and labels; without them PLCC is that of the raw scores.
+        clusters: reference of every image, ``(n,)``, of any sortable type; the image itself if unknown.
+        fits: fit of every metric on these scores and labels; without them PLCC uses the raw scores.
         draws: number of resamples.
-        seed: decides the draws; neither ``threads`` nor other metrics change them.
-        threads: threads that share the work.
+        seed: seed of the draws, which depend neither on ``threads`` nor on other metrics.
+        threads: number of threads.
 
     Raises:
         InputError: shapes do not fit.
@@ -100,9 +91,9 @@ class ClusterBootstrap:
     def interval(self, metric: int, statistic: str = "srcc", *, level: float = 0.95) -> tuple[float, float]:
         """Return the confidence interval of one metric's ``srcc`` or ``plcc``; NaN below two references.
 
-        A studentised bootstrap on Fisher's z, with the infinitesimal jackknife over references as standard error; tails
-        widened for their number. Below eight references, Student's t with the jackknife's error. Simulated with 25, it
-        holds the truth 91 to 97 times in a hundred, where percentile intervals do so 84 to 93 times. Source: Efron and
+        Studentised bootstrap on Fisher's z with the infinitesimal jackknife over references as standard error, tails
+        widened for few references; below eight references Student's t with the jackknife error. In simulations with
+        25 references the coverage is 91 to 97 %, that of percentile intervals 84 to 93 %. Source: Efron and
         Tibshirani, An Introduction to the Bootstrap, 1993, ch. 12; Hesterberg, The American Statistician 69(4), 2015.
         """
         keep = ~self.failed[metric]
@@ -119,9 +110,9 @@ class ClusterBootstrap:
     def pvalue(self, a: int, b: int, statistic: str = "srcc") -> float:
         """Return the two-sided p that metrics a and b have the same ``srcc`` or ``plcc``; NaN below two references.
 
-        Student's t of the difference of Fisher's z on the images that both scored, with references less one degrees of
-        freedom and the jackknife's standard error: with few references that of the draws rejects too often. Beyond as
-        many references as draws, the draws are taken. Source: MacKinnon et al., J. Appl. Econometrics 38(5), 2023.
+        Student's t of the difference of Fisher's z on the images that both scored, with (references - 1) degrees of
+        freedom and the jackknife standard error; the bootstrap error, which rejects too often with few references, is
+        used only if references outnumber the draws. Source: MacKinnon et al., J. Appl. Econometrics 38(5), 2023.
         """
         keep = ~(self.failed[a] | self.failed[b])
         clusters = len(np.unique(self.clusters[keep]))
@@ -146,7 +137,7 @@ class ClusterBootstrap:
         return out
 
     def _draws(self, statistic: str, metric: int, keep: Mask, left_out: bool = False) -> tuple[Array, Array]:
-        """Statistic and its standard error on the images kept: of the sample, then of every draw (or one left out)."""
+        """Return statistic and standard error on the images kept: of the sample, then of every (leave-one-out) draw."""
         key = (statistic, metric, keep.tobytes(), left_out)
         if key not in self._kept:
             if statistic not in ("srcc", "plcc"):
@@ -174,7 +165,7 @@ class ClusterBootstrap:
 
 
 def _multiplicities(clusters: int, draws: int, seed: int) -> NDArray[np.int16]:
-    """How often every cluster is drawn: row 0 is the sample itself, then one row a draw."""
+    """Return how often every cluster is drawn: row 0 is the sample itself, then one row per draw."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     out = np.ones((draws + 1, clusters), dtype=np.int16)
     for row in out[1:]:
@@ -183,12 +174,12 @@ def _multiplicities(clusters: int, draws: int, seed: int) -> NDArray[np.int16]:
 
 
 def _leave_out(clusters: int, present: NDArray[np.int64]) -> NDArray[np.int16]:
-    """The sample itself, then one row a cluster that is present, without it."""
+    """Return the sample itself, then one row per present cluster, which leaves it out."""
     return np.vstack([np.ones(clusters), np.arange(clusters) != present[:, None]]).astype(np.int16)
 
 
 def _plcc_of_draws(x: Array, y: Array, clusters: Any, counts: Any) -> tuple[Array, Array]:
-    """Pearson's correlation of every draw and its standard error by the infinitesimal jackknife over clusters."""
+    """Return Pearson's correlation of every draw and its standard error (infinitesimal jackknife over clusters)."""
     value, error = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
     if len(x) < 2 or not np.ptp(x) > 0 or not np.ptp(y) > 0:
         return value, error
@@ -214,7 +205,7 @@ def _plcc_of_draws(x: Array, y: Array, clusters: Any, counts: Any) -> tuple[Arra
 
 
 def _studentised(values: Array, errors: Array, clusters: int, level: float) -> Array:
-    """Steps from z to both ends, from the sample (entry 0) and its draws; see :meth:`ClusterBootstrap.interval`."""
+    """Return the steps from z to both limits, from sample (entry 0) and draws (:meth:`ClusterBootstrap.interval`)."""
     widen = np.sqrt(clusters / (clusters - 1))
     with np.errstate(all="ignore"):
         z, spread = np.arctanh(values), errors / (1 - values**2)
@@ -225,136 +216,15 @@ def _studentised(values: Array, errors: Array, clusters: int, level: float) -> A
 
 
 def _jackknifed(values: Array, errors: Array, level: float) -> Array:
-    """Steps from z to both ends, from the sample (entry 0) and the sample without each cluster in turn."""
+    """Return the steps from z to both limits, from sample (entry 0) and leave-one-out samples."""
     z, few = np.arctanh(np.clip(values[1:], -1 + 1e-12, 1 - 1e-12)), len(values) - 1
-    # Two references may agree by chance; the larger of both errors is taken.
+    # The larger of two errors, because two references may agree by chance.
     error = np.fmax(z.std() * np.sqrt(few - 1), errors[0] / (1 - values[0] ** 2) * np.sqrt(few / (few - 1)))
     return np.array([1.0, -1.0]) * float(error * stats.t.ppf((1 + level) / 2, few - 1))
 
 
-def bootstrap_ci(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    clusters: ArrayLike,
-    *,
-    fit: Fit | None = None,
-    draws: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-    threads: int = 1,
-) -> dict[str, tuple[float, float]]:
-    """Return the intervals of one metric's ``srcc`` and ``plcc``; see :class:`ClusterBootstrap`.
-
-    >>> x = np.arange(40.0)
-    >>> bootstrap_ci(x, x, np.arange(40) // 4, draws=20)["srcc"]
-    (1.0, 1.0)
-    """
-    fits = [fit] if fit else None
-    boot = ClusterBootstrap(scores, labels, clusters, fits=fits, draws=draws, seed=seed, threads=threads)
-    return {statistic: boot.interval(0, statistic, level=level) for statistic in ("srcc", "plcc")}
-
-
-def meng(r_a: float, r_b: float, r_ab: float, n: int) -> float:
-    """Return the two-sided p that two dependent correlations with the same label are equal.
-
-    Takes the n images as independent. Source: Meng, Rosenthal and Rubin, Psychological Bulletin 111(1), 1992, Eq. 1-3.
-
-    Args:
-        r_a: correlation of metric a with the label.
-        r_b: correlation of metric b with the label.
-        r_ab: correlation of both metrics.
-        n: images.
-
-    Their example, r = .63 and -.03 with r_ab = -.19 over 15 subjects, has Z = 1.68:
-
-    >>> round(meng(0.63, -0.03, -0.19, 15), 3)
-    0.093
-    """
-    values = np.array([r_a, r_b, r_ab])
-    if not np.isfinite(values).all() or n < 4:
-        return float("nan")
-    if r_a == r_b:
-        return 1.0
-    mean_square = (r_a**2 + r_b**2) / 2
-    if max(abs(r_a), abs(r_b)) >= 1 or r_ab >= 1:
-        return 0.0
-    f = min((1 - r_ab) / (2 * (1 - mean_square)), 1.0)
-    h = (1 - f * mean_square) / (1 - mean_square)
-    z = (np.arctanh(r_a) - np.arctanh(r_b)) * np.sqrt((n - 3) / (2 * (1 - r_ab) * h))
-    return float(2 * stats.norm.sf(abs(z)))
-
-
-def _residuals(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise InputError(f"residuals: got shapes {x.shape} and {y.shape}, expected those of the same images")
-    return x, y
-
-
-def pitman_morgan(a: ArrayLike, b: ArrayLike) -> float:
-    """Return the two-sided p that two paired sets of residuals have the same variance.
-
-    Tests the correlation of sums and differences; takes the images as independent and the residuals as normal.
-    Source: Pitman, Biometrika 31(1/2), 1939; Morgan, same issue.
-
-    >>> pitman_morgan([1, -1, 2, -2], [1, -1, 2, -2])
-    1.0
-    """
-    x, y = _residuals(a, b)
-    n = len(x)
-    if n < 3:
-        return float("nan")
-    total, difference = x + y - (x + y).mean(), x - y - (x - y).mean()
-    norm = float(np.sqrt((total @ total) * (difference @ difference)))
-    if norm == 0:
-        return 1.0
-    r = float(total @ difference) / norm
-    return float(2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / max(1 - r * r, 1e-300)), n - 2))
-
-
-def residual_test(a: ArrayLike, b: ArrayLike, clusters: ArrayLike) -> float:
-    """Return the two-sided p that two metrics have the same mean squared residual, by references.
-
-    Student's t on the differences ``a**2 - b**2`` summed over the images of a reference: unlike
-    :func:`pitman_morgan` it needs neither independent images nor normal residuals.
-
-    >>> residual_test([1, 1, 2, 2], [1, 1, 2, 2], [0, 0, 1, 1])
-    1.0
-    """
-    x, y = _residuals(a, b)
-    names, number = np.unique(np.asarray(clusters), return_inverse=True)
-    if number.shape != x.shape:
-        raise InputError(f"residuals: got {len(x)} images and {len(number)} clusters, expected as many of both")
-    if len(names) < 2:
-        return float("nan")
-    sums = np.bincount(number, x * x - y * y)
-    error = float(sums.std(ddof=1)) / np.sqrt(len(sums))
-    if error == 0:
-        return 1.0 if sums.mean() == 0 else 0.0
-    return float(2 * stats.t.sf(abs(float(sums.mean())) / error, len(sums) - 1))
-
-
-def f_test(a: ArrayLike, b: ArrayLike) -> float:
-    """Return the two-sided p of the variance ratio of two sets of residuals: customary, and wrong here.
-
-    It takes both sets as independent of each other, though they come from the same images; the residuals of good
-    metrics are correlated, and the test then misses differences. Use :func:`residual_test`.
-
-    >>> round(f_test([1, -1, 1, -1], [1, -1, 1, -1]), 6)
-    1.0
-    """
-    x, y = _residuals(a, b)
-    if len(x) < 2:
-        return float("nan")
-    top, bottom = float(x.var(ddof=1)), float(y.var(ddof=1))
-    if bottom == 0:
-        return 1.0 if top == 0 else 0.0
-    below = float(stats.f.cdf(top / bottom, len(x) - 1, len(y) - 1))
-    return min(1.0, 2 * min(below, 1 - below))
-
-
 def holm(pvalues: ArrayLike) -> Array:
-    """Return p values corrected for their number, step by step; NaN stays and is not counted.
+    """Return p values with Holm's correction; NaN is kept and not counted.
 
     Source: Holm, Scandinavian Journal of Statistics 6(2), 1979.
 
@@ -371,15 +241,15 @@ def holm(pvalues: ArrayLike) -> Array:
 
 
 def tied_with_best(values: ArrayLike, pvalues: ArrayLike, *, alpha: float = 0.05) -> tuple[bool, ...]:
-    """Say for every metric whether it is statistically tied with the best one (the best is tied with itself).
+    """Return for every metric whether it is statistically tied with the best one (the best is tied with itself).
 
-    The best is chosen from the same data, so every pair counts: Holm's correction runs over all pairs, not only over
-    those with the best. A pair that cannot be tested counts as tied.
+    The best is selected on the same data, so Holm's correction covers all pairs, not only those with the best. A pair
+    that cannot be tested counts as tied.
 
     Args:
         values: correlations ``(M,)``, higher is better; NaN is never tied.
         pvalues: uncorrected p of every pair, ``(M, M)``, symmetric, as :meth:`ClusterBootstrap.pvalues` returns them.
-        alpha: level.
+        alpha: significance level.
 
     >>> tied_with_best([0.9, 0.89, 0.5], [[1, 0.4, 0.001], [0.4, 1, 0.001], [0.001, 0.001, 1]])
     (True, True, False)

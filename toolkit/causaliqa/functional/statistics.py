@@ -1,8 +1,8 @@
 """Agreement between the scores of a metric and opinion scores: correlations, logistic fits, outliers.
 
-Everything below :func:`summarise` takes *quality-oriented* arrays, higher is better on both sides (:func:`orient` makes
-them so), and every correlation keeps its sign: a metric that points the wrong way shows a negative number, also after
-a fit, whose own slope would hide it.
+All functions but :func:`summarise` take *quality-oriented* arrays, where higher is better (:func:`orient`).
+Correlations keep their sign: that of a metric with a wrong direction is negative, even after a fit, whose slope would
+hide it.
 
 Source of the protocol: VQEG, "Final report on the validation of objective models of video quality assessment, phase
 II", 2003.
@@ -38,7 +38,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _EXACT = 8
-"""Largest sample whose permutations are enumerated; beyond it the t approximation is close."""
+"""Largest sample size for the exact permutation test; the t approximation is used above."""
 
 
 def _vector(values: ArrayLike, name: str = "scores") -> Array:
@@ -56,7 +56,7 @@ def _vectors(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
 
 
 def orient(values: ArrayLike, lower_better: bool) -> Array:
-    """Return values so that higher is better: negated if ``lower_better``.
+    """Return quality-oriented values (higher is better): negated if ``lower_better``.
 
     >>> orient([1.0, 2.0], lower_better=True)
     array([-1., -2.])
@@ -112,15 +112,15 @@ def rmse(predicted: ArrayLike, labels: ArrayLike) -> float:
 
 
 def outlier_ratio(predicted: ArrayLike, labels: ArrayLike, label_std: ArrayLike, *, factor: float = 2.0) -> float:
-    """Return the share of images, in [0, 1], predicted further off than ``factor`` deviations of their label.
+    """Return the fraction of images whose prediction error exceeds ``factor`` standard deviations of the label.
 
     Args:
         predicted: labels predicted from the scores, ``(n,)``.
         labels: opinion scores in the same unit, ``(n,)``.
-        label_std: deviation of every opinion score, ``(n,)``; images where it is NaN are left out. VQEG means the
-            standard error of the mean; most data sets publish the deviation between subjects, which is larger and
-            gives fewer outliers. Ratios compare only between metrics on one data set.
-        factor: how many deviations are still no outlier.
+        label_std: standard deviation of every opinion score, ``(n,)``; images with NaN are ignored. VQEG uses the
+            standard error of the mean; most data sets publish the larger deviation between subjects, which gives fewer
+            outliers. Compare ratios only within one data set.
+        factor: number of standard deviations.
 
     >>> outlier_ratio([0.0, 5.0], [1.0, 1.0], [1.0, 1.0])
     0.5
@@ -135,7 +135,7 @@ def outlier_ratio(predicted: ArrayLike, labels: ArrayLike, label_std: ArrayLike,
 
 @functools.cache
 def _null_srcc(n: int) -> Array:
-    """SRCC of every permutation of n ranks, sorted."""
+    """Return SRCC of every permutation of n ranks, sorted."""
     ranks = np.arange(n, dtype=np.float64)
     permutations = np.array(list(itertools.permutations(range(n))), dtype=np.float64)
     squares = ((permutations - ranks) ** 2).sum(axis=1)
@@ -143,10 +143,10 @@ def _null_srcc(n: int) -> Array:
 
 
 def contradicts(srcc: float, n: int, *, alpha: float = 0.05) -> bool:
-    """Say whether a quality-oriented SRCC is significantly negative: the declared direction is wrong.
+    """Return whether a quality-oriented SRCC is significantly negative: the declared direction is wrong.
 
-    Exact for up to 8 images (fewer than 5 can never be significant), Student's t beyond; two-sided. The images are
-    taken as independent, so that a few references with many images each reach significance somewhat early.
+    Two-sided; exact for up to 8 images (fewer than 5 are never significant), Student's t above. Assumes independent
+    images, so significance is somewhat overstated if there are few references.
 
     >>> contradicts(-1.0, 4), contradicts(-1.0, 5), contradicts(-0.3, 100), contradicts(0.3, 100)
     (False, True, True, False)
@@ -175,12 +175,12 @@ def plcc_after_fit(scores: ArrayLike, labels: ArrayLike, fit: Fit) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How well the scores of one metric agree with opinion scores; correlations are positive where they agree."""
+    """Agreement of the scores of one metric with opinion scores; positive correlations mean agreement."""
 
     n: int
-    """Images that count."""
+    """Number of images with a score."""
     n_failed: int
-    """Images left out because their score is NaN or infinite."""
+    """Number of images without a finite score, which are ignored."""
     plcc: float
     """Pearson's correlation after the fit."""
     srcc: float
@@ -190,24 +190,24 @@ class Summary:
     rmse: float
     """Root mean square error after the fit, in the unit of the labels; lower is better."""
     plcc_raw: float
-    """Pearson's correlation of the scores as they are."""
+    """Pearson's correlation without a fit."""
     rmse_raw: float
-    """Root mean square difference of score and label as they are: of use where the metric predicts the label."""
+    """Root mean square difference of score and label without a fit; meaningful if the metric predicts the label."""
     outlier_ratio: float | None
-    """Share of images further off than two label deviations, after the fit; None where deviations are unknown."""
+    """Fraction of images with an error above two label deviations, after the fit; None if deviations are unknown."""
     fit: Fit
     """From quality-oriented scores to quality-oriented labels normalised to [0, 1]."""
     direction_ok: bool
-    """False if SRCC contradicts the declared directions; see :func:`contradicts` for whether that is significant."""
+    """False if SRCC contradicts the declared directions; :func:`contradicts` tests its significance."""
     lower_better: bool
     """Declared direction of the metric."""
     label_lower_better: bool
     """Declared direction of the label."""
     label_range: tuple[float, float]
-    """Labels that became 0 and 1 for the fit (1 and 0 for a label where lower is better)."""
+    """Labels mapped to 0 and 1 for the fit (to 1 and 0 if a low label means good quality)."""
 
     def predict(self, scores: ArrayLike) -> Array:
-        """Return labels in their own unit for scores as the metric gives them: the curve of a scatter plot."""
+        """Return predicted labels in their own unit for raw scores: the curve of a scatter plot."""
         return predict_label(
             self.fit,
             scores,
@@ -220,17 +220,17 @@ class Summary:
 def predict_label(
     fit: Fit, scores: ArrayLike, *, lower_better: bool, label_lower_better: bool, label_range: tuple[float, float]
 ) -> Array:
-    """Return labels in their own unit for scores as the metric gives them.
+    """Return predicted labels in their own unit for raw scores.
 
     Args:
         fit: from quality-oriented scores to quality-oriented labels normalised to [0, 1].
-        scores: as the metric gives them, any shape.
+        scores: raw scores, any shape.
         lower_better: direction of the metric.
         label_lower_better: direction of the label.
         label_range: smallest and largest label of the normalisation.
 
     Returns:
-        One label a score, in the shape of the scores.
+        Labels in the shape of the scores.
 
     Example:
         >>> line = Fit(kind="linear", params=(1.0, 0.0), converged=True)
@@ -250,18 +250,16 @@ def summarise(
     label_lower_better: bool,
     label_std: ArrayLike | None = None,
     label_range: tuple[float, float] | None = None,
-    fit: str = "4",
 ) -> Summary:
     """Return every agreement statistic of one metric on one data set.
 
     Args:
-        scores: as the metric gives them, ``(n,)``; NaN and infinite ones are counted as failed and left out.
+        scores: raw scores, ``(n,)``; NaN and infinite ones count as failed and are ignored.
         labels: opinion scores in their own unit, ``(n,)``, finite.
         lower_better: direction of the metric.
         label_lower_better: direction of the label (True for a DMOS).
         label_std: deviation of every label, ``(n,)``; NaN where unknown.
-        label_range: ends of the label's scale, for the normalisation before the fit; its extremes by default.
-        fit: ``"4"`` or ``"5"`` parameters of the logistic.
+        label_range: limits of the opinion scale, for normalisation before the fit; by default the extreme labels.
 
     Raises:
         InputError: lengths differ, or a label is not finite.
@@ -283,7 +281,7 @@ def summarise(
         low, high = low - 0.5, low + 0.5
     quality, opinion = orient(x, lower_better), (y - low) / (high - low)
     opinion = 1 - opinion if label_lower_better else opinion
-    fitted = fit_logistic(quality, opinion, fit)
+    fitted = fit_logistic(quality, opinion)
     rank = srcc(quality, opinion)
     predicted = fitted.predict(quality)
     return Summary(

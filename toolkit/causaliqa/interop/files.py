@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from causaliqa.api.data import NeededFile
 from causaliqa.interop.hooks import default_configs
+from causaliqa.utils.files import package_file
 
 __all__ = ["PyiqaFiles", "hub_folder", "needed_files", "pyiqa_files"]
 
@@ -50,9 +50,8 @@ def hub_folder() -> Path:
 @lru_cache(maxsize=1)
 def _sources() -> dict[str, str]:
     """Return the text of every module of pyiqa's architectures."""
-    spec = find_spec("pyiqa")
-    folders = spec.submodule_search_locations if spec else None
-    files = [path for folder in folders or () for path in sorted((Path(folder) / "archs").glob("*.py"))]
+    package = package_file("pyiqa:__init__.py")
+    files = sorted((package.parent / "archs").glob("*.py")) if package else []
     return {path.name: path.read_text(encoding="utf-8", errors="replace") for path in files}
 
 

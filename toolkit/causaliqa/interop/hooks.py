@@ -8,12 +8,11 @@ from __future__ import annotations
 import runpy
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from causaliqa.api.hookspecs import hookimpl
 from causaliqa.api.specs import MetricSpec, lazy
+from causaliqa.utils.files import package_file
 
 __all__ = ["LICENCE", "causaliqa_metrics", "default_configs"]
 
@@ -42,12 +41,8 @@ one of 1,536, rounded down from the smaller, so that nothing that fits is refuse
 @lru_cache(maxsize=1)
 def default_configs() -> Mapping[str, Mapping[str, Any]]:
     """Return pyiqa's table of metrics; empty if pyiqa is not installed."""
-    spec = find_spec("pyiqa")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "default_model_configs.py"
-        if path.is_file():
-            return cast("Mapping[str, Mapping[str, Any]]", runpy.run_path(str(path))["DEFAULT_CONFIGS"])
-    return {}
+    path = package_file("pyiqa:default_model_configs.py")
+    return cast("Mapping[str, Mapping[str, Any]]", runpy.run_path(str(path))["DEFAULT_CONFIGS"]) if path else {}
 
 
 @hookimpl

@@ -13,18 +13,19 @@ import pyiqa
 from torch import Tensor, nn
 
 from causaliqa.api.errors import WeightsError
+from causaliqa.utils.environment import is_set
 
 __all__ = ["PyiqaMetric"]
 
 
 _TRUST = "CAUSALIQA_TRUST_PYIQA"
-"""Set to anything but nothing and 0, files of pyiqa may hold pickles, which can do anything when they are loaded."""
+"""Any value other than empty or 0 allows pickles in pyiqa's files, which can execute code when they are loaded."""
 
 
 @contextlib.contextmanager
 def _tensors_only(name: str) -> Iterator[None]:
     """Forbid torch the pickles that pyiqa asks for; torch has an environment variable for that, and nothing else."""
-    if os.environ.get(_TRUST, "") not in ("", "0"):
+    if is_set(_TRUST):
         yield
         return
     variable = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"

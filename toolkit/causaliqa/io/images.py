@@ -1,4 +1,4 @@
-"""Reading images: any file that Pillow opens becomes RGB in [0, 1], or one line that says why not; docs/images.md."""
+"""Reading images: formats that Pillow decodes become RGB in [0, 1]; failures are one-line errors (docs/images.md)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.utils import memory
+from causaliqa.utils.environment import Environment
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,34 +23,31 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["PROTOCOL", "SUFFIXES", "as_image", "image_size", "load_image", "max_pixels"]
+__all__ = ["PROTOCOL", "as_image", "image_size", "image_suffixes", "load_image", "max_pixels"]
 
 PROTOCOL = "2"
-"""Version of how images are read; raised when any image would be read otherwise."""
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-"""File name endings that count as images in a folder."""
+"""Version of the reading; increased whenever the pixels of any file would change."""
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
-"""Pillow's gray modes of 16 bits (``I`` may hold more), which its own conversion to RGB would clip."""
+"""Pillow's 16-bit gray modes (``I`` may hold more), which Pillow's conversion to RGB would clip."""
 _WHITE = 65535
 
 _ORIENTATION, _SIDEWAYS = 0x0112, range(5, 9)
-"""EXIF's tag, and its values that swap the sides."""
+"""EXIF tag of the orientation, and its values that swap width and height."""
 
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF", "TGA")
 
 _BYTES = 27
-"""Memory per pixel while an image is decoded: 8-bit RGB, and floats twice."""
+"""Bytes per pixel while an image is decoded: 8-bit RGB, and float32 twice."""
 
 T = TypeVar("T")
 
 
 def max_pixels() -> int:
-    """Return how many pixels an image may have: ``CAUSALIQA_MAX_PIXELS``, else what Pillow's own guard lets through.
+    """Return the most pixels an image may have: ``CAUSALIQA_MAX_PIXELS``, by default Pillow's own limit.
 
     Raises:
-        InputError: the variable holds no whole number above 0.
+        InputError: the variable is not a whole number above 0.
 
     Example:
         >>> max_pixels() >= 100_000_000
@@ -56,9 +55,9 @@ def max_pixels() -> int:
     """
     from PIL import Image
 
-    text = os.environ.get("CAUSALIQA_MAX_PIXELS", "").strip()
+    text = Environment.current().max_pixels
     if not text:
-        # Pillow warns beyond its number and refuses beyond twice that.
+        # Pillow warns above its limit and refuses above twice that.
         return 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
     if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
         raise InputError(f"CAUSALIQA_MAX_PIXELS: got {text!r}, expected a whole number above 0")
@@ -66,31 +65,45 @@ def max_pixels() -> int:
     return int(text)
 
 
-def image_size(path: Path, *, decode: bool = False) -> tuple[int, int]:
-    """Return width and height as the header tells them, turned by the EXIF orientation if there is one.
+@lru_cache(maxsize=1)
+def image_suffixes() -> frozenset[str]:
+    """Return the file name endings of the formats that are read: files with one count as images in a folder.
+
+    Example:
+        >>> {".png", ".jpg", ".tif", ".jp2", ".gif", ".tga"} <= image_suffixes(), ".csv" in image_suffixes()
+        (True, False)
+    """
+    from PIL import Image
+
+    formats = _formats()
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in formats)
+
+
+def image_size(path: str | os.PathLike[str], *, decode: bool = False) -> tuple[int, int]:
+    """Return width and height from the header, with the EXIF orientation applied.
 
     Args:
         path: the file.
-        decode: decode the pixels, too, which finds truncated files.
+        decode: also decode the pixels, which detects truncated files.
 
     Raises:
-        ImageError: the file is missing, no image, too large or, under ``decode``, damaged.
+        ImageError: the file is missing, no image, too large or, with ``decode``, damaged.
     """
 
     def look(image: Picture) -> tuple[int, int]:
-        # Pillow turns a TIFF by itself.
+        # Pillow applies the orientation of a TIFF itself.
         turned = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
         if decode:
             image.load()
         return image.size[::-1] if turned else image.size
 
-    return _opened(path, look)
+    return _opened(Path(path), look)
 
 
-def load_image(path: Path) -> Tensor:
+def load_image(path: str | os.PathLike[str]) -> Tensor:
     """Read an image as ``(1, 3, H, W)``, float32 RGB in [0, 1].
 
-    Gray is repeated, alpha is dropped, the EXIF orientation is followed; of several frames the first is taken.
+    Gray is repeated, alpha is dropped, the EXIF orientation is applied; of several frames the first is used.
 
     Raises:
         ImageError: the file is missing, no image, damaged, holds floats or integers of more than 16 bits, or has
@@ -99,18 +112,18 @@ def load_image(path: Path) -> Tensor:
     """
     import torch
 
-    return torch.from_numpy(_opened(path, _pixels)).permute(2, 0, 1)[None].contiguous()
+    return torch.from_numpy(_opened(Path(path), _pixels)).permute(2, 0, 1)[None].contiguous()
 
 
 def as_image(image: Tensor | NDArray[Any] | str | os.PathLike[str]) -> Tensor:
-    """Return whatever holds one image as ``(1, 3, H, W)``, float32 RGB in [0, 1].
+    """Return an image given as path, array or tensor as ``(1, 3, H, W)``, float32 RGB in [0, 1].
 
     Args:
         image: a path; an array ``(H, W, 3)`` or ``(H, W)`` of 8 or 16 bits or of floats in [0, 1]; or a tensor
             ``(3, H, W)`` or ``(1, 3, H, W)`` of floats in [0, 1].
 
     Raises:
-        ImageError: the file cannot be read, or the array or tensor is no such image.
+        ImageError: the file cannot be read, or shape, type or range of the array or tensor is wrong.
 
     Example:
         >>> import numpy as np
@@ -146,7 +159,7 @@ def _in_range(image: Tensor) -> Tensor:
 
 
 def _opened(path: Path, use: Callable[[Picture], T]) -> T:
-    """Open a file, look at its header, and do something with it; whatever a decoder raises becomes one line."""
+    """Open a file, check its header and apply ``use``; any exception of a decoder becomes a one-line error."""
     from PIL import Image, UnidentifiedImageError
 
     limit = max_pixels()
@@ -156,7 +169,7 @@ def _opened(path: Path, use: Callable[[Picture], T]) -> T:
         raise ImageError(f"image {path} cannot be read: it is a folder or a device, expected a file")
     try:
         with warnings.catch_warnings():
-            # Pillow's warnings are about what is refused or handled below.
+            # What Pillow warns about is refused or handled below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_formats()) as image:
                 _check_size(path, image.size, limit)
@@ -172,13 +185,12 @@ def _opened(path: Path, use: Callable[[Picture], T]) -> T:
         raise CausaliqaError(f"image {path} does not fit into memory; crop it or make it smaller") from error
     except Exception as error:
         # Decoders raise almost anything on damaged bytes: struct.error, IndexError, zlib.error ...
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(f"image {path} cannot be read: {reason}") from error
+        raise ImageError(f"image {path} cannot be read: {brief(error, 200, kind=False)}") from error
 
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Formats that hold pixels and nothing to be run; Pillow would hand PostScript to an interpreter."""
+    """Formats that hold pixels only; Pillow would pass PostScript to an interpreter."""
     from PIL import Image
 
     Image.init()
@@ -202,14 +214,14 @@ def _too_large(path: Path, got: str, limit: int) -> ImageError:
 
 
 def _orientation(image: Picture) -> int:
-    """Return the EXIF orientation, 1 where there is none or where metadata cannot be parsed."""
+    """Return the EXIF orientation; 1 if there is none or the metadata cannot be parsed."""
     with suppress(Exception):
         return int(image.getexif().get(_ORIENTATION, 1))
     return 1
 
 
 def _pixels(image: Picture) -> Array:
-    """Return an opened image as RGB ``(H, W, 3)`` in [0, 1], the right way up."""
+    """Return an opened image as RGB ``(H, W, 3)`` in [0, 1], upright."""
     import numpy as np
     from PIL import ImageOps
 
@@ -217,12 +229,12 @@ def _pixels(image: Picture) -> Array:
     image.load()
     image = ImageOps.exif_transpose(image) if turned else image
     if image.mode == "F":
-        raise ValueError("it holds floating-point numbers, whose range nobody knows; convert it to 8 or 16 bits")
+        raise ValueError("it holds floating-point numbers of unknown range; convert it to 8 or 16 bits")
     if image.mode in _DEEP:
         gray = np.asarray(image).astype(np.float32)
         if gray.min() < 0 or gray.max() > _WHITE:
             raise ValueError(f"gray values from {gray.min():g} to {gray.max():g}, expected 8 or 16 bits; convert it")
         return np.repeat((gray / np.float32(_WHITE))[..., None], 3, axis=2)
-    # A transparent colour of a palette or of gray is an alpha channel, too.
+    # A transparent palette or gray value acts as an alpha channel, too.
     plain = image.convert("RGBA") if "transparency" in image.info else image
     return np.asarray(plain.convert("RGB")).astype(np.float32) / np.float32(255)

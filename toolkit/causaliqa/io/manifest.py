@@ -1,4 +1,4 @@
-"""Manifests: a CSV file with one distorted image a line."""
+"""Manifests: a CSV file with one distorted image per line."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ from causaliqa.api.data import Pair, PairDataset
 from causaliqa.api.errors import ManifestError
 from causaliqa.io.text_files import cut, read_text
 
-__all__ = ["read_manifest"]
+__all__ = ["LABELS", "read_manifest"]
 
-_LABELS = {"mos": False, "dmos": True}
-"""Label columns, and whether a low label means good quality."""
+LABELS = {"mos": False, "dmos": True}
+"""Label columns, and whether lower is better."""
 
 
-def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool = False) -> PairDataset:
-    """Read ``ref, dist`` and ``mos`` (high is good) or ``dmos`` (low is good); ``type``, ``level``, ``split`` if there.
+def read_manifest(
+    path: str | os.PathLike[str], *, labels_only: bool = False, allow_outside: bool = False
+) -> PairDataset:
+    """Read columns ``ref``, ``dist``, and ``mos`` (higher is better) or ``dmos`` (lower is better).
 
-    Paths are relative to the file and stay below its folder. The images themselves are not opened.
+    Columns ``type``, ``level`` and ``split`` are optional. Paths are relative to the file and must stay below its
+    folder. The images are not opened.
 
     Args:
         path: the file.
-        labels_only: the images need not exist and the column ``ref`` may be missing, for scores from elsewhere.
-        allow_outside: paths may lead out of the folder: absolute ones, ``..`` and symbolic links.
+        labels_only: do not require the images and the column ``ref``, for scores computed elsewhere.
+        allow_outside: allow paths out of the folder: absolute ones, ``..`` and symbolic links.
 
     Raises:
-        ManifestError: the file cannot be read, is empty, lacks a column, a line is malformed or leads out of the
-            folder; names the line and the cell.
+        ManifestError: the file cannot be read or is empty, a column is missing, or a line is malformed or leads out
+            of the folder; the message gives line and cell.
     """
+    path = Path(path)
     text = read_text(path, "manifest", "a CSV file, or NAME=FOLDER for an archive")
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     needed = ("dist",) if labels_only else ("ref", "dist")
@@ -59,13 +63,13 @@ def read_manifest(path: Path, *, labels_only: bool = False, allow_outside: bool 
         name=path.stem if path.stem != "manifest" else path.absolute().parent.name,
         pairs=pairs,
         label=label,
-        label_lower_better=_LABELS[label],
+        label_lower_better=LABELS[label],
         root=path.parent,
     )
 
 
 class _Images:
-    """Finds the images that cells name; without ``look`` nothing on the disk is asked."""
+    """Resolve cells to image paths; without ``look`` the disk is not accessed."""
 
     def __init__(self, root: Path, *, look: bool, fenced: bool) -> None:
         self.missing: set[Path] = set()
@@ -74,14 +78,14 @@ class _Images:
         self._real: dict[Path, str] = {}
 
     def find(self, cell: str, where: str) -> Path:
-        """Return the path that a cell names.
+        """Return the path of a cell.
 
         Raises:
             ManifestError: it leads out of the root.
         """
-        # Archives from a Mac spell accents in another way than most manifests do.
-        spelt = dict.fromkeys([cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD"))])
-        paths = [self._root / one for one in spelt]
+        # File names from macOS have decomposed accents (NFD), most manifests composed ones (NFC).
+        spellings = dict.fromkeys([cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD"))])
+        paths = [self._root / one for one in spellings]
         if not self._look:
             return paths[0]
         if self._fenced and not all(map(self._is_inside, paths)):
@@ -106,7 +110,7 @@ class _Images:
 
 
 def _is_file(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # names that are too long or hold a zero byte
+    with contextlib.suppress(OSError, ValueError):  # names that are too long or contain a zero byte
         return path.is_file()
     return False
 
@@ -126,7 +130,7 @@ def _label(path: Path, columns: list[str], needed: tuple[str, ...]) -> str:
         mark = next((m for m in (";", "\t", "|") if len(columns) == 1 and m in columns[0]), "")
         hint = f"; fields are separated by {mark!r}, expected commas" if mark else ""
         raise ManifestError(f"manifest {path}: column {lacking[0]!r} is missing; got {cut(', '.join(columns))}{hint}")
-    labels = [c for c in columns if c in _LABELS]
+    labels = [c for c in columns if c in LABELS]
     if len(labels) != 1:
         got = " and ".join(labels) or "neither"
         raise ManifestError(
@@ -162,7 +166,7 @@ def _pair(
 
 
 def _check_order(path: Path, pairs: Sequence[Pair]) -> None:
-    """References have several distorted images; the other way round, the columns are swapped."""
+    """Raise if there are more references than distorted images: the columns must be swapped."""
     refs, dists = len({pair.ref for pair in pairs}), len({pair.dist for pair in pairs})
     if dists < refs:
         raise ManifestError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from causaliqa.api.errors import ImageError
-from causaliqa.io.images import SUFFIXES
+from causaliqa.io.images import image_suffixes
 from causaliqa.utils.files import nearby
 
 __all__ = ["file_pairs"]
@@ -27,7 +27,7 @@ def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path
     sides: list[dict[str, Path]] = []
     for folder in (img, ref):
         stems: dict[str, Path] = {}
-        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in image_suffixes()):
             if path.stem in stems:
                 raise ImageError(f"{folder}: {stems[path.stem].name} and {path.name} have the same stem; rename one")
             stems[path.stem] = path

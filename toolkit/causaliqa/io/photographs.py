@@ -1,15 +1,15 @@
-"""Photographs that come with the packages causaliqa depends on: natural images without a download.
+"""Photographs that ship with the packages causaliqa depends on: natural images without a download.
 
-They are read as files; the packages themselves are not imported.
+They are read as files; the packages are not imported.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import InputError
+from causaliqa.utils.files import package_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,18 +32,11 @@ NAMES: dict[str, str] = {
     "flower": "sklearn:datasets/images/flower.jpg",
     "grace_hopper": "matplotlib:mpl-data/sample_data/grace_hopper.jpg",
 }
-"""Photograph by name: ``package:path inside it``."""
-
-
-def _path(where: str) -> Path | None:
-    package, _, inside = where.partition(":")
-    spec = find_spec(package)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    return next((path for folder in folders if (path := Path(folder) / inside).is_file()), None)
+"""Location of every photograph: ``package:path/inside/it``."""
 
 
 def photograph(name: str) -> NDArray[np.uint8]:
-    """Return one photograph as ``(H, W, 3)`` 8-bit RGB; gray ones are repeated.
+    """Return one photograph as ``(H, W, 3)`` 8-bit RGB; gray ones are repeated in all channels.
 
     Raises:
         InputError: the package that ships it is not installed, or no longer ships it.
@@ -56,24 +49,25 @@ def photograph(name: str) -> NDArray[np.uint8]:
     from PIL import Image
 
     where = NAMES.get(name)
-    path = _path(where) if where else None
+    path = package_file(where) if where else None
     if path is None:
-        raise InputError(f"photograph {name!r} is not here; expected one of {', '.join(NAMES)} from its package")
+        raise InputError(f"photograph {name!r} was not found; expected one of {', '.join(NAMES)} from its package")
     with Image.open(path) as image:
         return np.array(image.convert("RGB"))
 
 
-def photographs() -> dict[str, NDArray[np.uint8]]:
-    """Return every photograph that is installed, by name.
+def photographs(names: Iterable[str] = tuple(NAMES)) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield name and pixels of those photographs that are installed, each loaded when it is asked for.
 
     Raises:
-        InputError: there is none.
+        InputError: none is installed.
 
     Example:
-        >>> len(photographs()) >= 8
-        True
+        >>> [name for name, _ in photographs(["coffee", "astronaut"])]
+        ['coffee', 'astronaut']
     """
-    found = {name: photograph(name) for name, where in NAMES.items() if _path(where)}
+    found = [name for name in names if package_file(NAMES[name])]
     if not found:
         raise InputError("no photographs: none of scikit-image, scikit-learn and matplotlib ships them; reinstall one")
-    return found
+    for name in found:
+        yield name, photograph(name)

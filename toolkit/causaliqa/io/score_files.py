@@ -1,60 +1,63 @@
-"""Scores that were computed elsewhere: a CSV file with one image a line and one metric a column."""
+"""Scores computed elsewhere: a CSV file with one image per line and one metric per column."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from causaliqa.api.data import PairDataset
+from causaliqa.api.data import PAIR_COLUMNS, PairDataset, ScoreRow, columns
 from causaliqa.api.errors import ManifestError
+from causaliqa.io.manifest import LABELS
 from causaliqa.io.text_files import cut, read_text
 
 __all__ = ["Matched", "ScoreFile", "match_scores", "read_scores"]
 
-_NO_METRIC = frozenset({"dist", "dataset", "ref", "mos", "dmos", "type", "level", "split"})
-"""Columns that name or label an image, so that a manifest with a column of scores is a file of scores, too."""
+_NO_METRIC = frozenset({*(c for c in PAIR_COLUMNS if columns(ScoreRow)[c].kind is str), *LABELS})
+"""Columns of names and labels; all others are scores, so that a manifest with scores is a scores file, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFile:
-    """What a file says, not yet matched to a data set."""
+    """Content of a scores file, not yet matched to a data set."""
 
     path: Path
     """The file."""
     metrics: tuple[str, ...]
     """Names of the columns with scores."""
     images: tuple[tuple[str, str], ...]
-    """Data set (empty if the file does not say) and distorted image of every line."""
+    """Data set (empty if not given) and distorted image of every line."""
     scores: Mapping[str, tuple[float | None, ...]]
-    """Scores of every metric, one a line; None where the cell is empty or NaN."""
+    """Scores of every metric, one per line; None where the cell is empty or NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """A file of scores beside the data sets that it is about."""
+    """Lines of a scores file matched to the pairs of data sets."""
 
     lines: Mapping[str, Mapping[int, int]]
-    """By data set: number of the pair, and number of its line."""
+    """Per data set: line number by pair number."""
     notes: tuple[str, ...]
-    """What a user should know: images that no data set has, names whose case or spelling of accents differs."""
+    """Messages for the user: images that no data set has, names that differ in case or accents."""
 
 
-def read_scores(path: Path, *, prefix: str = "") -> ScoreFile:
-    """Read ``dist, <metric> ...``; further columns of a manifest may stand there, and ``dataset`` to say which it is.
+def read_scores(path: str | os.PathLike[str], *, prefix: str = "") -> ScoreFile:
+    """Read columns ``dist`` and one per metric; columns of a manifest and ``dataset`` are allowed, too.
 
     Args:
         path: the file.
-        prefix: put before the name of every metric, with an underscore, to tell it from another of the same name.
+        prefix: prefix of every metric's name, joined by an underscore, to make names unique.
 
     Raises:
-        ManifestError: the file cannot be read, has no score, or cells are no numbers; counts them and names the first.
+        ManifestError: the file cannot be read, has no score, or cells are not numbers; the message counts them.
     """
+    path = Path(path)
     text = read_text(path, "scores", "a CSV file")
     try:
         reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
@@ -114,11 +117,12 @@ def _numbers(
 
 
 def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
-    """Find the pair of every line, by path relative to the data set, else by file name; case and the way accents are
-    spelt count only if they must.
+    """Find the pair of every line, by path relative to the data set, else by file name.
+
+    Names are first compared exactly, then without regard to case and to the encoding of accents.
 
     Raises:
-        ManifestError: an image has two lines with other scores or fits several images, or no data set has any.
+        ManifestError: an image has two lines with different scores or fits several images, or no image is found.
 
     Example:
         >>> from causaliqa.api.data import Pair
@@ -132,11 +136,11 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
     known = {dataset.name: _Names(dataset) for dataset in datasets}
     lines: dict[str, dict[int, int]] = defaultdict(dict)
     unknown, cased, twice, unclear = [], [], [], []
-    for number, (said, image) in enumerate(file.images):
-        if said and said not in known:
-            unknown.append(f"{said}/{image}")
+    for number, (named, image) in enumerate(file.images):
+        if named and named not in known:
+            unknown.append(f"{named}/{image}")
             continue
-        fits = {name: pairs for name in ([said] if said else known) if (pairs := known[name].find(image))}
+        fits = {name: pairs for name in ([named] if named else known) if (pairs := known[name].find(image))}
         if not fits:
             unknown.append(image)
             continue
@@ -145,8 +149,8 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
             places = [known[n].name(pair) if len(fits) == 1 else n for n in fits for pair in fits[n]]
             unclear.append(f"{image} ({' or '.join(dict.fromkeys(places))})")
             continue
-        if (spelt := PurePosixPath(known[name].name(pairs[0])).name) != PurePosixPath(_clean(image)).name:
-            cased.append(f"{image} for {spelt}")
+        if (actual := PurePosixPath(known[name].name(pairs[0])).name) != PurePosixPath(_clean(image)).name:
+            cased.append(f"{image} for {actual}")
         before = lines[name].get(pairs[0], number)
         if any(values[before] != values[number] for values in file.scores.values()):
             twice.append(image)
@@ -176,7 +180,7 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
 
 
 class _Names:
-    """The images of a data set by all that they may be called."""
+    """Index of the images of a data set by path and file name, exact and folded."""
 
     def __init__(self, dataset: PairDataset) -> None:
         self._names = [dataset.image_name(pair.dist) for pair in dataset.pairs]
@@ -187,12 +191,12 @@ class _Names:
 
     @staticmethod
     def _keys(name: str) -> tuple[str, str, str, str]:
-        """Path and file name, each as it is and folded, in the order in which they are tried."""
+        """Return path and file name, each exact and folded, in search order."""
         last = PurePosixPath(name).name
         return name, _folded(name), last, _folded(last)
 
     def find(self, image: str) -> list[int]:
-        """Return the pairs that an image may be."""
+        """Return the pairs that a name may mean."""
         for table, key in zip(self._found, self._keys(_clean(image)), strict=True):
             if key in table:
                 return table[key]
@@ -203,7 +207,7 @@ class _Names:
 
 
 def _folded(name: str) -> str:
-    """Small letters, and accents spelt in one way: systems differ in both.
+    """Return a name in lower case with composed accents (NFC); systems differ in both.
 
     >>> _folded("É.png") == _folded("E\u0301.PNG")
     True

@@ -1,4 +1,4 @@
-"""Text files of data sets, and what is said of those that are none."""
+"""Text files of data sets, read with clear errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST = 300
 
 
 def cut(text: str) -> str:
-    """Return text for a message, its middle left out where it is longer than any path or name should be.
+    """Return text for a message, shortened in the middle if it is longer than any path or name should be.
 
     >>> len(cut("x" * 100_000))
     303
@@ -21,18 +21,18 @@ def cut(text: str) -> str:
 
 
 def read_text(path: Path, what: str, expected: str) -> str:
-    """Return the text of a UTF-8 file, less a byte order mark.
+    """Return the text of a UTF-8 file without a byte order mark.
 
     Args:
         path: the file.
-        what: what errors call it.
-        expected: what errors say it should be.
+        what: kind of file, for errors.
+        expected: expected content, for errors.
 
     Raises:
-        ManifestError: the file cannot be read, or is no text.
+        ManifestError: the file cannot be read or is not text.
     """
     try:
-        # Not read_text: it would turn a carriage return in a name into a line feed.
+        # Path.read_text would turn a carriage return in a name into a line feed.
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ManifestError(f"{what} {path} cannot be read: {error.strerror or error}; expected {expected}") from error

@@ -1,7 +1,7 @@
-"""Weights files: where they are looked for, how they are fetched, checked and loaded.
+"""Weights files: search, download, check and load.
 
-A file is looked for in this order: the path that was given, the folder ``CAUSALIQA_WEIGHTS``, the package that ships it
-(where one does), the cache, and then its address, unless ``CAUSALIQA_OFFLINE`` is set.
+Search order: the path given, the folder ``CAUSALIQA_WEIGHTS``, the package that ships the file, the cache; then the
+file is downloaded, unless ``CAUSALIQA_OFFLINE`` is set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError, WeightsError
 from causaliqa.api.specs import WeightsEntry
+from causaliqa.utils.environment import Environment
+from causaliqa.utils.files import package_file
 from causaliqa.utils.offline import is_offline
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,16 +36,16 @@ if TYPE_CHECKING:
 __all__ = ["WeightsEntry", "cache_folder", "fetch", "find", "load_into", "load_state", "resolve", "sha256"]
 
 _TIMEOUT = 20.0
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without data after which a download attempt fails."""
 
 _ATTEMPTS = 4
-"""How often a download that breaks off is taken up again; one that never begins is not."""
+"""Attempts for a download that was interrupted; one that never begins is tried once."""
 
 _PAUSE = 0.5
 """Seconds before the second attempt; doubled before each further one."""
 
 _FULL = 64
-"""Length of a whole SHA-256 in hexadecimal."""
+"""Hexadecimal digits of a complete SHA-256."""
 
 
 def cache_folder() -> Path:
@@ -51,17 +54,17 @@ def cache_folder() -> Path:
     return Path(base) / "causaliqa" / "weights"
 
 
-def sha256(path: Path) -> str:
+def sha256(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
 def _noted(path: Path) -> Path:
-    """The file that says what a download was when it came, where nobody else says all of it."""
+    """Return the file with the checksum of the first download, used where the entry gives only a prefix or none."""
     return path.with_name(path.name + ".sha256")
 
 
@@ -78,37 +81,23 @@ def _check(path: Path, entry: WeightsEntry) -> Path:
 
 
 def _name(entry: WeightsEntry) -> str:
-    """Return the file's name, which must be no path: registries come with other people's folders."""
+    """Return the file's name, which must not be a path: registry files may come from others."""
     if not entry.file or Path(entry.file).name != entry.file or entry.file.startswith("."):
         raise WeightsError(f"weights: got the file name {entry.file!r}, expected one without folders")
     return entry.file
 
 
-def _shipped(entry: WeightsEntry) -> Path | None:
-    """Find a file inside an installed package without importing that package."""
-    from importlib.util import find_spec
-
-    package, _, inside = entry.package.partition(":")
-    # A dotted name would have its parent imported, and that is code.
-    if not package.isidentifier() or ".." in Path(inside).parts or (spec := find_spec(package)) is None:
-        return None
-    for folder in spec.submodule_search_locations or ():
-        if (path := Path(folder) / inside).is_file():
-            return path
-    return None
-
-
 def find(entry: WeightsEntry) -> Path | None:
-    """Return the local copy of a file, its hash checked, or None.
+    """Return the local copy of a file with verified checksum, or None.
 
     Raises:
         WeightsError: a copy exists but is damaged.
     """
     name = _name(entry)
-    folder = os.environ.get("CAUSALIQA_WEIGHTS")
-    if folder and (path := Path(folder) / name).is_file():
+    folder = Environment.current().weights
+    if folder and (path := folder / name).is_file():
         return _check(path, entry)
-    if path_in_package := _shipped(entry):
+    if path_in_package := package_file(entry.package):
         return _check(path_in_package, entry)
     if (path := cache_folder() / name).is_file():
         return _check(path, entry)
@@ -119,14 +108,14 @@ def _wanted(entry: WeightsEntry, cause: str) -> WeightsError:
     package = f"package {entry.package.partition(':')[0]}" if entry.package else ""
     source = entry.url or package or entry.source or "nowhere known"
     return WeightsError(
-        f"weights file {entry.file} is not here ({cause}). It comes from {source}. "
+        f"weights file {entry.file} was not found ({cause}). It comes from {source}. "
         f"Put it into {cache_folder()} or a folder named by CAUSALIQA_WEIGHTS, or pass weights=PATH"
     )
 
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A temporary file in the folder of ``path`` that is gone afterwards unless it was moved."""
+    """Yield a temporary file in the folder of ``path``; it is deleted afterwards unless it was moved."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -138,17 +127,17 @@ def _beside(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Wait until no other process fetches the same file; the lock is gone with the process that holds it."""
+    """Wait until no other process downloads the same file; the lock ends with the process that holds it."""
     from filelock import FileLock, Timeout
 
-    # Beside the weights, not among them.
+    # Not in the folder of the weights itself.
     folder = cache_folder().parent / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{name}.lock")
     try:
         lock.acquire(timeout=1)
     except Timeout:
-        logging.getLogger(__name__).warning("causaliqa: waiting for another process that fetches %s", name)
+        logging.getLogger(__name__).warning("waiting for another process that downloads %s", name)
         lock.acquire()
     try:
         yield
@@ -157,12 +146,12 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def fetch(entry: WeightsEntry) -> Path:
-    """Download a file into the cache: to a temporary file, size and hash checked, then renamed.
+    """Download a file into the cache: to a temporary file, size and checksum verified, then renamed.
 
-    A download that breaks off goes on where it was; of several processes one downloads and the others wait for it.
+    An interrupted download is resumed; of several processes one downloads and the others wait.
 
     Raises:
-        WeightsError: there is no address, no network, or the file is not the expected one.
+        WeightsError: there is no URL, no network, or the checksum differs.
     """
     if not entry.url:
         raise _wanted(entry, "it has no address")
@@ -177,7 +166,7 @@ def fetch(entry: WeightsEntry) -> Path:
                 raise _wanted(entry, cause)
             _check(part, entry)
             if len(entry.sha256) < _FULL:
-                # Nobody says all of what it must be: what came first is what it stays.
+                # Without a complete checksum, the file must stay as it was downloaded first.
                 _noted(path).write_text(sha256(part) + "\n", encoding="utf-8")
             part.replace(path)
     except OSError as error:
@@ -186,10 +175,10 @@ def fetch(entry: WeightsEntry) -> Path:
 
 
 def _download(url: str, part: Path) -> str:
-    """Fill a file from an address; return why it is not whole, nothing if it is.
+    """Download a URL into a file; return why it is incomplete, an empty string if it is complete.
 
     Raises:
-        OSError: nothing came at all, which trying again at once would not change.
+        OSError: no data arrived, so an immediate retry is pointless.
     """
     validator, cause = "", ""
     for attempt in range(_ATTEMPTS):
@@ -222,11 +211,11 @@ def _download(url: str, part: Path) -> str:
 
 
 def resolve(entry: WeightsEntry | None, given: str | os.PathLike[str] | None) -> Path | None:
-    """Return the file to load: the one given, a local copy, or a download; None if none is needed.
+    """Return the file to load: the one given, a local copy, or a download; None without entry and path.
 
     Raises:
         InputError: the given path is no file.
-        WeightsError: the file cannot be had.
+        WeightsError: the file is neither found nor downloaded.
     """
     if given is not None:
         path = Path(given).expanduser()
@@ -239,14 +228,14 @@ def resolve(entry: WeightsEntry | None, given: str | os.PathLike[str] | None) ->
 
 
 def _reason(error: Exception) -> str:
-    """Say why torch loads no tensors; its own advice is to execute the file."""
+    """Return why torch cannot load a file as tensors; torch's own message advises to execute the file."""
     if isinstance(error, pickle.UnpicklingError):
         called = re.search(r"GLOBAL ([\w.]+)", str(error))
-        return f"it would call {called[1]}, nothing was executed" if called else "it is no checkpoint of torch"
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        return f"it would call {called[1]}, nothing was executed" if called else "it is no torch checkpoint"
+    return brief(error, 200, kind=False)
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
+def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
 
     Raises:
@@ -254,10 +243,11 @@ def load_state(path: Path) -> dict[str, Tensor]:
     """
     import torch
 
+    path = Path(path)
     try:
         if tarfile.is_tarfile(path):
-            # torch before 2.6 executes what these say, even under weights_only (CVE-2025-32434).
-            raise ValueError("an archive of torch's oldest layout, which is not safe to read")
+            # torch before 2.6 executes code in these even with weights_only=True (CVE-2025-32434).
+            raise ValueError("an archive in torch's oldest format, which is not safe to load")
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -276,13 +266,13 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
-def load_into(module: nn.Module, path: Path, *, prefix: str = "", strict: bool = False) -> None:
+def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = "", strict: bool = False) -> None:
     """Load the part of a state dict below ``prefix`` into a module; every tensor of the module must be there.
 
     Args:
-        module: what the weights go into.
+        module: module that receives the weights.
         path: a ``.pth`` or ``.safetensors`` file.
-        prefix: part of the keys that is cut off; keys without it are left out.
+        prefix: prefix that is removed from the keys; keys without it are ignored.
         strict: refuse keys that the module does not have.
 
     Raises:
@@ -303,5 +293,5 @@ def load_into(module: nn.Module, path: Path, *, prefix: str = "", strict: bool =
     try:
         module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = brief(error, 200, kind=False)
         raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {reason}") from error

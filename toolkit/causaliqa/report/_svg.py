@@ -1,4 +1,4 @@
-"""Scatter panels as paths of an inline SVG: thousands of points in a few kilobytes."""
+"""Scatter panels as SVG paths: thousands of points in a few kilobytes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """What the template writes into one SVG of :data:`WIDTH` x :data:`HEIGHT`."""
+    """Content of one SVG of :data:`WIDTH` x :data:`HEIGHT`."""
 
     dots: dict[str, str]
-    """Path data by type: a stroke of no length with round ends is a dot."""
+    """Path data by type; a stroke of length 0 with round caps is a dot."""
     curve: str
     """Path data of the fitted curve."""
     x_ticks: list[tuple[float, str]]
-    """Places and texts of the axis of scores."""
+    """Positions and labels of the score axis."""
     y_ticks: list[tuple[float, str]]
-    """Places and texts of the axis of labels."""
+    """Positions and labels of the label axis."""
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
     top: int = _TOP
@@ -71,7 +71,7 @@ def draw(panel: Panel) -> Drawing:
 
 
 def _ends(values: list[Array]) -> tuple[float, float]:
-    """Smallest and largest value with a margin; anything where there is none."""
+    """Return smallest and largest finite value with a margin; an arbitrary range without values."""
     known = np.concatenate([v[np.isfinite(v)] for v in values])
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     margin = 0.05 * (high - low) or max(abs(low), 1.0) * 0.5
@@ -82,5 +82,5 @@ def _ticks(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
     places = MaxNLocator(nbins=4).tick_values(low, high)
-    # Rounded: 0.30000000000000004 is no text for an axis.
+    # Rounded to avoid labels such as 0.30000000000000004.
     return [float(f"{v:.6g}") for v in places if low <= v <= high]

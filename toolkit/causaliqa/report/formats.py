@@ -1,14 +1,16 @@
-"""Formats of tables, and columns that they may be broken down by; nothing is imported."""
+"""Formats of tables, and the columns that tables can be broken down by; imports nothing heavy."""
 
 from __future__ import annotations
 
-__all__ = ["BREAKDOWNS", "FORMATS", "PAGE_FORMATS"]
+from causaliqa.api.data import PAIR_COLUMNS, ScoreRow, columns
 
-FORMATS = ("plain", "github", "csv", "json", "latex")
-"""Formats that :func:`causaliqa.report.table.render` writes."""
+__all__ = ["BREAKDOWNS", "FORMATS", "TEXT_FORMATS"]
 
-PAGE_FORMATS = (*FORMATS, "html")
-"""Formats that a leaderboard and a table of effect maps can be written in."""
+TEXT_FORMATS = ("plain", "github", "csv", "json", "latex")
+"""Formats of :func:`causaliqa.report.table.render`."""
 
-BREAKDOWNS = ("type", "level", "split")
-"""Columns of a manifest that a leaderboard may be broken down by."""
+FORMATS = (*TEXT_FORMATS, "html")
+"""All formats; ``html`` is a page, see :func:`causaliqa.report.page.page`."""
+
+BREAKDOWNS = tuple(c for c in PAIR_COLUMNS if columns(ScoreRow)[c].kind is str and c not in ("dataset", "ref", "dist"))
+"""Columns that a table can be broken down by: type, level, split."""

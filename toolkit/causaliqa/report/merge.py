@@ -1,7 +1,8 @@
-"""Rows that were written earlier, from score stores and csv files, as one frame whose names say what is what."""
+"""Read score rows from score stores and csv files, and join them into one frame with unambiguous metric names."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causaliqa.api.data import RANKED_COLUMNS, ScoreRow, columns
 from causaliqa.api.errors import InputError
-from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store import METRIC_COLUMNS, ScoreStore
 from causaliqa.report.provenance import MetricFacts
 from causaliqa.utils.text import csv_text
 
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "is_store", "join", "read_rows", "read_store"]
 
-_TEXTS = ("dataset", "metric", "ref", "dist", "type", "level", "split", "error")
-_FLAGS = ("label_lower_better", "lower_better")
-_NEEDED = ("dataset", "metric", "label", "score", *_FLAGS)
+_KINDS = {
+    kind: [name for name, column in columns(ScoreRow).items() if column.kind is kind] for kind in (str, bool, float)
+}
+"""Columns of rows by type."""
 _PIECE = 50_000
-_IDENTITY = ("metric_name", "version", "options", "weights", "seed", "protocol")
+"""Rows that are turned into a frame at once."""
+_IDENTITY = ("metric_name", *(name for name in METRIC_COLUMNS if name != "metric"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,41 +38,42 @@ class Source:
     """One file of rows."""
 
     path: Path
-    """Where it is."""
+    """Path of the file."""
     rows: pd.DataFrame
-    """As :func:`causaliqa.evaluate` returns them."""
+    """Rows as :func:`causaliqa.evaluate` returns them."""
     metrics: tuple[MetricFacts, ...]
-    """What is known of every metric in it."""
+    """Facts about every metric in it."""
 
 
-def is_store(path: Path) -> bool:
-    """Say whether a file is an SQLite file.
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is an SQLite file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             return file.read(16) == b"SQLite format 3\0"
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_store(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
-    """Return the rows of a score store; versions, options, weights and seeds of a metric keep names of their own.
+def read_store(path: str | os.PathLike[str], records: Mapping[str, Registration[Any]]) -> Source:
+    """Return the rows of a score store; different versions, options, weights or seeds of a metric get distinct names.
 
     Args:
-        path: what ``--store`` wrote.
-        records: metrics of the catalogue by name, for their licences.
+        path: file that ``--store`` wrote.
+        records: registered metrics by name, for their licences.
 
     Raises:
         InputError: the file is no score store, or holds no scores.
     """
     import pandas as pd
 
+    path = Path(path)
     with ScoreStore(path, create=False) as store:
         stored = store.rows()
-        # In pieces: as many dicts as rows would need ten times the memory of the frame.
+        # In pieces: one dict a row would need ten times the memory of the frame.
         pieces = [pd.DataFrame(piece) for piece in iter(lambda: list(islice(stored, _PIECE)), [])]
     if not pieces:
         raise InputError(f"store {path}: it holds no scores; expected one that --store has filled")
@@ -104,7 +109,7 @@ def read_store(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
 
 
 def _labels(shown: str, identities: Sequence[tuple[Any, ...]]) -> list[str]:
-    """Return a name for each, with everything in which they differ.
+    """Return one name per identity, which states everything in which they differ.
 
     >>> _labels("m", [("m", "1", "{}", "", 0, "1"), ("m", "2", "{}", "", 0, "1")])
     ['m [version 1]', 'm [version 2]']
@@ -112,8 +117,8 @@ def _labels(shown: str, identities: Sequence[tuple[Any, ...]]) -> list[str]:
     differ = [k for k, values in enumerate(zip(*identities, strict=True)) if len(set(values)) > 1]
     names = []
     for identity in identities:
-        told = [f"{_IDENTITY[k].removesuffix('_name')} {_short(_IDENTITY[k], identity[k])}" for k in differ]
-        names.append(f"{shown} [{', '.join(told)}]" if told else shown)
+        stated = [f"{_IDENTITY[k].removesuffix('_name')} {_short(_IDENTITY[k], identity[k])}" for k in differ]
+        names.append(f"{shown} [{', '.join(stated)}]" if stated else shown)
     return names
 
 
@@ -121,7 +126,7 @@ def _short(what: str, value: Any) -> str:
     return (str(value)[:8] or "none") if what == "weights" else str(value)
 
 
-def read_rows(path: Path) -> Source:
+def read_rows(path: str | os.PathLike[str]) -> Source:
     """Return the rows that ``causaliqa leaderboard --rows`` wrote.
 
     Raises:
@@ -129,22 +134,25 @@ def read_rows(path: Path) -> Source:
     """
     import pandas as pd
 
+    path = Path(path)
     try:
-        rows = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values={"score": [""]})
+        rows = pd.read_csv(
+            path, dtype=dict.fromkeys(_KINDS[str], str), keep_default_na=False, na_values={"score": [""]}
+        )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path} cannot be read: {error}; expected a csv file that --rows wrote") from error
-    if lacking := [c for c in _NEEDED if c not in rows.columns]:
+    if lacking := [c for c in RANKED_COLUMNS if c not in rows.columns]:
         raise InputError(
             f"{path}: column {lacking[0]!r} is missing; expected a csv file that --rows wrote, with "
-            f"{', '.join(_NEEDED)}"
+            f"{', '.join(RANKED_COLUMNS)}"
         )
     if rows.empty:
         raise InputError(f"{path}: it holds no rows")
-    for column in [c for c in _TEXTS if c in rows]:
+    for column in [c for c in _KINDS[str] if c in rows]:
         rows[column] = rows[column].map(csv_text)
-    for column in _FLAGS:
+    for column in _KINDS[bool]:
         rows[column] = _flags(rows[column], f"{path}: column {column!r}")
-    for column in [c for c in ("label", "score", "label_std", "label_low", "label_high", "seconds") if c in rows]:
+    for column in [c for c in _KINDS[float] if c in rows]:
         rows[column] = _numbers(rows[column], f"{path}: column {column!r}")
     if "error" not in rows:
         rows["error"] = np.where(rows["score"].isna(), "no score", "")
@@ -179,10 +187,10 @@ def _numbers(values: pd.Series[Any], what: str) -> pd.Series[Any]:
 
 
 def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ...]]:
-    """Return the rows of several files as one frame; a metric that several have on one data set says whose it is.
+    """Return the rows of several files as one frame; a metric found in two of them carries the file in its name.
 
     Raises:
-        InputError: two files name different directions for the labels of one data set.
+        InputError: two files give different directions for the labels of one data set.
     """
     import pandas as pd
 
@@ -190,9 +198,9 @@ def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ..
     pairs = [set(zip(s.rows["dataset"], s.rows["metric"], strict=True)) for s in sources]
     frames, facts = [], []
     for own, source in zip(pairs, sources, strict=True):
-        told = source.path.name if files.count(source.path.name) == 1 else source.path
+        label = source.path.name if files.count(source.path.name) == 1 else source.path
         others = set().union(*(p for p in pairs if p is not own))
-        names = {metric: f"{metric} [{told}]" for _, metric in own & others}
+        names = {metric: f"{metric} [{label}]" for _, metric in own & others}
         frames.append(source.rows.assign(metric=source.rows["metric"].map(lambda m, n=names: n.get(m, m))))
         facts += [replace(fact, name=names.get(fact.name, fact.name)) for fact in source.metrics]
     rows = pd.concat(frames, ignore_index=True)

@@ -1,6 +1,6 @@
-"""A leaderboard as one HTML page that needs nothing but a browser: no server, no network.
+"""A leaderboard as one self-contained HTML page: no server, no network.
 
-The tables are whole without JavaScript; it adds sorting, filters and the download of the numbers.
+The tables are complete without JavaScript, which adds sorting, filters and the download of the numbers.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
 
 MOST_POINTS = 2000
-"""Points that a scatter plot draws; of more, always the same ones are drawn, and the plot says so."""
+"""Most points of a scatter plot; of more, a fixed random subset is drawn, and the plot states it."""
 
 BREAKDOWN_DRAWS = 200
-"""Resamples behind the ties of a breakdown, enough for the standard errors that they rest on: there are many tables."""
+"""Bootstrap draws for the ties of a breakdown, enough for their standard errors; there are many such tables."""
 
 _COLOURS = 8
-"""More types than colours tell nothing apart; all points then have one."""
+"""Most types with a colour each; with more types all points share one colour."""
 _STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """Everything that a page shows of one run."""
+    """Content of the page of one run."""
 
     table: pd.DataFrame
     """Statistics over whole data sets."""
@@ -53,18 +53,18 @@ class Board:
 
 
 def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
-    """Return what a page shows of rows.
+    """Compute the content of a page from rows.
 
     Args:
         frame: rows, as :func:`causaliqa.evaluate` returns them.
-        table: what :func:`causaliqa.rank` made of them, if that was done already.
+        table: their statistics from :func:`causaliqa.rank`, if known already.
     """
     table = rank(frame) if table is None else table
-    # A data set has breakdowns of its own; where it does not tell the type, there is nothing to break down.
-    told = {c: frame[frame[c].map(bool) & frame[c].notna()] for c in BREAKDOWNS if c in frame.columns}
+    # A data set without types is left out of the breakdown by type.
+    known = {c: frame[frame[c].map(bool) & frame[c].notna()] for c in BREAKDOWNS if c in frame.columns}
     return Board(
         table=table,
-        breakdowns={c: rank(part, by=c, draws=BREAKDOWN_DRAWS) for c, part in told.items() if part[c].nunique() > 1},
+        breakdowns={c: rank(part, by=c, draws=BREAKDOWN_DRAWS) for c, part in known.items() if part[c].nunique() > 1},
         panels=panels(frame, table, most=MOST_POINTS),
     )
 
@@ -72,13 +72,13 @@ def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
 def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None = None, title: str = "") -> str:
     """Return the page.
 
-    Everything that comes from data is escaped: names of metrics, types and files cannot become markup.
+    All text from data is escaped: names of metrics, types and files cannot become markup.
 
     Args:
-        made: a leaderboard; None for a page of causal effect maps only.
-        provenance: where it comes from.
+        made: content of a leaderboard; None for a page of causal effect maps only.
+        provenance: origin of the numbers.
         gallery: causal effect maps.
-        title: heading; by default what the page holds.
+        title: heading; by default the kind of content.
 
     Example:
         >>> import pandas as pd
@@ -100,7 +100,7 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Where a long name of a metric may go on in the next line.
+    # Long names of metrics may break after these characters.
     metrics = list(dict.fromkeys(made.table["metric"])) if made else []
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
     assets = files("causaliqa.report") / "assets"
@@ -121,13 +121,13 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
 
 
 def _embedded(facts: Mapping[str, Any]) -> str:
-    """Write JSON that ends no script element, whatever text it holds."""
+    """Return JSON that cannot end the script element that holds it."""
     text = json.dumps(facts, allow_nan=False, default=str)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _value(column: str, value: Any, mark: str = "") -> dict[str, Any]:
-    """Return a number as the template shows it and as the browser sorts it; nothing where there is none."""
+    """Return a number as text and as sort key; both are empty for NaN."""
     number = float(value) if value is not None else float("nan")
     return {
         "text": printed(column, number) or "–",
@@ -169,7 +169,7 @@ def _sections(made: Board) -> list[dict[str, Any]]:
 
 
 def _lowest(part: pd.DataFrame) -> float:
-    """Return where the common scale of the drawn intervals of SRCC begins: a tenth, so that people can read it."""
+    """Return the lower end of the common axis of SRCC intervals, a multiple of 0.1."""
     ends = [ci[0] for ci in part.get("srcc_ci", []) if np.isfinite(ci[0])] or [0.0]
     return float(max(-1.0, min(0.9, np.floor(min(ends) * 10) / 10)))
 
@@ -195,7 +195,7 @@ def _rows(part: pd.DataFrame) -> list[dict[str, Any]]:
                 "drawn": [f"{v:.2f}" for v in share] if share else None,
                 "n": row["n"],
                 "n_failed": row["n_failed"],
-                # Scores from elsewhere took no time that anybody knows.
+                # For scores computed elsewhere the time is unknown.
                 "seconds": row["seconds"] if (row.get("seconds") or 0.0) > 0 else None,
             }
         )
@@ -207,23 +207,27 @@ def _interval(ci: Any) -> str:
 
 
 def _matrix(table: pd.DataFrame, by: str, metrics: Iterable[str]) -> dict[str, Any]:
-    """Return SRCC as metrics, in the order given, x types (or levels, splits, data sets)."""
+    """Return SRCC as a table: metrics in the order given x types (or levels, splits, data sets)."""
     table = table.reset_index(drop=True)
     kinds = list(dict.fromkeys(table[by].astype(str)))
     styles = marks(table, "srcc")
     cells: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
     for k, row in enumerate(table.to_dict(orient="records")):
-        told = [f"n = {row['n']}", _interval(row.get("srcc_ci")), "tied with the best" if row.get("best_group") else ""]
+        facts = [
+            f"n = {row['n']}",
+            _interval(row.get("srcc_ci")),
+            "tied with the best" if row.get("best_group") else "",
+        ]
         cell = _value("srcc", row["srcc"], styles[k]) | {
             "tied": bool(row.get("best_group", False)),
-            "told": ", ".join(filter(None, told)),
+            "facts": ", ".join(filter(None, facts)),
         }
         cells[row["metric"]][str(row[by])] = cell
     return {"by": by, "kinds": kinds if by == "dataset" else sorted(kinds, key=_natural), "rows": list(cells.items())}
 
 
 def _natural(text: str) -> tuple[int, float, str]:
-    """Order levels as numbers where they are numbers."""
+    """Sort key that orders levels numerically where they are numbers."""
     try:
         return (0, float(text), "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where a table comes from: what has to be known to make it again, and under which licences it stands."""
+"""Provenance of a table: all that is needed to reproduce it, and the licences."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _OURS = ("causaliqa", "pyiqa", "registry.yaml")
 
 @dataclass(frozen=True, kw_only=True)
 class MetricFacts:
-    """What stands behind one metric of a table."""
+    """Facts about one metric of a table."""
 
     name: str
-    """What the table calls it."""
+    """Name in the table."""
     lower_better: bool
     """True if a lower score means better quality."""
     provider: str
-    """Distribution and version that provides it; where scores were read from, if they were not computed here."""
+    """Distribution and version that provides it, or the file that scores were read from."""
     licence: str = "not stated"
     """Licence of code and weights."""
     version: str = ""
-    """Version of its record; it changes whenever scores do."""
+    """Version of its spec; changes whenever scores do."""
     options: str = "{}"
     """Options as canonical JSON."""
     weights: str = ""
-    """``sha256:`` of the weights file, or ``parameters sha256:`` of what the network holds; empty if there is none."""
+    """``sha256:`` of the weights file, or ``parameters sha256:`` of the network's parameters; empty without weights."""
 
     seed: int | None = None
-    """Seed of its scores; None if they depend on none, or nobody knows."""
+    """Seed of its scores; None if they do not depend on one, or if unknown."""
 
     def line(self) -> str:
         """Return everything as one line of text."""
@@ -63,7 +63,7 @@ class MetricFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a table comes from.
+    """Origin of a table.
 
     Example:
         >>> made = Provenance(versions={"torch": "2.3"}, seed=7, draws=1000)
@@ -74,20 +74,20 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the packages that scores depend on."""
     plugins: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the plugin distributions that took part."""
+    """Versions of the plugin distributions used."""
     metrics: tuple[MetricFacts, ...] = ()
-    """What stands behind every metric."""
+    """Facts about every metric."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What the run was asked for."""
+    """Settings of the run."""
     seed: int | None = 0
-    """Seed of the metrics, None if each has its own; resamples are always the same ones."""
+    """Seed of the metrics; None if they differ. Bootstrap draws always use the same seed."""
     draws: int = 0
-    """Resamples behind intervals and ties."""
+    """Bootstrap draws for intervals and ties."""
     notes: tuple[str, ...] = ()
-    """What a reader has to know: licences, how intervals were made."""
+    """Notes for readers: licences, how intervals were computed."""
 
     def brief(self) -> list[str]:
-        """Return the few lines that fit below a table on a screen."""
+        """Return the few lines printed below a table."""
         packages = ", ".join(f"{name} {version}" for name, version in {**self.versions, **self.plugins}.items())
         seed = f"seed {self.seed}" if self.seed is not None else ""
         draws = f"{self.draws} bootstrap draws" if self.draws else ""
@@ -102,17 +102,17 @@ class Provenance:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON can hold it."""
+        """Return everything as plain dicts, lists and values."""
         return asdict(self)
 
 
 def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFacts:
-    """Return what stands behind a metric that was built here.
+    """Return the facts about a metric that was built here.
 
     Args:
-        name: what the table calls it.
-        metric: the object that :func:`causaliqa.create_metric` returned, or the error that it could not be built with.
-        record: its record in the catalogue.
+        name: name in the table.
+        metric: what :func:`causaliqa.create_metric` returned, or the error that it raised.
+        record: its registration in the catalogue.
     """
     spec, key = record.spec, getattr(metric, "key", None)
     key = key if isinstance(key, ScoreKey) else None
@@ -129,10 +129,10 @@ def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFac
 
 
 def _parameters(metric: Any) -> str:
-    """Identify a network by what it holds: pyiqa and plugins load weights of their own, from files nobody sees."""
+    """Identify a network by its parameters: pyiqa and plugins load weights from files unknown to the toolkit."""
     if isinstance(metric, Exception):
         return "not built"
-    # pyiqa gives every metric one empty parameter, also those without weights.
+    # Metrics of pyiqa without weights have one empty parameter.
     if not any(parameter.numel() for parameter in getattr(metric, "parameters", tuple)()):
         return ""
     import torch
@@ -145,13 +145,13 @@ def _parameters(metric: Any) -> str:
 
 
 def plugin_versions(records: Iterable[Registration[Any]]) -> dict[str, str]:
-    """Return name and version of every plugin distribution among the providers of records."""
+    """Return name and version of every plugin distribution among the providers."""
     providers = sorted({record.provider for record in records} - set(_OURS))
     return {name: version for name, _, version in (provider.rpartition(" ") for provider in providers)}
 
 
 def cluster_notes(rows: pd.DataFrame) -> tuple[str, ...]:
-    """Say which data sets do not tell the references of their images, so that resampling had to take images.
+    """Return a note on every data set without known references, where images are resampled instead.
 
     >>> import pandas as pd
     >>> cluster_notes(pd.DataFrame({"dataset": ["a", "b"], "ref": ["r.png", ""]}))

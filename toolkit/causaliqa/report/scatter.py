@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,30 +18,37 @@ if TYPE_CHECKING:
 __all__ = ["scatter_panels"]
 
 _MOST_TYPES = 10
-"""More types than colours tell nothing apart; all points then have one."""
+"""Most types with a colour each; with more types all points share one colour."""
 
 
 def scatter_panels(
-    frame: pd.DataFrame, path: Path, *, table: pd.DataFrame, title: str = "", label: str = "", columns: int = 4
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    table: pd.DataFrame,
+    title: str = "",
+    label: str = "",
+    columns: int = 4,
 ) -> Path:
-    """Write one panel per metric, each data set on rows of its own.
+    """Write a figure with one panel per metric; each data set starts a new row.
 
     Args:
         frame: what :func:`causaliqa.evaluate` returned.
         path: PNG, PDF or SVG to write.
-        table: what :func:`causaliqa.rank` made of the frame.
+        table: statistics of the frame from :func:`causaliqa.rank`.
         title: heading.
-        label: name of the vertical axis; by default what is known of the labels.
+        label: name of the vertical axis; by default MOS or DMOS with its direction.
         columns: panels in a row.
 
     Returns:
         The path.
 
     Raises:
-        InputError: the file is none of these kinds.
-        OutputError: it cannot be written.
+        InputError: the suffix is another one.
+        OutputError: the file cannot be written.
         CausaliqaError: no metric has a score.
     """
+    path = Path(path)
     made = panels(frame, table)
     if not made:
         raise CausaliqaError(f"{path} was not drawn: no metric has a score")
@@ -69,7 +77,7 @@ def scatter_panels(
 def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
     few = panel.n < 2000
     for kind, (scores, labels) in panel.points.items():
-        # Rasterised where there are many: a PDF of 25,000 dots is slow to open.
+        # Rasterised if there are many: a PDF of 25,000 dots is slow to open.
         axis.scatter(
             scores,
             labels,

@@ -1,4 +1,4 @@
-"""What a scatter plot shows, whoever draws it: points by type, and the logistic curve that the statistics used."""
+"""Data of scatter plots: points by type, and the logistic curve used for the statistics."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ class Panel:
     n: int
     """Images with a score."""
     points: Mapping[str, Points]
-    """Scores and labels by type; fewer than ``n`` where there are too many to draw."""
+    """Scores and labels by type; a subset if there are too many to draw."""
     curve: Points
-    """Scores, and the labels that the fit predicts for them."""
+    """Scores, and the labels predicted by the fit."""
 
     @property
     def drawn(self) -> int:
-        """Number of points."""
+        """Number of points drawn."""
         return sum(len(scores) for scores, _ in self.points.values())
 
     @property
     def label(self) -> str:
-        """Name of the axis of labels."""
+        """Name of the label axis."""
         return "DMOS (lower is better)" if self.label_lower_better else "MOS (higher is better)"
 
 
 def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None) -> list[Panel]:
-    """Return a panel for every row of a table that counts any image.
+    """Return a panel for every row of a table with at least one scored image.
 
     Args:
         frame: rows, as :func:`causaliqa.evaluate` returns them.
         table: their statistics over whole data sets, from :func:`causaliqa.rank`.
-        most: draw at most so many points, always the same ones.
+        most: most points to draw; of more, a fixed random subset.
     """
     groups: dict[Any, pd.DataFrame] = dict(iter(frame.groupby(["dataset", "metric"], sort=False)))
     scored = (row for row in table.to_dict(orient="records") if row["n"])

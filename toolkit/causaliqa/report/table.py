@@ -1,4 +1,4 @@
-"""Leaderboards as text: for a screen, for GitHub, for spreadsheets, for programs, for papers."""
+"""Leaderboards as text: plain, GitHub Markdown, csv, JSON and LaTeX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from causaliqa.api.errors import InputError
-from causaliqa.report.formats import BREAKDOWNS, FORMATS
+from causaliqa.report.formats import BREAKDOWNS, TEXT_FORMATS
 from causaliqa.report.provenance import Provenance
 from causaliqa.utils.text import csv_cell, latex, markdown, one_line
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "document", "marks", "printed", "render", "rows_csv", "to_html_table"]
 
 COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
-"""What the printed table shows; csv and json hold more."""
+"""Columns of the printed table; csv and json hold more."""
 
 _LOWER = ("rmse",)
 _HEADINGS = {
@@ -37,14 +37,14 @@ _HEADINGS = {
 _TIED = "best SRCC, or not significantly below it"
 
 
-def render(table: pd.DataFrame, how: str, provenance: Provenance) -> str:
+def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
     r"""Write a table as text, with where it comes from.
 
     Args:
         table: what :func:`causaliqa.rank` returns.
-        how: one of :data:`FORMATS`. ``csv`` is the table and nothing else; text in it that a spreadsheet would take for
-            a formula has an apostrophe before it (:func:`~causaliqa.utils.text.csv_cell`).
-        provenance: printed below the table, in short for ``plain``; in ``json`` part of the document.
+        fmt: one of :data:`~causaliqa.report.formats.TEXT_FORMATS`. ``csv`` is the table only; text that a spreadsheet
+            would read as a formula is prefixed with an apostrophe (:func:`~causaliqa.utils.text.csv_cell`).
+        provenance: printed below the table, shortened for ``plain``; part of the document in ``json``.
 
     Raises:
         InputError: the format is unknown.
@@ -55,18 +55,18 @@ def render(table: pd.DataFrame, how: str, provenance: Provenance) -> str:
         >>> print(render(table, "latex", Provenance()).splitlines()[4])
         d & a\_b & 9 & \textbf{0.900} \\
     """
-    if how == "json":
+    if fmt == "json":
         return json.dumps(document(table, provenance), indent=2, allow_nan=False, default=str)
-    if how == "csv":
+    if fmt == "csv":
         return _csv(table)
-    if how == "latex":
+    if fmt == "latex":
         return _latex(table, provenance)
-    if how == "github":
+    if fmt == "github":
         footer = "\n".join(f"- {markdown(line)}" for line in provenance.lines())
         return f"{_text(table, 'github', markdown)}\n\n{footer}"
-    if how == "plain":
+    if fmt == "plain":
         return "\n".join([_text(table, "simple", one_line), "", *provenance.brief()])
-    raise InputError(f"format: got {how!r}, expected one of {', '.join(FORMATS)}")
+    raise InputError(f"format: got {fmt!r}, expected one of {', '.join(TEXT_FORMATS)}")
 
 
 def document(table: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def document(table: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    """NaN has no place in JSON; NumPy's scalars neither."""
+    """Return a value without NaN and NumPy scalars, which JSON does not have."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, dict):
         return {k: _json(v) for k, v in value.items()}
@@ -87,7 +87,7 @@ def _json(value: Any) -> Any:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    # Seconds differ from run to run; without them the same scores give the same bytes.
+    # Without seconds, which differ from run to run, equal scores give equal bytes.
     flat = table.drop(columns="seconds", errors="ignore").copy()
     if "fit" in flat:
         fits = flat.pop("fit")
@@ -100,10 +100,10 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def rows_csv(frame: pd.DataFrame) -> str:
-    """Return a frame as csv whose text no spreadsheet takes for a formula; numbers are untouched."""
+    """Return a frame as csv in which no text reads as a formula in spreadsheets; numbers are unchanged."""
     safe: dict[str, Any] = {str(c): frame[c].map(lambda v: csv_cell(v) if isinstance(v, str) else v) for c in frame}
     cells = frame.assign(**safe)
-    # pandas quotes a line feed, but not a carriage return, which ends a line, too.
+    # pandas quotes line feeds, but not carriage returns, which also end a line.
     texts = cells.select_dtypes(exclude=["number", "bool"])
     returns = any(isinstance(v, str) and "\r" in v for c in texts for v in texts[c])
     quoting: Literal[0, 2] = 2 if returns else 0  # csv.QUOTE_NONNUMERIC, csv.QUOTE_MINIMAL
@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
 
 
 def printed(column: str, value: float) -> str:
-    """Return a statistic as papers print it: three decimals, or four figures where it has the labels' unit.
+    """Return a statistic as papers print it: three decimals, or four digits if it has the unit of the labels.
 
     >>> printed("srcc", 0.98765), printed("rmse", 12.3456), printed("rmse", 0.05)
     ('0.988', '12.35', '0.05000')
@@ -151,9 +151,9 @@ def printed(column: str, value: float) -> str:
 
 
 def marks(table: pd.DataFrame, column: str) -> list[str]:
-    """Return ``best``, ``second`` or nothing for every row, within its data set (and type, level, split).
+    """Return ``best``, ``second`` or an empty string for every row, within its data set (and type, level, split).
 
-    What is printed alike is marked alike; a group with less than two metrics has no best one.
+    Equal printed values get equal marks; a group with fewer than two metrics has no best one.
 
     >>> import pandas as pd
     >>> marks(pd.DataFrame({"dataset": "d", "srcc": [0.8, 0.90001, 0.90002, 0.7]}), "srcc")
@@ -171,7 +171,7 @@ def marks(table: pd.DataFrame, column: str) -> list[str]:
 
 
 def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
-    """Write for the package booktabs; a data set a block."""
+    """Return a LaTeX table for the package booktabs, one block per data set."""
     table = table.reset_index(drop=True)
     shown = [c for c in _shown(table) if c != "best_group"]
     if "n_failed" in shown and not table["n_failed"].any():

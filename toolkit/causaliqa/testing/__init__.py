@@ -1,13 +1,13 @@
-"""The contract kit: test in one line that a plugin keeps what its records claim.
+"""The contract kit: test in one line that a plugin fulfils the contract of its specs.
 
-Every check takes the name of an installed thing, with its options, or a record that is not installed yet::
+Every check takes the name of an installed metric, backbone etc. with its options, or a spec that is not installed::
 
     from causaliqa.testing import check_metric
 
     def test_contract():
         check_metric("mine")
 
-Only a name says where its plugin lies, so only then "no work at import" is tested.
+The clause "import" is tested for names only, because a spec alone does not identify its plugin.
 """
 
 import lazy_loader as _lazy_loader

@@ -1,4 +1,4 @@
-"""The contract of a feature network."""
+"""Contract of a feature network."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from torch import Tensor, nn
 
 from causaliqa.api.specs import BackboneSpec
 from causaliqa.functional.image import NORMALISATIONS, normalise
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, subject
+from causaliqa.utils.text import brief
 
 __all__ = ["check_backbone"]
 
-_CLOSE = 1e-4
-
 
 def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
-    """Check that a feature network keeps timm's ``features_only`` contract and what its record claims.
+    """Check that a feature network has the interface of timm's ``features_only`` models and matches its spec.
 
-    The clauses: import, record, frozen, maps, size, mass, batch, determinism, input, gradients.
+    Clauses: import, record, frozen, maps, size, mass, batch, determinism, input, gradients.
 
     Args:
-        backbone: name of an installed backbone, or a record.
+        backbone: name of an installed backbone, or a spec.
         options: options to build it with, for example ``weights`` or ``pretrained=False``.
 
     Raises:
-        ContractError: a clause is broken; the message says which and what to do.
+        ContractError: a clause is broken; the message gives the clause and a remedy.
 
     Example:
         >>> check_backbone("effnet_lite0")
@@ -47,11 +46,13 @@ def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
     for height, width in ((spec.min_size, spec.min_size), (spec.min_size + 13, spec.min_size + 6)):
         _check_maps(made, net, img[:, :, :height, :width])
     if spec.mass == "share" and any(float(m.min()) < 0 for m in maps):
-        made.fail("mass", "share needs features that are never negative; say mass='softmax', or tap after the ReLU")
+        made.fail("mass", "share needs features that are never negative; set mass='softmax', or tap after the ReLU")
     alone = [_maps(net, one) for one in torch.split(img, 1)]
     for k, level in enumerate(maps):
-        if (gap := difference(level, torch.cat([own[k] for own in alone]))) > _CLOSE:
-            made.fail("batch", f"map {k} differs by {gap:.2g} when images come one by one; see to batch normalisation")
+        if (gap := difference(level, torch.cat([own[k] for own in alone]))) > CLOSE:
+            made.fail(
+                "batch", f"map {k} differs by {gap:.2g} when images are processed one by one; check batch normalisation"
+            )
     _check_gradients(made, net, img[:1])
 
 
@@ -62,7 +63,7 @@ def _maps(net: nn.Module, img: Tensor) -> list[Tensor]:
 
 
 def _check_maps(made: AnySubject, net: nn.Module, img: Tensor) -> list[Tensor]:
-    """Number, channels and strides must be those that ``feature_info`` gives."""
+    """Check number, channels and strides of the maps against ``feature_info``."""
     info: Any = getattr(net, "feature_info", None)
     if not all(callable(getattr(info, fact, None)) for fact in ("channels", "reduction")):
         made.fail("maps", "feature_info.channels() and .reduction() are missing; they describe every map")
@@ -71,19 +72,19 @@ def _check_maps(made: AnySubject, net: nn.Module, img: Tensor) -> list[Tensor]:
     try:
         maps = check_repeats(made, lambda: _maps(net, img), img, what=what)
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = brief(error, 200, kind=False)
         made.fail("size", f"it refuses {height} x {width}: {reason}; pad inside the network, or raise min_size")
     if not isinstance(maps, (list, tuple)) or not all(isinstance(m, Tensor) and m.dim() == 4 for m in maps):
         made.fail("maps", f"got {type(maps).__name__}, expected a list of maps (N, C, H, W)")
     expected = list(zip(info.channels(), info.reduction(), strict=True))
     if len(maps) != len(expected):
-        made.fail("maps", f"got {len(maps)} maps, feature_info speaks of {len(expected)}")
+        made.fail("maps", f"got {len(maps)} maps, feature_info lists {len(expected)}")
     for k, (level, (channels, stride)) in enumerate(zip(maps, expected, strict=True)):
         sides = [range(side // stride, -(-side // stride) + 1) for side in (height, width)]
         good = level.shape[:2] == (len(img), channels)
         if not good or any(got not in side for got, side in zip(level.shape[2:], sides, strict=True)):
-            told = f"{channels} channels at stride {stride}"
-            made.fail("maps", f"map {k} is {tuple(level.shape)} for {height} x {width}, feature_info says {told}")
+            stated = f"{channels} channels at stride {stride}"
+            made.fail("maps", f"map {k} is {tuple(level.shape)} for {height} x {width}, feature_info says {stated}")
         if not bool(level.isfinite().all()) or not level.is_floating_point():
             made.fail("maps", f"map {k} is not finite; check weights and normalisation")
     return list(maps)
@@ -93,7 +94,7 @@ def _check_gradients(made: AnySubject, net: nn.Module, img: Tensor) -> None:
     leaf = img.clone().requires_grad_()
     total = torch.stack([level.square().mean() for level in net(leaf)]).sum()
     if not total.requires_grad:
-        made.fail("gradients", "none reach the image; leave no_grad and detach out of forward")
+        made.fail("gradients", "none reach the image; remove no_grad and detach from forward")
     (slope,) = torch.autograd.grad(total, leaf)
     if not bool(slope.isfinite().all()) or not bool(slope.any()):
         made.fail("gradients", "they are not finite, or all zero; add a small number under roots and norms")

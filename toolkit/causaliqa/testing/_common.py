@@ -1,4 +1,4 @@
-"""What all checks share: the thing under test, photographs, comparisons, and the import of a plugin."""
+"""Shared by all checks: the subject under test, photographs, comparisons, and the import test of a plugin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -27,12 +27,25 @@ from causaliqa.catalog.host import EntryPoint, PluginHost
 from causaliqa.catalog.registry import load_registry
 from causaliqa.io.photographs import photograph
 
-__all__ = ["AnySubject", "ContractError", "Subject", "check_repeats", "difference", "photo", "reseeded", "subject"]
+__all__ = [
+    "CLOSE",
+    "AnySubject",
+    "ContractError",
+    "Subject",
+    "check_repeats",
+    "difference",
+    "photo",
+    "reseeded",
+    "subject",
+]
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
+CLOSE = 1e-4
+"""Largest relative difference that counts as rounding on one device."""
+
 HEAVY = ("torch", "torchvision", "timm", "pyiqa", "pandas", "numba", "matplotlib")
-"""Packages that announcing a record must not load."""
+"""Packages that hooks must not import."""
 
 _PROBE = """
 import json, sys
@@ -48,40 +61,42 @@ records = [r.spec for kind in KINDS.values() for r in host.registrations(kind).v
 lazy = {s.factory.path.partition(":")[0] for s in records if isinstance(s.factory, Lazy)}
 print(json.dumps([m for m in (*heavy, *sorted(lazy - own)) if m in sys.modules]))
 """
-"""Calls every hook of one distribution, and prints what must not have been imported."""
+"""Script that calls every hook of a distribution and prints the modules that must not be imported."""
 
 
 class ContractError(AssertionError):
-    """Something does not keep what its record claims; the message says which clause, and what to do."""
+    """A contract is broken; the message gives the clause and a remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject(Generic[SpecT]):
-    """What is under test."""
+    """The object under test."""
 
     catalog: Catalog
-    """Where it is looked up."""
+    """Catalogue that provides it."""
     name: str
-    """Name to build it by."""
+    """Name in the catalogue."""
     spec: SpecT
-    """What it claims."""
+    """Its spec."""
 
     def fail(self, clause: str, problem: str) -> NoReturn:
-        """Raise a :class:`ContractError` that names the thing and the clause."""
+        """Raise a :class:`ContractError` that names the subject and the clause."""
         raise ContractError(f"{self.spec.noun} {self.name!r}: {clause}: {problem}")
 
 
 def subject(thing: str | SpecT, kind: type[SpecT]) -> Subject[SpecT]:
-    """Find a thing by name, or put a record alone into a catalogue of its own.
+    """Look up a name, or put a spec into a catalogue of its own.
 
     Raises:
-        ContractError: the record is not valid, or its plugin works at import.
-        UnknownNameError: nothing is called so.
+        ContractError: the spec is not valid, or the hooks of its plugin import heavy packages.
+        UnknownNameError: the name is unknown.
     """
     if isinstance(thing, str):
         catalog = default_catalog()
-        found = catalog.find_restorer(thing)[0] if kind is RestorerSpec else catalog.get(kind, thing)
-        made = Subject(catalog=catalog, name=thing, spec=cast("SpecT", found.spec))
+        # NAME:PART of a restorer belongs to the spec NAME.
+        registered = catalog.find_restorer(thing)[0].spec.name if kind is RestorerSpec else thing
+        found = catalog.get(kind, registered)
+        made = Subject(catalog=catalog, name=thing, spec=found.spec)
         if loaded := _loaded_by(found.provider, tuple(sys.path)):
             made.fail("import", f"its hooks load {', '.join(loaded)}; import them inside the factory, or use lazy()")
         return made
@@ -106,7 +121,7 @@ def _alone(spec: Spec) -> Catalog:
 
 @lru_cache(maxsize=64)
 def _loaded_by(provider: str, path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the hooks of a distribution import in a fresh process and should not."""
+    """Return the modules that the hooks of a distribution import in a fresh process although they must not."""
     question = json.dumps([provider, HEAVY])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     command = [sys.executable, "-c", _PROBE, question]
@@ -117,13 +132,13 @@ def _loaded_by(provider: str, path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def photo(height: int = 168, width: int = 184, *, name: str = "astronaut") -> Tensor:
-    """Return a natural image ``(1, 3, height, width)`` in [0, 1], not square unless asked for."""
+    """Return a natural image ``(1, 3, height, width)`` in [0, 1], by default not square."""
     array = photograph(name)[20 : 20 + height, 120 : 120 + width]
     return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].float() / 255
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """Largest difference, relative to the largest magnitude where that is above 1; NaN in one alone is infinite."""
+    """Return the largest difference, relative to the largest magnitude if above 1; infinite if NaN differ."""
     one, other = one.detach().cpu().double(), other.detach().cpu().double()
     if one.shape != other.shape or not torch.equal(one.isfinite(), other.isfinite()):
         return float("inf")
@@ -133,7 +148,7 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 @contextlib.contextmanager
 def reseeded(seed: int) -> Iterator[None]:
-    """Seed every global generator, and put it back afterwards: nothing may depend on them."""
+    """Seed every global generator, and restore its state afterwards: results must not depend on them."""
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         random.seed(seed)
@@ -151,10 +166,10 @@ AnySubject = Subject[Any]
 
 
 def check_repeats(made: AnySubject, call: Callable[[], Any], *inputs: Tensor, what: str) -> Any:
-    """Call twice under other global seeds; both results must be the same to the bit, and the inputs stay as they are.
+    """Call twice with different global seeds; results must be bit-equal, and inputs must not change.
 
     Returns:
-        The first result; where it is no tensor, the caller says what is wrong.
+        The first result; the caller checks its type.
 
     Raises:
         ContractError: the results differ, or an input was changed.

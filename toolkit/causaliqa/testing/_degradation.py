@@ -1,4 +1,4 @@
-"""The contract of a degradation."""
+"""Contract of a degradation."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from causaliqa.testing._common import AnySubject, check_repeats, photo, subject
 __all__ = ["check_degradation"]
 
 _PLACES = tuple((y, x) for y in range(0, 96, 24) for x in range(0, 120, 24))
-"""Places of patches, multiples of every usual scale."""
+"""Positions of patches, multiples of every usual scale."""
 _SIDE = 24
 _MEAN = 0.05
-"""Largest difference of mean brightness between patches and image that chance may make."""
+"""Largest difference of mean brightness between patches and image."""
 _EDGES = 1.6
-"""Largest ratio of their mean gradients that borders of patches may make."""
+"""Largest ratio of their mean gradients, which borders of patches raise."""
 
 
 def check_degradation(degradation: str | DegradationSpec, **options: Any) -> None:
-    """Check that a degradation treats an image and a patch in its place alike, and the same from the same seed.
+    """Check that a degradation treats an image and a patch in place alike, reproducibly from a seed.
 
-    The clauses: import, scale, output, range, determinism, input, seam. "seam" puts the image's own patches back
-    into their places: what comes out must look like the degraded image there.
+    Clauses: import, scale, output, range, determinism, input, seam. "seam" degrades the image's own patches in place:
+    the result must look like the degraded image there.
 
     Args:
-        degradation: name of an installed degradation, or a record.
+        degradation: name of an installed degradation, or a spec.
         options: options to build it with.
 
     Raises:
-        ContractError: a clause is broken; the message says which and what to do.
+        ContractError: a clause is broken; the message gives the clause and a remedy.
 
     Example:
         >>> check_degradation("sr", scale=2)
@@ -85,7 +85,7 @@ def _check_seam(made: AnySubject, built: Degradation, img: Tensor) -> None:
 
 def _check_values(made: AnySubject, got: Any, expected: tuple[int, ...]) -> None:
     if not isinstance(got, Tensor) or tuple(got.shape) != expected or not got.is_floating_point():
-        told = f"{tuple(got.shape)} {got.dtype}" if isinstance(got, Tensor) else type(got).__name__
-        made.fail("output", f"got {told}, expected floats of shape {expected}")
+        found = f"{tuple(got.shape)} {got.dtype}" if isinstance(got, Tensor) else type(got).__name__
+        made.fail("output", f"got {found}, expected floats of shape {expected}")
     if not bool(got.isfinite().all()) or float(got.min()) < 0 or float(got.max()) > 1:
         made.fail("range", f"values from {float(got.min()):.3g} to {float(got.max()):.3g}, expected [0, 1]; clip them")

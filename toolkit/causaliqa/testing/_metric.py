@@ -1,4 +1,4 @@
-"""The contract of a quality metric."""
+"""Contract of a quality metric."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from torch import Tensor
 
 from causaliqa.api.specs import MetricSpec
 from causaliqa.functional.degrade import add_noise, generator_for
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, reseeded, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, reseeded, subject
 
 __all__ = ["check_metric"]
 
-_CLOSE = 1e-4
-"""Largest relative difference that counts as rounding on one device."""
 _DEVICES = 1e-2
-"""Largest relative difference between devices and between types."""
+"""Largest relative difference between devices and between dtypes."""
 
 Score = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_metric(metric: str | MetricSpec, **options: Any) -> None:
-    """Check that a metric keeps what its record claims.
+    """Check that a metric matches its spec.
 
-    The clauses: import, output, batch, determinism, seed, build, input, identity, direction, gradients, dtype, device.
-    A metric without reference passes "direction" if noise or blur makes a photograph worse.
+    Clauses: import, output, batch, determinism, seed, build, input, identity, direction, gradients, dtype, device.
+    A no-reference metric passes "direction" if noise or blur lowers the quality of a photograph.
 
     Args:
-        metric: name of an installed metric, or a record.
+        metric: name of an installed metric, or a spec.
         options: options to build it with, for example ``weights``.
 
     Raises:
-        ContractError: a clause is broken; the message says which and what to do.
+        ContractError: a clause is broken; the message gives the clause and a remedy.
 
     Example:
         >>> check_metric("causal_effnet_lite0", terms="md")
@@ -85,8 +83,10 @@ def _check_output(made: AnySubject, score: Score, img: Tensor, ref: Tensor) -> T
 
 def _check_batch(made: AnySubject, score: Score, img: Tensor, ref: Tensor, base: Tensor) -> None:
     alone = torch.cat([_call(score, img[k : k + 1], ref[k : k + 1]) for k in range(len(img))])
-    if (gap := difference(alone, base)) > _CLOSE:
-        made.fail("batch", f"scores differ by {gap:.2g} when the images come one by one; score each on its own")
+    if (gap := difference(alone, base)) > CLOSE:
+        made.fail(
+            "batch", f"scores differ by {gap:.2g} when the images are processed one by one; score each on its own"
+        )
 
 
 def _check_build(
@@ -105,7 +105,7 @@ def _check_identity(made: AnySubject, spec: MetricSpec, score: Score, ref: Tenso
     if spec.identity is None:
         return
     got = _call(score, ref, ref.clone())
-    if difference(got, torch.full_like(got, spec.identity)) > _CLOSE:
+    if difference(got, torch.full_like(got, spec.identity)) > CLOSE:
         made.fail("identity", f"an image against itself scores {got.tolist()}, the record says {spec.identity}")
 
 
@@ -140,25 +140,27 @@ def _check_gradients(made: AnySubject, score: Score, img: Tensor, ref: Tensor) -
         leaf = start.clone().requires_grad_()
         total = score(leaf, ref).sum()
         if not total.requires_grad:
-            made.fail("gradients", "none reach img; leave no_grad, detach and NumPy out, or say differentiable=False")
+            made.fail("gradients", "none reach img; remove no_grad, detach and NumPy, or set differentiable=False")
         (slope,) = torch.autograd.grad(total, leaf, allow_unused=True)
         if slope is None or not bool(slope.isfinite().all()):
             made.fail("gradients", f"not finite at {what}; add a small number under roots and norms")
         if start is img and not bool(slope.any()):
-            made.fail("gradients", f"all zero at {what}; say differentiable=False")
+            made.fail("gradients", f"all zero at {what}; set differentiable=False")
 
 
 def _check_types(made: AnySubject, score: Score, img: Tensor, ref: Tensor, base: Tensor) -> None:
     try:
         double = _call(score, img.double(), ref.double())
     except (TypeError, ValueError, RuntimeError):
-        pass  # refusing a type is honest
+        pass  # refusing a dtype is allowed
     else:
         if (gap := difference(double, base)) > _DEVICES:
-            made.fail("dtype", f"float64 images score {gap:.2g} off float32 ones; compute in the type of the input")
+            made.fail(
+                "dtype", f"scores of float64 images differ by {gap:.2g} from float32; compute in the dtype of the input"
+            )
     if torch.cuda.is_available() and isinstance(score, torch.nn.Module):
         there = _call(score.to("cuda"), img.cuda(), ref.cuda())
         if there.device.type != "cuda" or (gap := difference(there, base)) > _DEVICES:
             made.fail(
-                "device", "on CUDA the scores differ or lie on the CPU; make new tensors with new_tensor or to(img)"
+                "device", "on CUDA the scores differ or are on the CPU; create tensors with new_tensor or to(img)"
             )

@@ -1,4 +1,4 @@
-"""The contract of a restoration network."""
+"""Contract of a restoration network."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from torch import Tensor
 
 from causaliqa.api.protocols import Restorer
 from causaliqa.api.specs import RestorerSpec
-from causaliqa.testing._common import AnySubject, check_repeats, difference, photo, subject
+from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, subject
+from causaliqa.utils.text import brief
 
 __all__ = ["check_restorer"]
 
-_CLOSE = 1e-4
 _SIZES = ((24, 32), (17, 23), (33, 16))
-"""Rows and columns of inputs: even, odd, and neither square nor wide."""
+"""Height and width of inputs: even, odd, and taller than wide."""
 _BRIGHT = 10.0
-"""A mean brightness beyond which an output cannot be on the scale of [0, 1]."""
+"""Mean magnitude above which an output cannot be scaled to [0, 1]."""
 
 
 def check_restorer(restorer: str | RestorerSpec, **options: Any) -> None:
-    """Check that a restoration network keeps what its record claims.
+    """Check that a restoration network matches its spec.
 
-    The clauses: import, record, output, size, range, batch, determinism, input. The scale of a name such as
-    ``basicsr:EDSR``, whose record stands for many networks, is what the first output shows.
+    Clauses: import, record, output, size, range, batch, determinism, input. For a name such as
+    ``basicsr:EDSR``, whose spec covers many networks, the scale is taken from the first output.
 
     Args:
-        restorer: name of an installed restorer, or a record.
+        restorer: name of an installed restorer, or a spec.
         options: options to build it with, for example ``checkpoint``.
 
     Raises:
-        ContractError: a clause is broken; the message says which and what to do.
+        ContractError: a clause is broken; the message gives the clause and a remedy.
 
     Example:
         >>> check_restorer("tiny_edsr_x4")
@@ -47,8 +47,10 @@ def check_restorer(restorer: str | RestorerSpec, **options: Any) -> None:
         scale = scale or _call(made, net, img[:1]).shape[-1] // width
         out = _check_output(made, net, img, scale)
         alone = torch.cat([_call(made, net, one) for one in torch.split(img, 1)])
-        if (gap := difference(out, alone)) > _CLOSE:
-            made.fail("batch", f"outputs differ by {gap:.2g} when images come one by one; restore each on its own")
+        if (gap := difference(out, alone)) > CLOSE:
+            made.fail(
+                "batch", f"outputs differ by {gap:.2g} when images are processed one by one; restore each on its own"
+            )
 
 
 def _call(made: AnySubject, net: Restorer, img: Tensor) -> Tensor:
@@ -56,8 +58,8 @@ def _call(made: AnySubject, net: Restorer, img: Tensor) -> Tensor:
         with torch.no_grad():
             out = net(img)
     except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
-        made.fail("size", f"it refuses {tuple(img.shape)}: {reason}; pad inside, and cut the border off again")
+        reason = brief(error, 200, kind=False)
+        made.fail("size", f"it refuses {tuple(img.shape)}: {reason}; pad inside and crop the border again")
     if not isinstance(out, Tensor) or not out.is_floating_point():
         got = out.dtype if isinstance(out, Tensor) else type(out).__name__
         made.fail("output", f"got {got}, expected a tensor of floats (N, 3, s h, s w)")
@@ -74,5 +76,5 @@ def _check_output(made: AnySubject, net: Restorer, img: Tensor, scale: int) -> T
     if not bool(out.isfinite().all()):
         made.fail("output", "it is not finite; check the weights")
     if (mean := float(out.abs().mean())) > _BRIGHT:
-        made.fail("range", f"its mean is {mean:.3g}, expected the scale of [0, 1]; divide by 255")
+        made.fail("range", f"its mean is {mean:.3g}, expected values in [0, 1]; divide by 255")
     return out

@@ -1,4 +1,4 @@
-"""The contract of an intervention sampler."""
+"""Contract of an intervention sampler."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SIZES = (4, 8, 16)
 
 
 def check_sampler(sampler: str | SamplerSpec, **options: Any) -> None:
-    """Check that a sampler draws what it should, and the same from the same generator.
+    """Check that a sampler draws valid patches, reproducibly from the state of a generator.
 
-    The clauses: import, interface, output, range, determinism, input. What ``screening`` holds is checked, too.
+    Clauses: import, interface, output, range, determinism, input. The sampler in ``screening`` is checked, too.
 
     Args:
-        sampler: name of an installed sampler, or a record.
+        sampler: name of an installed sampler, or a spec.
         options: options to build it with.
 
     Raises:
-        ContractError: a clause is broken; the message says which and what to do.
+        ContractError: a clause is broken; the message gives the clause and a remedy.
 
     Example:
         >>> check_sampler("noise")

@@ -1,12 +1,14 @@
-"""Write the package of a new plugin: one record, one class, one test that holds it to its contract."""
+"""Write the package of a new plugin: one spec, one class, and a test of its contract."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from string import Template
 
 from causaliqa.api.errors import InputError
+from causaliqa.utils.files import check_folder, unwritten
 
 __all__ = ["KINDS", "new_plugin"]
 
@@ -16,19 +18,20 @@ KINDS = ("metric", "backbone", "restorer", "sampler")
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
 
-def new_plugin(name: str, kind: str, folder: Path) -> Path:
-    """Write a package that provides one thing, and a test of it.
+def new_plugin(name: str, kind: str, folder: str | os.PathLike[str]) -> Path:
+    """Write a plugin package with one entry, and its test.
 
     Args:
-        name: what the thing will be called: lower-case letters, digits, ``_`` and ``-``.
+        name: name of the new entry: lower-case letters, digits, ``_`` and ``-``.
         kind: one of :data:`KINDS`.
-        folder: where ``causaliqa-<name>/`` goes.
+        folder: parent folder of ``causaliqa-<name>/``.
 
     Returns:
         The folder of the package.
 
     Raises:
-        InputError: the name or kind cannot be used, or the package is there already.
+        InputError: the name or kind is not valid, the package exists, or the folder cannot be written to.
+        OutputError: writing failed.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -47,9 +50,10 @@ def new_plugin(name: str, kind: str, folder: Path) -> Path:
         )
     thing = name.replace("-", "_")
     module = f"causaliqa_{thing}"
-    package = folder / f"causaliqa-{thing.replace('_', '-')}"
+    package = Path(folder) / f"causaliqa-{thing.replace('_', '-')}"
     if package.exists():
         raise InputError(f"new-plugin: {package} is there already; choose another name or --out DIR")
+    check_folder(package)
     words = {
         "name": thing,
         "kind": kind,
@@ -70,7 +74,7 @@ def new_plugin(name: str, kind: str, folder: Path) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(_filled(template, words) if template else "", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"new-plugin: {package} cannot be written: {error.strerror or error}") from error
+        raise unwritten(package, error) from error
     return package
 
 

@@ -1,4 +1,4 @@
-"""The one choice of a torch device."""
+"""Choice of the torch device."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["choose_device"]
 
 
 def choose_device(wanted: str | None = None) -> str:
-    """Return the device that was asked for, or the best there is: CUDA where there is one, else the CPU.
+    """Return the device if usable; by default CUDA if available, otherwise the CPU.
 
     Raises:
-        InputError: torch cannot use it.
+        InputError: torch cannot use the device.
 
     Example:
         >>> choose_device("cpu")

@@ -1,6 +1,6 @@
-"""Work in other processes: a team of workers on this machine or on a Dask cluster, and the loop that keeps it busy.
+"""Work in other processes: a pool of workers on this machine or on a Dask cluster, and the loop that feeds it.
 
-Knows nothing of metrics, maps or names. A unit of work is a function and one argument, both picklable.
+Independent of metrics and maps. A unit of work is one argument of a function; both must be picklable.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,34 +30,34 @@ Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
 _MAX_ATTEMPTS = 3
-"""Workers that may die of one unit before it is given up."""
+"""Worker crashes after which a unit is given up."""
 
-_GONE = "the scheduler has gone; what was finished is kept, start the same command again to go on"
+_GONE = "the scheduler was lost; finished work is kept, run the same command again to continue"
 
 
 class WorkerLostError(CausaliqaError):
-    """The workers that were given a unit died, again and again."""
+    """Every worker that received a unit crashed."""
 
 
 class WorkerPool(Protocol):
-    """Workers that take one unit at a time; a context manager that leaves none behind."""
+    """Workers that process one unit at a time; a context manager that ends them."""
 
     @property
     def crash_errors(self) -> tuple[type[BaseException], ...]:
-        """What a unit raises whose worker died."""
+        """Exception types that mean the worker crashed."""
         ...
 
     @property
     def max_attempts(self) -> int:
-        """How often such a unit is handed out."""
+        """Attempts for a unit whose worker crashed."""
         ...
 
     def slots(self) -> int:
-        """Number of units that may be under way now; it grows where workers join."""
+        """Return the number of units that may be in flight now; it can grow."""
         ...
 
     def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
-        """Hand out a unit; at most :meth:`slots` at a time."""
+        """Submit a unit; at most :meth:`slots` may be in flight."""
         ...
 
     def __enter__(self) -> Self:
@@ -66,24 +67,24 @@ class WorkerPool(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the workers go; what they have not finished is dropped."""
+        """End the workers; unfinished units are dropped."""
         ...
 
 
 def carry_out(
     pool: WorkerPool, function: Callable[[Unit], Result], units: Iterable[Unit]
 ) -> Iterator[tuple[Unit, Result | WorkerLostError]]:
-    """Yield every unit with its result as soon as it is there, in any order.
+    """Yield every unit with its result as it completes, in any order.
 
-    Units are taken from the iterable when a worker is free for them. One whose worker died is handed out again.
+    Units are taken from the iterable when a worker is free. A unit whose worker crashed is submitted again.
 
     Args:
-        pool: who does the work.
-        function: what is done with a unit; a function of a module.
-        units: what it is done with.
+        pool: workers.
+        function: applied to every unit; must be importable from a module.
+        units: arguments of the function.
 
     Raises:
-        CausaliqaError: the function raised it; anything else that it raises becomes one.
+        CausaliqaError: the function raised an error; other exceptions are converted to this type.
 
     Example:
         >>> with LocalPool(2) as pool:
@@ -91,20 +92,20 @@ def carry_out(
         [1, 2, 3]
     """
     rest = iter(units)
-    under_way: dict[Future[Result], tuple[Unit, int]] = {}
+    in_flight: dict[Future[Result], tuple[Unit, int]] = {}
     while True:
-        for unit in islice(rest, max(0, pool.slots() - len(under_way))):
-            under_way[pool.submit(function, unit)] = unit, 1
-        if not under_way:
+        for unit in islice(rest, max(0, pool.slots() - len(in_flight))):
+            in_flight[pool.submit(function, unit)] = unit, 1
+        if not in_flight:
             return
-        # Where workers may join, look again now and then, though nothing was finished.
-        for future in wait(under_way, timeout=5, return_when=FIRST_COMPLETED).done:
-            unit, count = under_way.pop(future)
+        # The timeout lets workers that join receive units before another one completes.
+        for future in wait(in_flight, timeout=5, return_when=FIRST_COMPLETED).done:
+            unit, count = in_flight.pop(future)
             try:
                 yield unit, _result(future, pool)
             except WorkerLostError as error:
                 if count < pool.max_attempts:
-                    under_way[pool.submit(function, unit)] = unit, count + 1
+                    in_flight[pool.submit(function, unit)] = unit, count + 1
                 else:
                     yield unit, error
 
@@ -113,28 +114,27 @@ def _result(future: Future[Result], pool: WorkerPool) -> Result:
     try:
         return future.result()
     except pool.crash_errors as error:
-        raise WorkerLostError("every worker that was given this died; is there enough memory?") from error
+        raise WorkerLostError("every worker that received this crashed; is there enough memory?") from error
     except CausaliqaError:
         raise
     except CancelledError as error:
         raise CausaliqaError(_GONE) from error
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
         raise CausaliqaError(
-            f"a worker failed: {type(error).__name__}: {text}; expected the same packages as here on every worker"
+            f"a worker failed: {brief(error)}; expected the same packages as here on every worker"
         ) from error
 
 
 class LocalPool:
-    """Processes on this machine, each with its share of the threads that torch would use, and of the GPUs.
+    """Processes on this machine that share torch's threads and the GPUs.
 
-    Every slot has a pool of one process: where it dies, it is clear what it died of, and no other unit is touched.
+    Every slot has a pool of one process, so that a crash is attributed to its unit and affects no other.
 
     Args:
         jobs: number of processes.
 
     Raises:
-        InputError: the number is not positive.
+        InputError: ``jobs`` is below 1.
     """
 
     crash_errors: tuple[type[BaseException], ...] = (BrokenExecutor,)
@@ -175,17 +175,17 @@ class LocalPool:
         pools = [pool for pool in self._pools if pool is not None]
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
-        # Whoever is still at work ends now.
+        # Ends workers that are still busy.
         self._write_end.close()
         for pool in pools:
             pool.shutdown(wait=True)
         self._read_end.close()
 
 
-def _begin(life: Connection, slot: int, jobs: int) -> None:
-    """Prepare a worker: it ends with this process, leaves Ctrl-C to it, and shares cores and GPUs with the others."""
+def _begin(alive: Connection, slot: int, jobs: int) -> None:
+    """Initialise a worker: end with the parent process, ignore Ctrl-C, share cores and GPUs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(life,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
@@ -193,24 +193,24 @@ def _begin(life: Connection, slot: int, jobs: int) -> None:
         torch.cuda.set_device(slot % torch.cuda.device_count())
 
 
-def _end_with(life: Connection) -> None:
-    """End this process at once when the other end of the pipe is closed, also by a kill."""
-    multiprocessing.connection.wait([life])
+def _end_with(alive: Connection) -> None:
+    """End this process as soon as the parent's end of the pipe is closed, also after a kill."""
+    multiprocessing.connection.wait([alive])
     os._exit(1)
 
 
 class DaskPool:
-    """The workers of a Dask cluster; they may come and go. The cluster itself is left as it is.
+    """The workers of a Dask cluster, which may join and leave; the cluster keeps running afterwards.
 
     Args:
-        address: of the scheduler, for example ``tcp://node1:8786``.
-        timeout: seconds to wait for its first answer.
+        address: address of the scheduler, for example ``tcp://node1:8786``.
+        timeout: seconds to wait for the connection.
 
     Raises:
-        InputError: Dask is not installed, or nobody answers there.
+        InputError: Dask is not installed, or the scheduler does not answer.
     """
 
-    max_attempts = 1  # The scheduler itself hands out a unit again, three times.
+    max_attempts = 1  # The scheduler retries by itself, three times.
 
     def __init__(self, address: str, *, timeout: float = 10) -> None:
         try:
@@ -222,7 +222,7 @@ class DaskPool:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"scheduler {address!r} does not answer ({' '.join(str(error).split())[:150]}); "
+                f"scheduler {address!r} does not answer ({brief(error, 150, kind=False)}); "
                 "expected an address such as tcp://HOST:8786, as `dask scheduler` prints it"
             ) from error
 
@@ -231,12 +231,12 @@ class DaskPool:
             workers = len(self._client.nthreads())
         except OSError as error:
             raise CausaliqaError(_GONE) from error
-        # One more for each, so that none waits for us.
+        # Two per worker, so that none idles.
         return 2 * max(1, workers)
 
     def submit(self, function: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
         future: Future[Result] = Future()
-        # Two units may look alike; each is worked on.
+        # pure=False: equal units are computed separately.
         self._client.submit(function, unit, pure=False).add_done_callback(partial(_hand_over, future))
         return future
 
@@ -246,7 +246,7 @@ class DaskPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Units that nobody waits for any more are dropped by the scheduler.
+        # The scheduler drops units without a waiting client.
         self._client.close()
 
 
@@ -262,8 +262,8 @@ def worker_pool(jobs: int, scheduler: str | None) -> WorkerPool | None:
 
 
 def _hand_over(future: Future[Any], remote: Any) -> None:
-    """Bring what became of a unit on a cluster to who waits for it."""
-    # Dask's own executor writes a traceback to stderr for every unit that is cancelled.
+    """Copy the outcome of a Dask future to a standard future."""
+    # Dask's own executor writes a traceback to stderr for every cancelled unit.
     try:
         future.set_result(remote.result())
     except asyncio.CancelledError:

@@ -1,7 +1,8 @@
-"""Figures without a screen, written whole or not at all."""
+"""Figures without a display, written completely or not at all."""
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "new_figure", "save"]
 
 SUFFIXES = (".png", ".pdf", ".svg")
-"""Kinds of pictures that can be written."""
+"""Suffixes of the formats that figures are written in."""
 
 
 @lru_cache(maxsize=1)
@@ -24,7 +25,7 @@ def _kind() -> type[Figure]:
     from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """A figure that a notebook shows by itself, whether pyplot is loaded or not."""
+        """A figure that notebooks display, with or without pyplot."""
 
         def _repr_png_(self) -> bytes:
             out = BytesIO()
@@ -35,7 +36,7 @@ def _kind() -> type[Figure]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return a figure of so many inches that is bound to no screen and no global state."""
+    """Return a figure of the given size in inches, independent of any display and of pyplot's state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _kind()(figsize=(width, height), layout="constrained")
@@ -43,13 +44,14 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Any, path: Path) -> Path:
-    """Write a figure as the suffix says (PNG, PDF, SVG) and return its path.
+def save(figure: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a figure in the format of the suffix (PNG, PDF, SVG) and return the path.
 
     Raises:
-        InputError: its suffix names no kind of picture.
+        InputError: the suffix is not one of :data:`SUFFIXES`.
         OutputError: the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: got a picture of kind {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     with atomic(path) as part:

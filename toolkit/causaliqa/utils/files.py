@@ -1,4 +1,4 @@
-"""Files that a run writes: whole or not at all, and refused before the work if they cannot be written."""
+"""Files: written completely or not at all, checked before the work, and found inside installed packages."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from causaliqa.api.errors import InputError, OutputError
 
-__all__ = ["atomic", "check_file", "check_folder", "nearby", "unwritten", "write_text"]
+__all__ = ["atomic", "check_file", "check_folder", "nearby", "package_file", "unwritten", "write_text"]
 
 
 def unwritten(path: str | os.PathLike[str], error: OSError) -> OutputError:
-    """Return the error that says why a file could not be written, and that nothing else was lost."""
+    """Return the error for a failed write: the reason, and that the previous file is unchanged."""
     return OutputError(
         f"{os.fspath(path)} cannot be written: {error.strerror or error}; "
         "what was there before is as it was; make room, or choose another place"
@@ -24,12 +25,13 @@ def unwritten(path: str | os.PathLike[str], error: OSError) -> OutputError:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a new file beside ``path`` to write to; it takes its place at the end, or is gone if anything failed.
+    """Yield a temporary file in the folder of ``path`` that replaces ``path`` at the end, or is deleted on failure.
 
-    A reader sees the old file or the new one, never a part. Folders are made. A device or a pipe is written directly.
+    Readers see the old file or the new one, never a part. Missing folders are created. A device or a pipe is written
+    directly.
 
     Raises:
-        OutputError: the file cannot be written; what was there before is untouched.
+        OutputError: the file cannot be written; the previous one is unchanged.
 
     Example:
         >>> import tempfile
@@ -42,7 +44,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     wanted = Path(path)
     part: Path | None = None
     try:
-        final = wanted.resolve()  # a link stays one
+        final = wanted.resolve()  # keeps a symbolic link
         if final.exists() and not final.is_file():
             if final.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
@@ -66,14 +68,14 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _new_beside(path: Path) -> Path:
-    """Make an empty file in the same folder; the suffix stays, since it tells what is written."""
+    """Create an empty file in the same folder with the same suffix, which decides the format."""
     part = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
     part.touch(exist_ok=False)
     return part
 
 
-def check_file(text: str) -> Path:
-    """Return the path of a file to be written, or refuse it now instead of after the work; a type for argparse.
+def check_file(text: str | os.PathLike[str]) -> Path:
+    """Return the path of a file to be written; fail before the work if it cannot be written. A type for argparse.
 
     Raises:
         InputError: it is a folder, or its folder cannot be written to.
@@ -87,8 +89,8 @@ def check_file(text: str) -> Path:
     return path
 
 
-def check_folder(text: str) -> Path:
-    """Return the path of a folder to write to, or refuse it now instead of after the work; a type for argparse.
+def check_folder(text: str | os.PathLike[str]) -> Path:
+    """Return the path of a folder to write to; fail before the work if it cannot be written. A type for argparse.
 
     Raises:
         InputError: it is a file, or cannot be written to.
@@ -99,7 +101,7 @@ def check_folder(text: str) -> Path:
 
 
 def _check(path: Path, folder: Path) -> None:
-    """Try it where the first folder that exists is: permissions alone do not tell of read-only disks."""
+    """Create a file in the first parent that exists: permissions do not show read-only disks."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
@@ -132,3 +134,21 @@ def write_text(text: str, path: str | os.PathLike[str]) -> Path:
         # Bytes of a file name that are not text are shown escaped.
         part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return Path(path)
+
+
+def package_file(where: str) -> Path | None:
+    """Return a file inside an installed package without importing the package; None if there is no such file.
+
+    Args:
+        where: ``package:path/inside/it``. A dotted package name is refused, because its parent would be imported.
+
+    Example:
+        >>> path = package_file("causaliqa:py.typed")
+        >>> path.name if path else None, package_file("causaliqa:nothing"), package_file("nowhere:file")
+        ('py.typed', None, None)
+    """
+    package, _, inside = where.partition(":")
+    if not package.isidentifier() or ".." in Path(inside).parts or (spec := find_spec(package)) is None:
+        return None
+    folders = spec.submodule_search_locations or ()
+    return next((path for folder in folders if (path := Path(folder) / inside).is_file()), None)

@@ -1,4 +1,4 @@
-"""Which shard of the work a process has: as the user says, or as SLURM or torchrun tells in the environment."""
+"""Shard of a process: as given by the user, or from the environment of SLURM or torchrun."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["shard_of"]
 
 
 def shard_of(text: str, environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """Return number (from 1) and count of ``I/N``; ``auto`` asks the environment of a SLURM array, srun or torchrun.
+    """Return index (from 1) and count of ``I/N``; ``auto`` reads the environment of a SLURM array, srun or torchrun.
 
-    Tasks of an array that start several processes each share among all of them.
+    If the tasks of an array start several processes each, the shards are numbered over all of them.
 
     Raises:
-        InputError: the text is neither, no launcher can be seen, or it counts with gaps.
+        InputError: the text is neither, no launcher is found, or its numbering has gaps.
 
     Example:
         >>> shard_of("2/3")
@@ -30,7 +30,7 @@ def shard_of(text: str, environment: Mapping[str, str] = os.environ) -> tuple[in
         if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
             raise InputError(f"--shard: got {text!r}, expected I/N with I from 1 to N, for example 1/3, or auto")
         return int(number), int(count)
-    # torchrun counts over all nodes that srun gave it, so it is asked first.
+    # torchrun counts over all nodes of srun, so it takes precedence.
     inner = _counted(environment, "RANK", ("WORLD_SIZE",)) or _counted(
         environment, "SLURM_PROCID", ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
     )
@@ -38,14 +38,14 @@ def shard_of(text: str, environment: Mapping[str, str] = os.environ) -> tuple[in
     if inner is None and outer is None:
         raise InputError(
             "--shard auto: got none of SLURM_ARRAY_TASK_ID, SLURM_PROCID and RANK in the environment; "
-            "start it by a SLURM array, srun or torchrun, or say --shard I/N"
+            "start it with a SLURM array, srun or torchrun, or use --shard I/N"
         )
     (task, tasks), (rank, ranks) = outer or (0, 1), inner or (0, 1)
     return task * ranks + rank + 1, tasks * ranks
 
 
 def _array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """Return place (from 0) and number of tasks of a SLURM array."""
+    """Return index (from 0) and number of tasks of a SLURM array; None without one."""
     if "SLURM_ARRAY_TASK_ID" not in environment:
         return None
     at = _whole(environment, "SLURM_ARRAY_TASK_ID")
@@ -56,24 +56,24 @@ def _array_task(environment: Mapping[str, str]) -> tuple[int, int] | None:
     if last != first + (count - 1) * step or not first <= at <= last or (at - first) % step:
         raise InputError(
             f"--shard auto: got task {at} of {count} numbered from {first} to {last}, expected numbers without gaps; "
-            "say --shard I/N, or --array=1-N"
+            "use --shard I/N, or --array=1-N"
         )
     return (at - first) // step, count
 
 
 def _counted(environment: Mapping[str, str], place: str, counts: tuple[str, ...]) -> tuple[int, int] | None:
-    """Return place (from 0) and number of processes, where a launcher tells both."""
+    """Return index (from 0) and number of processes; None unless a launcher sets both."""
     known = next((name for name in counts if name in environment), None)
     if place not in environment or known is None:
         return None
     rank, count = _whole(environment, place), _whole(environment, known)
     if rank >= count:
-        raise InputError(f"--shard auto: got {place}={rank} and {known}={count}, expected a place below the count")
+        raise InputError(f"--shard auto: got {place}={rank} and {known}={count}, expected an index below the count")
     return rank, count
 
 
 def _whole(environment: Mapping[str, str], name: str, default: str = "") -> int:
     text = environment.get(name, default)
     if not text.isdecimal():
-        raise InputError(f"--shard auto: {name} is {text!r}, expected a whole number; say --shard I/N")
+        raise InputError(f"--shard auto: {name} is {text!r}, expected a whole number; use --shard I/N")
     return int(text)

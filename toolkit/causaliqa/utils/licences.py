@@ -1,4 +1,4 @@
-"""Which licences let anybody use a thing for any purpose."""
+"""Permissive licences."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PERMISSIVE = re.compile(r"Apache-2\.0|MIT|BSD-\w+(-\w+)*")
 
 
 def is_permissive(licence: str) -> bool:
-    """Say whether a licence is Apache-2.0, MIT or one of BSD; where several things have one each, all must be.
+    """Return whether a licence is Apache-2.0, MIT or BSD; of several, all must be.
 
     Args:
-        licence: SPDX expression or our own words, joined by ``;`` or ``AND``; what stands in brackets is a remark.
+        licence: SPDX expressions or texts joined by ``;`` or ``AND``; text in brackets is ignored.
 
     Example:
         >>> is_permissive("Apache-2.0; weights BSD-3-Clause (torchvision weights, trained on ImageNet)")

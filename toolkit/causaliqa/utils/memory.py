@@ -1,17 +1,19 @@
-"""How much memory there is, asked before something large is tried."""
+"""Memory of the machine and of this process, checked before large allocations."""
 
 from __future__ import annotations
 
+import sys
+
 from causaliqa.api.errors import CausaliqaError
 
-__all__ = ["available", "require"]
+__all__ = ["available", "peak_memory", "require", "total_memory"]
 
-_SURELY_FREE = 1 << 28
-"""Needs below it are not looked at: no machine that runs torch lacks so little."""
+_UNCHECKED = 1 << 28
+"""Bytes below which nothing is checked: every machine that runs torch has as much free."""
 
 
 def available(device: str = "cpu") -> int:
-    """Return the bytes that could be had on a device without taking them from another process; swap counts.
+    """Return the bytes available on a device, including swap and torch's own cache.
 
     Example:
         >>> available() > 0
@@ -28,23 +30,52 @@ def available(device: str = "cpu") -> int:
 
 
 def require(needed: float, what: str, *, device: str = "cpu", remedy: str) -> None:
-    """Refuse what surely does not fit; needs that were measured as the least keep what fits from being refused.
+    """Raise if ``needed`` cannot fit. Pass a lower bound, so that nothing that fits is refused.
 
     Args:
-        needed: bytes that are needed at least.
+        needed: lower bound of the bytes needed.
         what: what needs them, for the message.
-        device: where.
-        remedy: what to do.
+        device: torch device.
+        remedy: advice for the message.
 
     Raises:
-        CausaliqaError: there is less.
+        CausaliqaError: less memory is available.
 
     Example:
         >>> require(1e18, "image a.png", remedy="crop it")
         Traceback (most recent call last):
         causaliqa.api.errors.CausaliqaError: image a.png needs 931322574.6 GiB of memory, ...
     """
-    if needed > _SURELY_FREE and needed > (there := available(device)):
+    if needed > _UNCHECKED and needed > (there := available(device)):
         raise CausaliqaError(
             f"{what} needs {needed / 2**30:.1f} GiB of memory, {there / 2**30:.1f} GiB are free on {device}; {remedy}"
         )
+
+
+def total_memory() -> int:
+    """Return the bytes of memory that the machine has, without swap.
+
+    Example:
+        >>> total_memory() > 0
+        True
+    """
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has occupied so far.
+
+    Example:
+        >>> peak_memory() > 1_000_000
+        True
+    """
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # psutil has no peak outside Windows
+
+    # Kilobytes on Linux, bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,6 +1,6 @@
-"""No network: what ``--offline`` and ``CAUSALIQA_OFFLINE=1`` mean for us and for packages that download by themselves.
+"""Offline mode: ``--offline`` and ``CAUSALIQA_OFFLINE=1`` for causaliqa and for packages that download on their own.
 
-Connections within this machine stay possible, and so do those that carry no HTTP, as between workers of a cluster.
+Connections to this machine remain possible, and so do those without HTTP, as between workers of a cluster.
 """
 
 from __future__ import annotations
@@ -11,45 +11,47 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from causaliqa.utils.environment import is_set
+
 __all__ = ["VARIABLE", "enforce", "is_offline"]
 
 VARIABLE = "CAUSALIQA_OFFLINE"
-"""Set to anything but nothing and 0, it forbids downloads."""
+"""Any value other than empty or 0 forbids downloads."""
 
 _HUBS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-"""What Hugging Face's packages read; without it they retry for minutes."""
+"""Variables of Hugging Face's packages, which otherwise retry for minutes."""
 
 
 def is_offline() -> bool:
-    """Say whether downloads are forbidden."""
-    return os.environ.get(VARIABLE, "") not in ("", "0")
+    """Return whether downloads are forbidden."""
+    return is_set(VARIABLE)
 
 
 def enforce() -> None:
-    """Keep everything in this process from downloading while :func:`is_offline` says so; does nothing otherwise."""
+    """Block downloads by any package in this process while :func:`is_offline`; otherwise do nothing."""
     if not is_offline():
         return
     for name in _HUBS:
         os.environ.setdefault(name, "1")
     if (constants := sys.modules.get("huggingface_hub.constants")) is not None:
-        # It read the environment when it was imported.
+        # It reads the environment only at import.
         constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
     _watch()
 
 
 @lru_cache(maxsize=1)
 def _watch() -> None:
-    """urllib, requests and torch.hub all announce their connections to Python's audit hooks, which may refuse them."""
+    """Install an audit hook: urllib, requests and torch.hub raise an audit event before they connect."""
     sys.addaudithook(_refuse)
 
 
 def _refuse(event: str, args: tuple[Any, ...]) -> None:
     if event == "http.client.connect" and is_offline() and not _is_here(str(args[1])):
-        raise OSError(f"{VARIABLE} is set, so {args[1]} is not asked")
+        raise OSError(f"{VARIABLE} is set, so {args[1]} is not contacted")
 
 
 def _is_here(host: str) -> bool:
-    """Say whether a host is this machine.
+    """Return whether a host name or address is this machine.
 
     >>> [_is_here(host) for host in ("localhost", "127.0.0.1", "::1", "example.org", "10.0.0.1")]
     [True, True, True, False, False]

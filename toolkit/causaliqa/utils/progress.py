@@ -10,7 +10,7 @@ __all__ = ["intervention_bar", "progress_bar"]
 
 
 def progress_bar(total: int, what: str, unit: str = "score", *, shown: bool = True) -> Any:
-    """Return a progress bar on stderr; one that is not ``shown`` counts in silence."""
+    """Return a progress bar on stderr; with ``shown=False`` it is not displayed."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, unit=unit, dynamic_ncols=True, disable=not shown)
@@ -18,7 +18,7 @@ def progress_bar(total: int, what: str, unit: str = "score", *, shown: bool = Tr
 
 @contextlib.contextmanager
 def intervention_bar(*, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr whose end may move; yields what to call with done and known."""
+    """Show a progress bar on stderr whose total can change; yields a function of done and total."""
     from tqdm import tqdm
 
     with tqdm(desc="interventions", unit="run", dynamic_ncols=True, delay=0.5, disable=not shown) as bar:

@@ -1,9 +1,11 @@
-"""YAML as data and nothing else: no objects, no key twice, no bombs; errors name the place."""
+"""Safe YAML: plain data only, no duplicate keys, no alias bombs; errors give the key."""
 
 from __future__ import annotations
 
 import reprlib
 from typing import TYPE_CHECKING, Any
+
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     import yaml
@@ -12,7 +14,7 @@ __all__ = ["load", "shown"]
 
 _CHARACTERS = 4_000_000
 _VALUES = 200_000
-"""How many values a text may stand for: aliases multiply them (a billion laughs are a dozen lines)."""
+"""Most values after expansion of aliases, which can multiply them (billion laughs)."""
 _DEPTH = 30
 
 _BRIEF = reprlib.Repr()
@@ -20,7 +22,7 @@ _BRIEF.maxstring = _BRIEF.maxother = 60
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message, cut short.
+    """Return a value for a message, shortened.
 
     >>> shown({"a": ["x" * 1000] * 1000})[:20]
     "{'a': ['xxxxxxxxxxxx"
@@ -29,11 +31,11 @@ def shown(value: Any) -> str:
 
 
 def load(text: str) -> Any:
-    """Return what a YAML text says: mappings, lists, text, numbers, truth values, dates.
+    """Parse YAML into mappings, lists, text, numbers, truth values and dates.
 
     Raises:
-        ValueError: it is not valid, has a key twice, or is too large, too deep or a bomb; begins with the path of the
-            key where there is one.
+        ValueError: the text is not valid, has a duplicate key, is too large or nested too deep; the message begins with
+            the path of the key, if known.
 
     Example:
         >>> load("a: {b: [1, two]}")
@@ -58,16 +60,16 @@ def load(text: str) -> Any:
     except _Refused as error:
         raise ValueError(str(error)) from None
     except Exception as error:
-        # yaml's own errors, and what its constructors raise: 2001-99-99, !!bool x.
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())[:300]}") from error
+        # Errors of yaml and of its constructors: 2001-99-99, !!bool x.
+        raise ValueError(f"not valid YAML: {brief(error, kind=False)}") from error
 
 
 class _Refused(Exception):  # noqa: N818
-    """A valid text that we do not take."""
+    """Valid YAML that is refused."""
 
 
 def _check(node: yaml.Node, path: tuple[str, ...], seen: int) -> int:
-    """Walk through everything that the text stands for; returns how many values that are."""
+    """Check all values with aliases expanded; return their number so far."""
     import yaml
 
     where = f"{'.'.join(path)}: " if path else ""

@@ -1,10 +1,10 @@
-"""Text from data made safe for where it is written: one line, a csv cell, Markdown, LaTeX, a figure."""
+"""Text from data, escaped for its destination: one line, csv cell, Markdown, LaTeX, figure."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line"]
+__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line", "shorten"]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
@@ -22,10 +22,10 @@ _LATEX = {
 
 
 def one_line(text: str) -> str:
-    r"""Return text that is one line and turns nothing round.
+    r"""Return text as one line without control characters.
 
-    Each run of control characters, line breaks and marks that change the direction of writing becomes a space; bytes
-    of a file name that are no text are shown as they are.
+    Each run of control characters, line breaks and bidirectional marks becomes a space; undecodable bytes of file
+    names are shown as escapes.
 
     >>> one_line("a\nb\x1b[31m")
     'a b [31m'
@@ -36,16 +36,25 @@ def one_line(text: str) -> str:
     return plain.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def shorten(text: str, length: int) -> str:
+    """Return text with every run of white space as one space, cut after ``length`` characters.
+
+    >>> shorten("one\\n  two three", 7)
+    'one two'
+    """
+    return " ".join(text.split())[:length]
+
+
 def brief(error: BaseException, length: int = 300, *, kind: bool = True) -> str:
-    """Return an error of foreign code as one line.
+    """Return an exception as one line for a message.
 
     Args:
-        error: what was raised.
+        error: the exception.
         length: most characters of its text.
-        kind: name its class, too.
+        kind: prefix the name of its class.
 
     Example:
-        >>> brief(ValueError("one\n two")), brief(KeyError()), brief(OSError("full"), kind=False)
+        >>> brief(ValueError("one\\n two")), brief(KeyError()), brief(OSError("full"), kind=False)
         ('ValueError: one two', 'KeyError', 'full')
     """
     text = one_line(" ".join(str(error).split()))[:length]
@@ -54,7 +63,7 @@ def brief(error: BaseException, length: int = 300, *, kind: bool = True) -> str:
 
 
 def figure_text(text: str) -> str:
-    r"""Return text that Matplotlib draws as it is; between two dollars it would read a formula.
+    r"""Return text that Matplotlib draws verbatim; between two dollars it would parse a formula.
 
     >>> figure_text("a$_1$")
     'a\\$_1\\$'
@@ -63,9 +72,9 @@ def figure_text(text: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: an apostrophe goes before what could begin one.
+    """Return text that no spreadsheet reads as a formula: an apostrophe precedes what could begin one.
 
-    Numbers stay as they are. :func:`csv_text` takes the apostrophe off again, whatever the text was.
+    Numbers are unchanged. :func:`csv_text` is the exact inverse.
 
     >>> [csv_cell(t) for t in ("psnr", "=1+1", "-x", "-1.5", "'=a")]
     ['psnr', "'=1+1", "'-x", '-1.5', "''=a"]
@@ -74,7 +83,7 @@ def csv_cell(text: str) -> str:
 
 
 def csv_text(cell: str) -> str:
-    """Return the text that :func:`csv_cell` made a cell of.
+    """Return the original text of a cell from :func:`csv_cell`.
 
     >>> [csv_text(csv_cell(t)) for t in ("'a", "=1", "'=1")]
     ["'a", '=1', "'=1"]
@@ -87,7 +96,7 @@ def _is_formula(text: str) -> bool:
 
 
 def markdown(text: str) -> str:
-    """Return text that stays one cell of a table and one piece of text in GitHub's Markdown.
+    """Return text escaped for a table cell in GitHub's Markdown.
 
     >>> markdown("a|b_c <i>")
     'a\\\\|b_c &lt;i>'
@@ -96,7 +105,7 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Return text that LaTeX prints as it is.
+    """Return text that LaTeX prints verbatim.
 
     >>> latex("causal_vgg: 5 %")
     'causal\\\\_vgg: 5 \\\\%'

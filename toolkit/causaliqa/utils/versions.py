@@ -8,7 +8,7 @@ __all__ = ["versions"]
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a score depends on."""
+    """Return the installed versions of the packages that scores depend on."""
     found = {}
     for package in ("causaliqa", "torch", "torchvision", "pyiqa", "timm", "numpy", "scipy"):
         try:

@@ -1,4 +1,4 @@
-"""A backbone is a chain of stages whose outputs are the feature maps."""
+"""Backbones as a chain of stages whose outputs are the feature maps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["StageInfo", "StagedBackbone", "freeze"]
 
 
 class StageInfo:
-    """Channels and strides of the maps, in the words of timm's ``feature_info``."""
+    """Channels and strides of the maps, with the interface of timm's ``feature_info``."""
 
     def __init__(self, channels: Sequence[int], reduction: Sequence[int]) -> None:
         self._channels, self._reduction = list(channels), list(reduction)
@@ -20,12 +20,12 @@ class StageInfo:
         return list(self._channels)
 
     def reduction(self) -> list[int]:
-        """Stride of every map against the input."""
+        """Stride of every map relative to the input."""
         return list(self._reduction)
 
 
 class StagedBackbone(nn.Module):
-    """Run stages one after the other and return what each of them gives.
+    """Run stages in sequence and return the output of each.
 
     Example:
         >>> from torch import nn, ones
@@ -49,5 +49,5 @@ class StagedBackbone(nn.Module):
 
 
 def freeze(module: nn.Module) -> nn.Module:
-    """Put a module into evaluation mode for good, with constant weights."""
+    """Set a module to evaluation mode and its weights to constant."""
     return module.eval().requires_grad_(False)

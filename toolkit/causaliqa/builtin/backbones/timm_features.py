@@ -1,8 +1,8 @@
-"""Any timm model as a backbone: timm's own ``features_only`` models keep the contract."""
+"""timm models as backbones, through timm's ``features_only`` interface."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import timm
@@ -15,13 +15,13 @@ from causaliqa.io.weights import load_into, load_state
 __all__ = ["build"]
 
 
-def build(*, model: str, weights: Path | None, by_order: bool = False) -> nn.Module:
+def build(*, model: str, weights: str | os.PathLike[str] | None, by_order: bool = False) -> nn.Module:
     """Build ``timm.create_model(model, features_only=True)``.
 
     Args:
         model: timm's name.
-        weights: state dict of the whole model, classifier included or not; None leaves it random.
-        by_order: the file names its tensors differently but holds them in the same order.
+        weights: state dict of the model, with or without classifier; None for random weights.
+        by_order: match tensors by order, for files with other names.
     """
     net: nn.Module = timm.create_model(model, pretrained=False, features_only=True)
     if weights is not None and by_order:
@@ -31,8 +31,8 @@ def build(*, model: str, weights: Path | None, by_order: bool = False) -> nn.Mod
     return freeze(net)
 
 
-def _renamed(model: str, weights: Path) -> dict[str, Any]:
-    """Give the tensors of a file the names that timm's full model has at the same places."""
+def _renamed(model: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the tensors of a file under the names of timm's full model, in the same order."""
     own = timm.create_model(model, pretrained=False).state_dict()
     state = load_state(weights)
     if [v.shape for v in own.values()] != [v.shape for v in state.values()]:

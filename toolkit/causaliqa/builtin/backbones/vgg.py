@@ -15,7 +15,7 @@ from causaliqa.io.weights import load_into
 __all__ = ["L2Pool", "build"]
 
 _TAPS = (4, 9, 16, 23, 30)
-"""A stage ends before these layers of torchvision's ``features``: its max-pools."""
+"""Indices of the max-pools in torchvision's ``features``; a stage ends before each."""
 
 
 class L2Pool(nn.Module):
@@ -42,14 +42,14 @@ class L2Pool(nn.Module):
 
 
 def build(*, weights: Path | None) -> nn.Module:
-    """Build the backbone; ``weights`` is a torchvision ``vgg16`` state dict, None leaves it random."""
+    """Build the backbone; ``weights`` is a torchvision ``vgg16`` state dict, None for random weights."""
     features = vgg16(weights=None).features
     if weights is not None:
         load_into(features, weights, prefix="features.")
     layers = list(features)
     stages, channels, start, width = [], [], 0, 3
     for end in _TAPS:
-        # Copied without in-place ReLU: an earlier tap must keep its values.
+        # Without in-place ReLU, which would change the output of the previous stage.
         block = [nn.ReLU() if isinstance(m, nn.ReLU) else m for m in layers[start:end]]
         if isinstance(block[0], nn.MaxPool2d):
             block[0] = L2Pool(width)

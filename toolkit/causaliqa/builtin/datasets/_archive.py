@@ -1,4 +1,4 @@
-"""What the loaders of archives share: their records, and files found whatever the case of their names."""
+"""Shared by the loaders of archives: facts of an archive, entries of a label file, case-insensitive file search."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causaliqa.api.errors import ManifestError
+from causaliqa.io.images import image_suffixes
 from causaliqa.io.text_files import read_text
 
 __all__ = ["Archive", "Entry", "Tree", "read_lines"]
 
-_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff", ".webp")
-
 
 class Tree:
-    """The files below a folder, found whatever the case of their names."""
+    """The files below a folder, found regardless of case."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -30,7 +29,7 @@ class Tree:
                 self._files.setdefault(path.lower(), path)
 
     def find(self, *candidates: str) -> str | None:
-        """Return the first candidate that is there, as it is spelt there, relative to the root."""
+        """Return the first candidate that exists, in its actual spelling, relative to the root."""
         for candidate in candidates:
             if found := self._files.get(candidate.lower()):
                 return found
@@ -40,7 +39,7 @@ class Tree:
         """Return the path of a label file.
 
         Raises:
-            ManifestError: none of the candidates is there.
+            ManifestError: none of the candidates exists.
         """
         if found := self.find(*candidates):
             return self.root / found
@@ -49,9 +48,10 @@ class Tree:
         )
 
     def images(self, folder: str) -> list[str]:
-        """Return the images below a folder, as they are spelt."""
+        """Return the images below a folder in their actual spelling."""
         start = folder.lower() + "/"
-        return [path for key, path in self._files.items() if key.startswith(start) and key.endswith(_SUFFIXES)]
+        suffixes = tuple(image_suffixes())
+        return [path for key, path in self._files.items() if key.startswith(start) and key.endswith(suffixes)]
 
     def files(self, folder: str, suffix: str) -> list[str]:
         """Return the files below a folder that end in ``suffix``, sorted."""
@@ -61,22 +61,22 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a label file says of one image; paths relative to the root, in the order in which they are tried."""
+    """One line of a label file; paths are relative to the root, in search order."""
 
     ref: tuple[str, ...]
-    """Where the reference may be."""
+    """Possible paths of the reference."""
     dist: tuple[str, ...]
-    """Where the distorted image may be."""
+    """Possible paths of the distorted image."""
     label: float
     """Opinion score."""
     std: float | None = None
-    """Its deviation."""
+    """Standard deviation of the score."""
     type: str = ""
     """Distortion type."""
     level: str = ""
     """Distortion level."""
     split: str = ""
-    """Train or validation."""
+    """``train`` or ``val``."""
     pristine: bool = False
     """True for an undistorted copy of the reference."""
 
@@ -87,20 +87,26 @@ class Archive:
 
     name: str
     """Short name for tables."""
+    reference: str
+    """Paper, with DOI or arXiv number."""
+    source: str
+    """Where to get it."""
+    note: str = ""
+    """What to know before use, for listings."""
     label: str
     """``mos``, ``dmos`` or ``elo``."""
     label_lower_better: bool
-    """Direction of the label."""
+    """True if a low label means good quality."""
     label_range: tuple[float, float]
-    """Scale of the label."""
+    """Limits of the opinion scale."""
     references: int
-    """References of the whole archive."""
+    """References of the complete archive."""
     images: int
-    """Distorted images of the whole archive that have a label, undistorted copies not counted."""
+    """Distorted images with a label in the complete archive, without undistorted copies of references."""
     read: Callable[[Tree], list[Entry]]
     """Reads the label files."""
     image_folders: tuple[str, ...]
-    """Where images lie that must all have a label."""
+    """Folders in which every image must have a label."""
     graded: bool = False
     """True if a higher level is a stronger distortion."""
 
@@ -109,7 +115,7 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file that are not empty.
 
     Raises:
-        ManifestError: the file cannot be read, is no text or holds nothing.
+        ManifestError: the file cannot be read, is no text or is empty.
     """
     text = read_text(path, "label file", "the authors' own file")
     lines = [line.strip() for line in text.splitlines() if line.strip()]

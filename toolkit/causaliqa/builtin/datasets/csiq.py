@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_csiq", "verify_csiq"]
+__all__ = ["ARCHIVE"]
 
 _TYPES = {
     "noise": "AWGN",
@@ -20,12 +18,12 @@ _TYPES = {
     "blur": "BLUR",
     "contrast": "contrast",
 }
-"""Types as the label file spells them, and as the image files do."""
+"""Distortion types in the label file, and in the names of the images."""
 _COLUMNS = ("image", "dst_type", "dst_lev", "dmos_std", "dmos")
 
 
 def _table(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of the sheet ``all_by_image``, or of the first one that has the columns."""
+    """Return the rows of the first sheet that has the columns."""
     import openpyxl
 
     try:
@@ -74,6 +72,8 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="csiq",
+    reference="Larson and Chandler, 2010, doi:10.1117/1.3267105",
+    source="https://s2.smu.edu/~eclarson/csiq.html",
     label="dmos",
     label_lower_better=True,
     label_range=(0.0, 1.0),
@@ -83,7 +83,4 @@ ARCHIVE = Archive(
     image_folders=("src_imgs", "dst_imgs"),
     graded=True,
 )
-"""The deviation of a label is that between subjects."""
-
-load_csiq = partial(load, ARCHIVE)
-verify_csiq = partial(verify, ARCHIVE)
+"""The standard deviation of a label is that between subjects."""

@@ -1,10 +1,12 @@
-"""A small graded set from photographs that pip packages ship: known severity order, not human opinion."""
+"""A small graded set made from photographs in pip packages: known order of severity instead of human opinions."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from causaliqa.api.errors import InputError
+from causaliqa.io.photographs import photographs
+from causaliqa.utils.files import check_folder, unwritten
 
-__all__ = ["DISTORTIONS", "photographs", "write_graded_set"]
+__all__ = ["DISTORTIONS", "write_graded_set"]
 
 Array = NDArray[np.uint8]
 _Distort = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
 
-def photographs() -> dict[str, Path]:
-    """Return the photographs inside scikit-image, scikit-learn and matplotlib, by name.
-
-    Raises:
-        InputError: none is found.
-    """
-    from importlib.util import find_spec
-
-    wanted = (
-        ("skimage", "data/astronaut.png"),
-        ("skimage", "data/chelsea.png"),
-        ("skimage", "data/coffee.png"),
-        ("skimage", "data/rocket.jpg"),
-        ("sklearn", "datasets/images/china.jpg"),
-        ("sklearn", "datasets/images/flower.jpg"),
-        ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
-    )
-    found = {}
-    for package, inside in wanted:
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            if (path := Path(folder) / inside).is_file():
-                found[path.stem] = path
-    if not found:
-        raise InputError("no photograph found; install scikit-image or scikit-learn, which ship some")
-    return found
+_SCENES = ("astronaut", "chelsea", "coffee", "rocket", "china", "flower", "grace_hopper")
+"""Photographs used as references, in this order."""
 
 
 def _noise(image: Image.Image, sigma: float, rng: np.random.Generator) -> Image.Image:
@@ -79,15 +58,15 @@ DISTORTIONS: Mapping[str, tuple[_Distort, tuple[float, ...]]] = {
     "downscale": (_pixelate, (1.6, 2.3, 3.2, 4.5, 6.5)),
     "contrast": (_contrast, (0.85, 0.7, 0.55, 0.4, 0.25)),
 }
-"""Distortion types, how they are made, and the setting of every severity, mild to severe."""
+"""Function and settings of every distortion type; settings from mild to severe."""
 
 
-def write_graded_set(folder: Path, *, images: int = 4, side: int = 256, seed: int = 0) -> Path:
+def write_graded_set(folder: str | os.PathLike[str], *, images: int = 4, side: int = 256, seed: int = 0) -> Path:
     """Write references, distorted images and a manifest whose label is the severity, 1 (mild) to 5 (severe).
 
     Args:
-        folder: made if it is not there.
-        images: how many photographs.
+        folder: created if it does not exist.
+        images: number of photographs, 7 at most.
         side: images are scaled and cropped to this square.
         seed: seed of the noise.
 
@@ -95,14 +74,16 @@ def write_graded_set(folder: Path, *, images: int = 4, side: int = 256, seed: in
         The manifest: ref, dist, dmos (the severity), type, level.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written to, or no photograph is installed.
+        OutputError: writing failed.
     """
+    folder = check_folder(folder)
     try:
         (folder / "ref").mkdir(parents=True, exist_ok=True)
         (folder / "dist").mkdir(exist_ok=True)
         lines: list[list[object]] = []
-        for name, path in list(photographs().items())[:images]:
-            ref = _square(path, side)
+        for name, pixels in islice(photographs(_SCENES), images):
+            ref = _square(Image.fromarray(pixels), side)
             ref.save(folder / "ref" / f"{name}.png")
             for kind_number, (kind, (distort, settings)) in enumerate(DISTORTIONS.items()):
                 for level, setting in enumerate(settings, start=1):
@@ -116,12 +97,12 @@ def write_graded_set(folder: Path, *, images: int = 4, side: int = 256, seed: in
             writer.writerow(["ref", "dist", "dmos", "type", "level"])
             writer.writerows(lines)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise unwritten(folder, error) from error
     return manifest
 
 
-def _square(path: Path, side: int) -> Image.Image:
-    image = Image.open(path).convert("RGB")
+def _square(image: Image.Image, side: int) -> Image.Image:
+    """Crop the centre square and scale it."""
     short = min(image.size)
     left, top = (image.width - short) // 2, (image.height - short) // 2
     return image.crop((left, top, left + short, top + short)).resize((side, side), Image.Resampling.LANCZOS)

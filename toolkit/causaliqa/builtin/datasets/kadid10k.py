@@ -1,6 +1,6 @@
 """KADID-10k (Lin, Hosu and Saupe, QoMEX 2019): 10,125 distorted images of 81 references.
 
-The label column is called ``dmos``, but high is good: it is the mean of ratings from 1 (very annoying) to 5
+The label column is called ``dmos``, but higher is better: it is the mean of ratings from 1 (very annoying) to 5
 (imperceptible).
 """
 
@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import math
 import re
-from functools import partial
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_kadid10k", "verify_kadid10k"]
+__all__ = ["ARCHIVE"]
 
 _TYPES = (
     "gaussian blur",
@@ -44,7 +42,7 @@ _TYPES = (
     "high sharpen",
     "contrast change",
 )
-"""Distortions by their number in the file name."""
+"""Distortions by number in the file name."""
 
 _NAME = re.compile(r"I\d+_(?P<type>\d\d)_0*(?P<level>\d+)\.png", re.IGNORECASE)
 _COLUMNS = ("dist_img", "ref_img", "dmos", "var")
@@ -83,6 +81,9 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="kadid10k",
+    reference="Lin et al., 2019, doi:10.1109/QoMEX.2019.8743252",
+    source="https://database.mmsp-kn.de/kadid-10k-database.html",
+    note="its label is called dmos, but high is good",
     label="dmos",
     label_lower_better=False,
     label_range=(1.0, 5.0),
@@ -92,7 +93,4 @@ ARCHIVE = Archive(
     image_folders=("images",),
     graded=True,
 )
-"""The deviation of a label is that between subjects, the root of ``var``."""
-
-load_kadid10k = partial(load, ARCHIVE)
-verify_kadid10k = partial(verify, ARCHIVE)
+"""The standard deviation of a label is that between subjects, the square root of ``var``."""

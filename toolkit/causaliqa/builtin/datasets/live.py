@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["ARCHIVE", "load_live", "verify_live"]
+__all__ = ["ARCHIVE"]
 
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
-"""Folders in the order of the label vectors, and their images in the whole archive, undistorted copies included."""
+"""Number of images per folder, with undistorted copies, in the order of the label vectors."""
 
 
 def _matrix(path: Path, *names: str) -> list[Any]:
@@ -31,7 +29,7 @@ def _matrix(path: Path, *names: str) -> list[Any]:
 
 
 def _info(tree: Tree, folder: str) -> dict[str, tuple[str, str]]:
-    """Reference and strength of every image of a folder, from its ``info.txt``; nothing without one."""
+    """Return reference and strength of every image of a folder from its ``info.txt``; empty without one."""
     found = tree.find(f"{folder}/info.txt")
     lines = [line.split() for line in read_lines(tree.root / found)] if found else []
     return {line[1].lower(): (line[0], line[2]) for line in lines if len(line) == 3}
@@ -52,15 +50,15 @@ def _read(tree: Tree) -> list[Entry]:
     if not len(labels) == len(refs) == len(pristine) == len(deviations) == sum(counts.values()):
         raise ManifestError(
             f"label files in {tree.root}: got {len(labels)} labels, {len(refs)} reference names and folders with "
-            f"{sum(counts.values())} images, expected as many of each ({sum(_FOLDERS.values())} in the whole archive)"
+            f"{sum(counts.values())} images, expected equal numbers ({sum(_FOLDERS.values())} in the complete archive)"
         )
     entries = []
     places = ((folder, number) for folder, count in counts.items() for number in range(1, count + 1))
     for (folder, number), label, std, ref, copy in zip(places, labels, deviations, refs, pristine, strict=True):
-        said, strength = info[folder].get(f"img{number}.bmp", (ref, ""))
-        if said.lower() != ref.lower():
+        listed, strength = info[folder].get(f"img{number}.bmp", (ref, ""))
+        if listed.lower() != ref.lower():
             raise ManifestError(
-                f"label file {names}: {folder}/img{number}.bmp comes from {ref}, but {folder}/info.txt says {said}"
+                f"label file {names}: {folder}/img{number}.bmp comes from {ref}, but {folder}/info.txt says {listed}"
             )
         entries.append(
             Entry(
@@ -78,6 +76,8 @@ def _read(tree: Tree) -> list[Entry]:
 
 ARCHIVE = Archive(
     name="live",
+    reference="Sheikh et al., 2006, doi:10.1109/TIP.2006.881959",
+    source="https://live.ece.utexas.edu/research/quality/subjective.htm (release 2; ask the authors)",
     label="dmos",
     label_lower_better=True,
     label_range=(0.0, 100.0),
@@ -86,7 +86,4 @@ ARCHIVE = Archive(
     read=_read,
     image_folders=tuple(_FOLDERS),
 )
-"""``dmos_realigned.mat`` where it is there (its deviation is that of the mean), else ``dmos.mat``."""
-
-load_live = partial(load, ARCHIVE)
-verify_live = partial(verify, ARCHIVE)
+"""Labels of ``dmos_realigned.mat`` if present (with the standard error of the mean), else of ``dmos.mat``."""

@@ -7,26 +7,17 @@ from pathlib import PurePosixPath
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = [
-    "PIPAL",
-    "PIPAL_TRAINVAL",
-    "PIPAL_VAL",
-    "load_pipal",
-    "load_pipal_trainval",
-    "load_pipal_val",
-    "verify_pipal",
-    "verify_pipal_trainval",
-    "verify_pipal_val",
-]
+__all__ = ["PIPAL", "PIPAL_TRAINVAL", "PIPAL_VAL"]
 
+_REFERENCE = "Gu et al., 2020, arXiv:2007.12142"
+_SOURCE = "https://github.com/HaomingCai/PIPAL-dataset"
 _TRAIN = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")
 _VAL = ("Val_Dist", "Val_Distortion")
 
 
 def _read(tree: Tree, split: str, folders: tuple[str, ...]) -> list[Entry]:
-    """Labels of one split: a file a reference, with lines ``A0001_00_00.bmp,1520.0648`` (name, Elo score)."""
+    """Read the labels of one split: a file per reference, lines ``A0001_00_00.bmp,1520.0648`` (name, Elo score)."""
     files = tree.files(f"{split}_Label", ".txt")
     if not files:
         raise ManifestError(
@@ -65,6 +56,9 @@ def _read_both(tree: Tree) -> list[Entry]:
 
 PIPAL = Archive(
     name="pipal",
+    reference=_REFERENCE,
+    source=_SOURCE,
+    note="training split",
     label="elo",
     label_lower_better=False,
     label_range=(868.0, 1858.0),
@@ -73,9 +67,12 @@ PIPAL = Archive(
     read=partial(_read, split="Train", folders=_TRAIN),
     image_folders=("Train_Ref", *_TRAIN),
 )
-"""Training split. Type is the group of distortions (00 to 06), level the number within it, which is no strength."""
+"""Training split. Type is the group of distortions (00 to 06), level the number within it, which is not a strength."""
 PIPAL_VAL = Archive(
     name="pipal_val",
+    reference=_REFERENCE,
+    source=_SOURCE,
+    note="validation split",
     label="elo",
     label_lower_better=False,
     label_range=(868.0, 1858.0),
@@ -88,6 +85,9 @@ PIPAL_VAL = Archive(
 
 PIPAL_TRAINVAL = Archive(
     name="pipal_trainval",
+    reference=_REFERENCE,
+    source=_SOURCE,
+    note="both splits with public labels, in one folder",
     label="elo",
     label_lower_better=False,
     label_range=(868.0, 1858.0),
@@ -97,10 +97,3 @@ PIPAL_TRAINVAL = Archive(
     image_folders=("Train_Ref", *_TRAIN, "Val_Ref", *_VAL),
 )
 """Both splits in one folder: the 24,200 images of the causal IQA paper. The split of a pair is train or val."""
-
-load_pipal = partial(load, PIPAL)
-verify_pipal = partial(verify, PIPAL)
-load_pipal_val = partial(load, PIPAL_VAL)
-verify_pipal_val = partial(verify, PIPAL_VAL)
-load_pipal_trainval = partial(load, PIPAL_TRAINVAL)
-verify_pipal_trainval = partial(verify, PIPAL_TRAINVAL)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.builtin.datasets._load import load, verify
 
-__all__ = ["TID2008", "TID2013", "load_tid2008", "load_tid2013", "verify_tid2008", "verify_tid2013"]
+__all__ = ["TID2008", "TID2013"]
 
 _TYPES = (
     "additive gaussian noise",
@@ -37,7 +35,7 @@ _TYPES = (
     "chromatic aberrations",
     "sparse sampling and reconstruction",
 )
-"""Distortions by their number in the file name; TID2008 has the first 17."""
+"""Distortions by number in the file name; TID2008 has the first 17."""
 
 _NAME = re.compile(r"(?P<ref>[iI]\d+)_(?P<type>\d\d)_(?P<level>\d)\.bmp", re.IGNORECASE)
 
@@ -83,6 +81,8 @@ def _number(text: str) -> float:
 
 TID2008 = Archive(
     name="tid2008",
+    reference="Ponomarenko et al., 2009, Adv. of Modern Radioelectronics 10",
+    source="https://www.ponomarenko.info/tid2008.htm",
     label="mos",
     label_lower_better=False,
     label_range=(0.0, 9.0),
@@ -94,6 +94,8 @@ TID2008 = Archive(
 )
 TID2013 = Archive(
     name="tid2013",
+    reference="Ponomarenko et al., 2015, doi:10.1016/j.image.2014.10.009",
+    source="https://www.ponomarenko.info/tid2013.htm",
     label="mos",
     label_lower_better=False,
     label_range=(0.0, 9.0),
@@ -103,8 +105,3 @@ TID2013 = Archive(
     image_folders=("reference_images", "distorted_images"),
     graded=True,
 )
-
-load_tid2008 = partial(load, TID2008)
-verify_tid2008 = partial(verify, TID2008)
-load_tid2013 = partial(load, TID2013)
-verify_tid2013 = partial(verify, TID2013)

@@ -1,4 +1,4 @@
-"""Feature levels of an image, shared by the metrics that compare deep features."""
+"""Feature levels of an image, shared by metrics on deep features."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["FeatureLevels"]
 class FeatureLevels(nn.Module):
     """The image itself (level 0) and one map per stage of a backbone.
 
-    The levels of the last reference are kept as long as its tensor lives, because data sets compare many images with
-    one reference.
+    The levels of the latest reference are cached while its tensor exists, because data sets have many images per
+    reference.
 
     Args:
         backbone: feature network.
-        how: input normalisation for the backbone; level 0 stays in [0, 1].
+        normalisation: input normalisation for the backbone; level 0 stays in [0, 1].
         resize: average-pool to about 256 pixels first.
     """
 
-    def __init__(self, backbone: FeatureBackbone, how: str, *, resize: bool = True) -> None:
+    def __init__(self, backbone: FeatureBackbone, normalisation: str, *, resize: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
-        self.how = how
+        self.normalisation = normalisation
         self.resize = resize
         self._last: tuple[weakref.ref[Tensor], int, list[list[Tensor]]] | None = None
 
@@ -40,7 +40,8 @@ class FeatureLevels(nn.Module):
         small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
         # One image at a time: convolutions round differently at other batch sizes.
         return [
-            [level[0] for level in (one, *self.backbone(normalise(one, self.how)))] for one in torch.split(small, 1)
+            [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))]
+            for one in torch.split(small, 1)
         ]
 
     def small_size(self, img: Tensor) -> tuple[int, int]:
@@ -49,7 +50,7 @@ class FeatureLevels(nn.Module):
         return img.shape[-2] // factor, img.shape[-1] // factor
 
     def of_reference(self, ref: Tensor) -> list[list[Tensor]]:
-        """Return the same as :meth:`forward`, from memory if ``ref`` is the tensor of the last call, unchanged."""
+        """Return the same as :meth:`forward`, cached if ``ref`` is the unchanged tensor of the last call."""
         if ref.requires_grad or ref.is_inference():
             return self.forward(ref)
         if self._last is not None:
@@ -62,8 +63,8 @@ class FeatureLevels(nn.Module):
         return levels
 
     def _apply(self, fn: object, recurse: bool = True) -> FeatureLevels:
-        self._last = None  # the module moves to another device or type
+        self._last = None  # the module moves to another device or dtype
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_last": None}  # weak references cannot be copied
+        return {**self.__dict__, "_last": None}  # weak references cannot be pickled

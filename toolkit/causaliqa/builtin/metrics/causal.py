@@ -1,4 +1,4 @@
-"""The causal metric: intervene on deep features, keep the channels that respond, sum what they cost to transport.
+"""The causal metric: intervene on deep features, keep the channels that respond, sum their transport costs.
 
 Source: "Causal IQA" (full-reference image quality assessment by abductive counterfactual inference), section 4, and
 the rules of its published implementation.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,18 @@ from causaliqa.functional.intervention import (
     top_strength,
 )
 from causaliqa.functional.transport import level_response
+from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
     from causaliqa.api.protocols import FeatureBackbone
     from causaliqa.api.specs import BackboneSpec
+
+    Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
 __all__ = ["CHANNELS", "TERMS", "CausalMetric", "Explanation", "LevelCost", "combine"]
 
@@ -38,7 +46,7 @@ PROTOCOLS = ("pad", "reference")
 
 @dataclass(frozen=True, kw_only=True)
 class LevelCost:
-    """What one feature level of one image pair costs, per channel and window."""
+    """Cost of one feature level of one image pair, per channel and window."""
 
     ot: Tensor
     """W_2^2 between the masses, ``(C, P)``."""
@@ -47,14 +55,14 @@ class LevelCost:
     l2: Tensor
     """Squared difference of the raw features, ``(C, P)``."""
     keep: Tensor
-    """True for causal channels, ``(C,)``; all True where nothing was asked or no change can be too small."""
+    """True for causal channels, ``(C,)``; all True if the response was not computed or no change can be too small."""
     strength: Tensor
     """Causal strength of every channel, ``(C,)``; see :func:`~causaliqa.functional.intervention.channel_strength`."""
     grid: tuple[int, int]
     """Rows and columns of windows; rows * columns = P."""
 
     def channels(self, which: str) -> Tensor:
-        """Weights ``(C,)`` of 0 and 1 for ``"causal"``, ``"all"`` or ``"residual"`` channels."""
+        """Return weights ``(C,)`` of 0 and 1 for ``"causal"``, ``"all"`` or ``"residual"`` channels."""
         if which == "all":
             return torch.ones_like(self.strength)
         return (self.keep if which == "causal" else ~self.keep).to(self.strength.dtype)
@@ -72,9 +80,9 @@ def combine(levels: Sequence[LevelCost], terms: Sequence[str], which: str) -> Te
     return torch.stack(totals).mean()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation:
-    """Where a score comes from, for one image pair."""
+    """Where the score of one image pair comes from: levels, channels and places."""
 
     score: float
     """The score itself; lower is better."""
@@ -83,26 +91,76 @@ class Explanation:
     shares: tuple[Tensor, ...]
     """Each channel's share of the score, per level, ``(C_k,)``; all shares sum to 1 (to 0 if the score is 0)."""
     cost_map: Tensor
-    """Cost in place, ``(H, W)`` of the downsampled image: sums to the score."""
+    """Map of the cost, ``(H, W)`` of the downsampled image; sums to the score."""
     top: float
-    """Strength of a channel that responds at every intensity."""
+    """Strength of a channel that responds at every strength of the intervention."""
+    img: Tensor
+    """Distorted image ``(3, H, W)``."""
+    ref: Tensor
+    """Its reference ``(3, H, W)``."""
+
+    def full_strength(self, level: int) -> int:
+        """Return the number of channels of a level that respond at every strength of the intervention."""
+        return int((self.strengths[level] >= self.top - 1e-6).sum())
+
+    def plot(self, what: str = "cost", *, title: str = "") -> Figure:
+        """Return a figure, which notebooks show by themselves; ``savefig(path)`` writes it.
+
+        Args:
+            what: ``"cost"`` for the map of the cost beside both images, ``"channels"`` for the strength of every
+                channel (Figure 3 of the paper).
+            title: heading.
+
+        Raises:
+            ValueError: ``what`` is neither.
+        """
+        from causaliqa.builtin.metrics import explanation_plot
+
+        if what not in ("cost", "channels"):
+            raise ValueError(f"plot: got {what!r}, expected 'cost' or 'channels'")
+        draw = explanation_plot.cost_figure if what == "cost" else explanation_plot.channel_figure
+        return draw(self, title=title)
+
+    def __repr__(self) -> str:
+        channels = sum(map(len, self.strengths))
+        full = sum(map(self.full_strength, range(len(self.strengths))))
+        return (
+            f"Explanation(score={self.score:.6g}, {len(self.strengths)} levels, {full} of {channels} channels respond "
+            "at every strength)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the cost map and a table of the levels, for notebooks."""
+        from base64 import b64encode
+        from io import BytesIO
+
+        picture = BytesIO()
+        self.plot().savefig(picture, format="png", dpi=80)
+        image = f'<img alt="cost map" src="data:image/png;base64,{b64encode(picture.getvalue()).decode()}">'
+        lines = "".join(
+            f"<tr><td>{'image' if k == 0 else f'stage {k}'}</td><td>{self.full_strength(k)} of {len(share)}</td>"
+            f"<td>{float(share.sum()):.1%}</td></tr>"
+            for k, share in enumerate(self.shares)
+        )
+        head = "<tr><th>level</th><th>channels that respond at every strength</th><th>share of the score</th></tr>"
+        return f"<p>score {self.score:.6g}, lower is better</p>{image}<table>{head}{lines}</table>"
 
 
 class CausalMetric(nn.Module):
     """Causal transport cost between the deep features of two images; lower is better, 0 for identical images.
 
     Args:
-        backbone: feature network, timm's ``features_only`` contract.
-        backbone_spec: record of that network; gives window, mass and normalisation where they are not given here.
-        terms: what is summed, joined by ``+``: ``ot``, ``md`` and ``l2``.
-        channels: ``causal`` channels, ``all`` of them, or the ``residual`` that the mask drops.
+        backbone: feature network with the interface of timm's ``features_only`` models.
+        backbone_spec: its spec; gives mass, and the defaults of window and normalisation.
+        terms: terms of the cost, joined by ``+``: ``ot``, ``md`` and ``l2``.
+        channels: ``causal`` channels, ``all`` channels, or the ``residual`` channels, which are not causal.
         window: side of the windows in feature pixels.
-        strengths: strengths of the intervention, rising.
+        strengths: strengths of the intervention, increasing.
         seed: seed of the intervention noise.
         normalise: input normalisation, ``none``, ``imagenet`` or ``half``.
-        threshold: indifference is ``|d0 - d_t| < threshold * |sum((X - Y) / 2)|``.
-        rule: ``every`` (causal channels respond at every strength) or ``any``.
-        clamp: cut negative mass after the noise.
+        threshold: a channel is indifferent if ``|d0 - d_t| < threshold * |sum((X - Y) / 2)|``.
+        rule: causal channels respond at ``every`` strength or at ``any``.
+        clamp: set negative mass to 0 after adding the noise.
         protocol: ``pad``, or ``reference`` for the padding rule of the published code.
         resize: average-pool large images to about 256 pixels first.
 
@@ -148,19 +206,19 @@ class CausalMetric(nn.Module):
         self.window = backbone_spec.window if window is None else window
         self.strengths = tuple(float(s) for s in strengths)
         self.seed = seed
-        how = backbone_spec.normalise if normalise is None else normalise
+        normalisation = backbone_spec.normalise if normalise is None else normalise
         self.threshold = threshold
         self.rule = rule
         self.clamp = clamp
         self.protocol = protocol
-        self.feature_levels = FeatureLevels(backbone, how, resize=resize)
+        self.feature_levels = FeatureLevels(backbone, normalisation, resize=resize)
         self._check_options()
 
     def _check_options(self) -> None:
         for name, values, allowed in (
             ("terms", self.terms, TERMS),
             ("channels", (self.channels,), CHANNELS),
-            ("normalise", (self.feature_levels.how,), tuple(NORMALISATIONS)),
+            ("normalise", (self.feature_levels.normalisation,), tuple(NORMALISATIONS)),
             ("rule", (self.rule,), RULES),
             ("protocol", (self.protocol,), PROTOCOLS),
         ):
@@ -199,7 +257,7 @@ class CausalMetric(nn.Module):
     def levels(self, img: Tensor, ref: Tensor, *, respond: bool = True) -> list[list[LevelCost]]:
         """Return the cost of every level (the image itself first), for every pair of the batch.
 
-        Everything else follows from it: :func:`combine` makes a score for any choice of terms and channels.
+        From these, :func:`combine` computes the score for any choice of terms and channels.
         """
         check_pair(img, ref, self.backbone_spec.min_size)
         return [
@@ -207,16 +265,17 @@ class CausalMetric(nn.Module):
             for xs, ys in zip(self.feature_levels(img), self.feature_levels.of_reference(ref), strict=True)
         ]
 
-    def explain(self, img: Tensor, ref: Tensor) -> Explanation:
-        """Say where the score of one pair comes from.
+    def explain(self, img: Image, ref: Image) -> Explanation:
+        """Return where the score of one pair comes from.
 
         Args:
-            img: distorted image ``(1, 3, H, W)``, RGB in [0, 1].
+            img: distorted image: a tensor ``(1, 3, H, W)``, RGB in [0, 1], a path or an array.
             ref: its reference.
 
         Raises:
             ValueError: more than one pair, or shapes that differ.
         """
+        img, ref = (self._tensor(image) for image in (img, ref))
         if len(img) != 1:
             raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
         with torch.no_grad():
@@ -234,6 +293,19 @@ class CausalMetric(nn.Module):
             shares=tuple(cost.sum(dim=1) / scale for cost in costs),
             cost_map=torch.as_tensor(cost_map) / len(levels),
             top=float(top_strength(torch.tensor(self.strengths))),
+            img=img[0].detach(),
+            ref=ref[0].detach(),
+        )
+
+    def _tensor(self, image: Image) -> Tensor:
+        if isinstance(image, Tensor):
+            return image
+        return as_image(image).to(next(self.parameters(), torch.empty(0)).device)
+
+    def __repr__(self) -> str:
+        return (
+            f"CausalMetric({self.backbone_spec.name}, terms={'+'.join(self.terms)}, channels={self.channels}, "
+            f"window={self.window}, seed={self.seed})"
         )
 
     def _chosen(self, level: LevelCost) -> Tensor:
@@ -249,7 +321,7 @@ class CausalMetric(nn.Module):
             x,
             y,
             window=self.window,
-            how=self.backbone_spec.mass,
+            mode=self.backbone_spec.mass,
             noise=noise_field(self.seed, k, rows * cols, self.window**2),
             strengths=self.strengths if respond else (),
             threshold=self.threshold,
@@ -265,7 +337,7 @@ class CausalMetric(nn.Module):
 
 
 def _spread(grid: Tensor, side: tuple[int, int]) -> Tensor:
-    """Spread the cost of windows ``(rows, cols)`` over the pixels ``(H, W)`` below them; the sum stays."""
+    """Upsample the cost of windows ``(rows, cols)`` to pixels ``(H, W)``; the sum is kept."""
     fine = torch.nn.functional.interpolate(grid[None, None], size=side, mode="nearest")[0, 0]
     total = fine.sum()
     return fine * (grid.sum() / total) if float(total) > 0 else fine

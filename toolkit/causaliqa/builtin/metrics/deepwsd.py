@@ -30,12 +30,12 @@ class DeepWSD(nn.Module):
 
     Args:
         backbone: feature network; VGG16 in the paper.
-        backbone_spec: record of that network.
-        layout: ``strided`` forms the histograms as the published code does, whose reshape deals every level out as
-            window * window bins of consecutive values (so a histogram spans the level, not a window of it);
-            ``spatial`` cuts the windows that the paper describes.
-        log: map the score as the published code does for quality assessment: ``log(1 + s)``, squared where the image
-            was downsampled.
+        backbone_spec: its spec.
+        layout: ``strided`` forms the histograms like the published code, whose reshape makes window * window bins of
+            consecutive values, so that a histogram spans the level, not a window; ``spatial`` uses windows as in the
+            paper.
+        log: map the score like the published code for quality assessment: ``log(1 + s)``, squared if the image was
+            downsampled.
 
     Raises:
         ValueError: an option is out of its range.
@@ -83,7 +83,7 @@ class DeepWSD(nn.Module):
         return (wsd + (x - y).square().sum(dim=2) * weight).sum()
 
     def _histograms(self, x: Tensor, window: int) -> Tensor:
-        """Deal ``(C, H, W)`` out as ``(C, P, bins)``."""
+        """Return ``(C, H, W)`` as ``(C, P, bins)``."""
         if self.layout == "spatial":
             return windows(x, window)
         return x.reshape(window * window, x.shape[0], -1).permute(1, 2, 0).contiguous()

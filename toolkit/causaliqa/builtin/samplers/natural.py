@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from causaliqa.api.errors import InputError, OutputError
 from causaliqa.functional.degrade import generator_for
 from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
-from causaliqa.io.images import load_image
+from causaliqa.io.images import image_suffixes, load_image
 from causaliqa.io.photographs import photographs
 from causaliqa.io.weights import cache_folder
 from causaliqa.utils.files import atomic
@@ -35,7 +35,6 @@ _AXES = 6
 _POPULATION = 2000
 """Patches that stand for all, where something is averaged over the library."""
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 _COLOUR = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower", "grace_hopper")
 """Photographs of the default library: colour, and no two of one scene."""
 
@@ -97,9 +96,11 @@ class Library:
 
 
 def _images(folder: Path) -> list[Path]:
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in image_suffixes())
     if not files:
-        raise InputError(f"library {str(folder)!r} is empty: found no image, expected {', '.join(sorted(_SUFFIXES))}")
+        raise InputError(
+            f"library {str(folder)!r} is empty: found no image, expected {', '.join(sorted(image_suffixes()))}"
+        )
     return files
 
 
@@ -110,9 +111,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
 
 def _photographs() -> Iterator[NDArray[np.uint8]]:
-    found = photographs()
-    kept = [found[name] for name in _COLOUR if name in found]
-    yield from kept or found.values()
+    return (pixels for _, pixels in photographs(_COLOUR))
 
 
 def _cut(size: int, images: Iterable[NDArray[np.uint8]], total: int) -> Tensor:

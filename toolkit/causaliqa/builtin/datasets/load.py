@@ -1,8 +1,9 @@
-"""From an archive to labelled pairs, and to a list of what is wrong with it."""
+"""Load an archive as labelled pairs, and verify a copy of it."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,20 +11,21 @@ from pathlib import Path, PurePosixPath
 from causaliqa.api.data import Finding, Pair, PairDataset
 from causaliqa.api.errors import CausaliqaError, ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree
+from causaliqa.builtin.datasets.archives import ARCHIVES
 from causaliqa.io.images import image_size
 
 __all__ = ["load", "verify"]
 
 _SLACK = 0.15
-"""Share of its range by which a label may leave it: realigned and estimated scales do."""
+"""Fraction of the scale by which labels may exceed it: realigned and estimated scales do."""
 _SPREAD = 0.4
-"""Share of its range that the labels of any archive cover; deviations, read by mistake, cover less."""
+"""Fraction of the scale that labels must cover; deviations, read by mistake, cover less."""
 
 
 def load(
-    archive: Archive,
-    root: Path,
+    root: str | os.PathLike[str],
     *,
+    archive: str,
     references: int | None = None,
     images: int | None = None,
     undistorted: bool = False,
@@ -32,23 +34,23 @@ def load(
     """Return the labelled pairs of an archive; the images are not opened.
 
     Args:
-        archive: what to expect.
         root: folder of the archive.
-        references: number of references, where it is a part of the archive.
-        images: number of distorted images, likewise.
-        undistorted: keep undistorted copies of references, which most evaluations leave out.
-        labels_only: the images need not be there, for scores from elsewhere.
+        archive: name of the archive.
+        references: expected number of references, for a part of the archive.
+        images: expected number of distorted images, for a part of the archive.
+        undistorted: keep undistorted copies of references, which most evaluations exclude.
+        labels_only: do not require the images, for scores computed elsewhere.
 
     Raises:
         ManifestError: a label file is missing, unreadable or implausible, or images are missing.
     """
-    tree = Tree(root)
-    entries = archive.read(tree)
-    problems = [*_labels(archive, entries), *_counts(archive, entries, references, images)]
+    known, tree = ARCHIVES[archive], Tree(Path(root))
+    entries = known.read(tree)
+    problems = [*_labels(known, entries), *_counts(known, entries, references, images)]
     problems += [] if labels_only else _missing(tree, entries)
     if problems:
-        said = "; ".join(problem.message for problem in problems)
-        raise ManifestError(f"data set {archive.name} in {root}: {said}")
+        text = "; ".join(problem.message for problem in problems)
+        raise ManifestError(f"data set {archive} in {root}: {text}")
     pairs = tuple(
         Pair(
             ref=tree.root / (tree.find(*entry.ref) or entry.ref[0]),
@@ -63,45 +65,50 @@ def load(
         if undistorted or not entry.pristine
     )
     return PairDataset(
-        name=archive.name,
+        name=archive,
         pairs=pairs,
-        label=archive.label,
-        label_lower_better=archive.label_lower_better,
-        label_range=archive.label_range,
+        label=known.label,
+        label_lower_better=known.label_lower_better,
+        label_range=known.label_range,
         root=tree.root,
     )
 
 
 def verify(
-    archive: Archive, root: Path, *, references: int | None = None, images: int | None = None, deep: bool = False
+    root: str | os.PathLike[str],
+    *,
+    archive: str,
+    references: int | None = None,
+    images: int | None = None,
+    deep: bool = False,
 ) -> list[Finding]:
-    """Return what is wrong with an archive: nothing if it is as its authors distribute it.
+    """Return the problems of a copy of an archive; empty if it is as its authors distribute it.
 
-    Looks at label files, at missing and extra images, at names whose case differs (harmless: they are found), and
-    opens the head of every image.
+    Checks label files, missing and extra images, names whose case differs (harmless), and the header of every image.
 
     Args:
-        archive: what to expect.
         root: folder of the archive.
-        references: number of references, where it is a part of the archive.
-        images: number of distorted images, likewise.
-        deep: decode every image, which finds truncated ones.
+        archive: name of the archive.
+        references: expected number of references, for a part of the archive.
+        images: expected number of distorted images, for a part of the archive.
+        deep: decode every image, which detects truncated files.
     """
+    known = ARCHIVES[archive]
     try:
-        tree = Tree(root)
-        entries = archive.read(tree)
+        tree = Tree(Path(root))
+        entries = known.read(tree)
     except ManifestError as error:
         return [Finding(kind="label", message=str(error))]
     named = {found for e in entries for path in (e.ref, e.dist) if (found := tree.find(*path))}
-    extra = sorted({path for folder in archive.image_folders for path in tree.images(folder)} - named)
+    extra = sorted({path for folder in known.image_folders for path in tree.images(folder)} - named)
     cased = sorted(
         f"{found} for {PurePosixPath(path[0]).name}"
         for path in {path for e in entries for path in (e.ref, e.dist)}
         if (found := tree.find(*path)) and found not in path
     )
     return [
-        *_labels(archive, entries),
-        *_counts(archive, entries, references, images),
+        *_labels(known, entries),
+        *_counts(known, entries, references, images),
         *_missing(tree, entries),
         *_files("extra", "image has no label", "images have no label", extra),
         *_files("case", "name differs in case", "names differ in case", cased, harmless=True),
@@ -131,20 +138,20 @@ def _counts(archive: Archive, entries: Sequence[Entry], references: int | None, 
         ("references", len({e.ref for e in distorted}), archive.references if references is None else references),
     ):
         if got != expected:
-            said = f"the label files name {got} {what}, expected {expected}; they are incomplete or of another set"
-            out.append(Finding(kind="count", message=said))
+            text = f"the label files name {got} {what}, expected {expected}; they are incomplete or of another set"
+            out.append(Finding(kind="count", message=text))
     twice = [path[0] for path, count in Counter(e.dist for e in entries).items() if count > 1]
     return out + _files("count", "image has two labels", "images have two labels", twice)
 
 
 def _labels(archive: Archive, entries: Sequence[Entry]) -> list[Finding]:
-    """What is wrong with the labels, at most one thing."""
-    said = _implausible(archive, entries)
-    return [Finding(kind="label", message=said)] if said else []
+    """Return the problem of the labels, at most one."""
+    problem = _implausible(archive, entries)
+    return [Finding(kind="label", message=problem)] if problem else []
 
 
 def _implausible(archive: Archive, entries: Sequence[Entry]) -> str:
-    """Labels from the wrong column leave the scale, cover little of it, or rise as images get worse."""
+    """Return why labels seem to come from a wrong column: out of scale, too little spread, or wrong direction."""
     low, high = archive.label_range
     slack = _SLACK * (high - low)
     outside = [e for e in entries if not low - slack <= e.label <= high + slack]
@@ -172,7 +179,7 @@ def _implausible(archive: Archive, entries: Sequence[Entry]) -> str:
 
 
 def _ends(archive: Archive, entries: Sequence[Entry]) -> tuple[list[float], list[float]]:
-    """Labels of the strongest and of the mildest distortions; nothing where the set does not tell."""
+    """Return the labels of the strongest and of the mildest distortions; empty if levels are unknown."""
     if pristine := [e.label for e in entries if e.pristine]:
         return [e.label for e in entries if not e.pristine], pristine
     levels = sorted({int(e.level) for e in entries}) if archive.graded else []
@@ -187,7 +194,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _images(tree: Tree, entries: Sequence[Entry], deep: bool) -> list[Finding]:
-    """Images that are empty or cannot be read, and pairs of different size; by the heads of the files unless deep."""
+    """Return empty and unreadable images, and pairs of different size; from the headers unless ``deep``."""
     sizes: dict[str, tuple[int, int] | None] = {}
     for path in {found for e in entries for p in (e.ref, e.dist) if (found := tree.find(*p))}:
         try:
