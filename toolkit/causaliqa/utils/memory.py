@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from causaliqa.api.errors import CausaliqaError
 
-__all__ = ["available", "require"]
+__all__ = ["available", "peak", "require"]
 
 _SURELY_FREE = 1 << 28
 """Needs below it are not looked at: no machine that runs torch lacks so little."""
@@ -25,6 +25,28 @@ def available(device: str = "cpu") -> int:
     import psutil
 
     return int(psutil.virtual_memory().available + psutil.swap_memory().free)
+
+
+def peak(device: str = "cpu") -> int:
+    """Return the most bytes that a device has given so far: torch's own count on CUDA, else this process's memory.
+
+    Example:
+        >>> peak() > 0
+        True
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # Windows
+        return int(memory.peak_wset)
+    import resource
+
+    # psutil does not tell the peak elsewhere; macOS counts in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if psutil.MACOS else 1024)
 
 
 def require(needed: float, what: str, *, device: str = "cpu", remedy: str) -> None:
