@@ -23,6 +23,9 @@ from .catalog.create import list_restorers as list_restorers
 from .catalog.create import list_samplers as list_samplers
 from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
 from .effects.effect_map import EffectMap as EffectMap
+from .effects.effect_maps import effect_maps as effect_maps
+from .effects.local_attribution import local_attribution as local_attribution
+from .effects.settings import CemSettings as CemSettings
 from .evaluation.rank import rank as rank
 from .evaluation.scoring import evaluate as evaluate
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa

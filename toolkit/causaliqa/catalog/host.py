@@ -174,8 +174,8 @@ class PluginHost:
         report: Callable[[str], None] | None = None,
     ) -> None:
         self._entry_points = entry_points
-        self._disabled = {normalised(name.strip()) for name in disabled if name.strip()}
-        self._strict = strict
+        self.disabled = {normalised(name.strip()) for name in disabled if name.strip()}
+        self.strict = strict
         self._report = report or (lambda line: print(f"causaliqa: {line}", file=sys.stderr))
         self._claims: _ClaimsByKind | None = None
         self._statuses: list[PluginStatus] = []
@@ -248,7 +248,7 @@ class PluginHost:
             for name, claim in names.items():
                 if len(claim.registrations) > 1:
                     line = _claimed(kind, name, claim.registrations)
-                    if self._strict:
+                    if self.strict:
                         raise PluginError(line)
                     self._report(line)
                     statuses = [
@@ -261,18 +261,18 @@ class PluginHost:
         try:
             entries = self._entry_points()
         except PluginError as error:
-            if self._strict:
+            if self.strict:
                 raise
             self._report(str(error))
             return []
         known = {normalised(part) for e in entries for part in (e.distribution, e.name, e.canonical)}
-        for unknown in sorted(self._disabled - known - {"*"}):
+        for unknown in sorted(self.disabled - known - {"*"}):
             self._report(f"no plugin is called {unknown!r}, so it cannot be disabled")
         return entries
 
     def _is_blocked(self, entry: EntryPoint) -> bool:
         names = (entry.distribution, entry.name, entry.canonical)
-        return "*" in self._disabled or any(normalised(name) in self._disabled for name in names)
+        return "*" in self.disabled or any(normalised(name) in self.disabled for name in names)
 
     def _load_plugin(self, manager: pluggy.PluginManager, entry: EntryPoint, claims: _ClaimsByKind) -> PluginStatus:
         if self._is_blocked(entry):
@@ -284,7 +284,7 @@ class PluginHost:
                 f"plugin '{entry.provider}' failed to load ({_line(error)}); its names are unavailable. "
                 f"Fix it or set CAUSALIQA_DISABLE_PLUGINS={entry.distribution}"
             )
-            if self._strict:
+            if self.strict:
                 raise PluginError(line) from error
             self._report(line)
             return PluginStatus(
@@ -309,7 +309,7 @@ class PluginHost:
         if refused:
             error = f"built-in names cannot be taken: {', '.join(refused)}"
             line = f"plugin '{entry.provider}': {error}; the built-ins stay. Rename them in the plugin"
-            if self._strict:
+            if self.strict:
                 raise PluginError(line)
             self._report(line)
         return PluginStatus(

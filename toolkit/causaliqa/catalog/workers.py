@@ -65,6 +65,18 @@ class WorkerContext:
     run: str = field(default_factory=lambda: uuid4().hex)
     """Identifies the run: objects cached by a worker are not reused in the next run, since files may have changed."""
 
+    @classmethod
+    def of(cls, catalog: Catalog) -> WorkerContext:
+        """Return the context in which a worker resolves names as ``catalog`` does."""
+        _, *users = catalog.registry.files
+        host = catalog.host
+        return cls(
+            folder=str(Path.cwd()),
+            registry=str(users[-1].resolve()) if users else None,
+            disabled=tuple(sorted(host.disabled)),
+            strict_plugins=host.strict,
+        )
+
     @contextlib.contextmanager
     def entered(self) -> Iterator[Catalog]:
         """Change to the folder and use its catalogue; one unit of work at a time.

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import causaliqa
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 from causaliqa.cli import _signals
+from causaliqa.cli._logging import show_warnings
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Names of files may hold bytes that are no text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    show_warnings()
     args = argparse.Namespace(verbose=False)
     try:
         try:

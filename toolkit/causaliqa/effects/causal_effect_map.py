@@ -38,6 +38,10 @@ Progress = Callable[[int, int], None]
 """Called with the number of interventions made, and of those known to be needed so far."""
 
 
+_Effects = dict[str, dict[int, NDArray[np.float64]]]
+"""Effects of interventions in dB, by stage and patch."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Cost of a map."""
@@ -126,9 +130,7 @@ class CausalEffectMap:
             seen, made = _carry_out(prepared, journal, progress if callable(progress) else show)
         return _assemble(prepared, seen, made, time.monotonic() - started)
 
-    def forecast(
-        self, image: ImageLike, roi: RoiLike, settings: CemSettings | None = None, **fields: Any
-    ) -> Forecast:
+    def forecast(self, image: ImageLike, roi: RoiLike, settings: CemSettings | None = None, **fields: Any) -> Forecast:
         """Estimate the cost of :meth:`attribute` with the same arguments; a few interventions are made and timed.
 
         Raises:
@@ -163,11 +165,9 @@ class CausalEffectMap:
         )
 
 
-def _carry_out(
-    prepared: PreparedMap, journal: Journal, progress: Progress
-) -> tuple[dict[str, dict[int, NDArray[np.float64]]], int]:
+def _carry_out(prepared: PreparedMap, journal: Journal, progress: Progress) -> tuple[_Effects, int]:
     """Make every round of the strategy; return the effects by stage and patch, and how many interventions they are."""
-    seen: dict[str, dict[int, NDArray[np.float64]]] = {}
+    seen: _Effects = {}
     made = 0
     for todo in prepared.strategy.rounds(prepared.runner.reached, seen):
         stage = seen.setdefault(todo.stage, {})
@@ -184,7 +184,9 @@ def _carry_out(
     return seen, made
 
 
-def _assemble(prepared: PreparedMap, seen: dict[str, dict[int, NDArray[np.float64]]], made: int, seconds: float) -> EffectMap:
+def _assemble(
+    prepared: PreparedMap, seen: dict[str, dict[int, NDArray[np.float64]]], made: int, seconds: float
+) -> EffectMap:
     runner, scene = prepared.runner, prepared.runner.scene
     grid = scene.grid
     estimates = prepared.strategy.estimates(runner.reached, seen) if seen else {}
@@ -211,7 +213,9 @@ def _assemble(prepared: PreparedMap, seen: dict[str, dict[int, NDArray[np.float6
     )
 
 
-def _facts(prepared: PreparedMap, seen: dict[str, dict[int, NDArray[np.float64]]], made: int, seconds: float) -> dict[str, Any]:
+def _facts(
+    prepared: PreparedMap, seen: dict[str, dict[int, NDArray[np.float64]]], made: int, seconds: float
+) -> dict[str, Any]:
     runner, strategy = prepared.runner, prepared.strategy
     grid, crop, reached = runner.scene.grid, runner.reach.crop, runner.reached
     height, width = runner.scene.degraded.shape[1:]

@@ -127,11 +127,11 @@ class EffectMap:
         }
 
     def signs(self, *, rate: float = 0.05) -> NDArray[np.int64]:
-        """Return which patches help (1) or mislead (-1) significantly, and which do not differ significantly from 0 (0).
+        """Return which patches help (1) or mislead (-1) significantly, and which do neither (0).
 
         Two-sided t tests of every effect against 0; the procedure of Benjamini and Yekutieli, which needs no
-        independence, controls the false discovery rate. Patches in the region and those with fewer than three interventions
-        are 0.
+        independence, controls the false discovery rate. Patches in the region, and those with fewer than three
+        interventions, are 0.
 
         Args:
             rate: false discovery rate, the expected share of wrong patches among those that are not 0.

@@ -36,7 +36,6 @@ def as_roi(roi: RoiLike) -> ROI:
     return ROI(x, y, width, height)
 
 
-
 @dataclass(frozen=True)
 class Box:
     """A rectangle of pixels: rows ``top`` to ``bottom`` - 1, columns ``left`` to ``right`` - 1.

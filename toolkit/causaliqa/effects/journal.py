@@ -30,8 +30,8 @@ class Journal:
     """Effects by stage and patch, written to disk as soon as they are known.
 
     A process that is killed loses the patch it was working on. Unfinished and damaged lines are removed, and their
-    patches made again. A lock file beside the journal, ``.NAME.lock``, keeps a second run out; it is removed at the end,
-    and one that a killed process left behind is harmless.
+    patches made again. A lock file beside the journal, ``.NAME.lock``, keeps a second run out; it is removed at the
+    end, and one that a killed process left behind is harmless.
 
     Args:
         path: the file; None keeps nothing.

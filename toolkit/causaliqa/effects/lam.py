@@ -101,7 +101,7 @@ class Attribution:
         return 100 * (1 - gini(self.strength))
 
     def summary(self) -> dict[str, Any]:
-        """Return diffusion index, Gini coefficient, and the relative error of the sum of the map against :attr:`change`."""
+        """Return diffusion index, Gini coefficient, and the relative error of the sum against :attr:`change`."""
         off = abs(float(self.attribution.sum()) - self.change)
         return {
             "diffusion_index": self.diffusion_index,

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import InputError
-from causaliqa.api.specs import DegradationSpec, MetricSpec
+from causaliqa.api.specs import DegradationSpec, MetricSpec, SamplerSpec
 from causaliqa.catalog.build import fixed_weights
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
-from causaliqa.functional.fidelity import psnr
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import Degradation, PlacedSampler, Restorer, Sampler
@@ -22,14 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NetworkRequest",
-    "check_measure",
+    "check_names",
     "create_degradation",
     "create_measure",
     "create_sampler",
+    "label_of",
     "with_objects",
 ]
 
 _LOG = logging.getLogger(__name__)
+
+
+def label_of(thing: object) -> str:
+    """Return the name of a thing: what was asked for, else that of the function or class."""
+    return thing if isinstance(thing, str) else str(getattr(thing, "__name__", type(thing).__name__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ class NetworkRequest:
     checkpoint: str | Path | None = None
     """A .pth or .safetensors file of the network."""
     arch_options: str = ""
-    """Arguments of the architecture as KEY=VALUE,..."""
+    """Arguments of the architecture, KEY=VALUE[,KEY=VALUE]."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, str):
@@ -67,9 +72,7 @@ class NetworkRequest:
     @property
     def label(self) -> str:
         """What tables and pictures call the network."""
-        if isinstance(self.network, str):
-            return self.network
-        return getattr(self.network, "__name__", type(self.network).__name__)
+        return label_of(self.network)
 
     def check_names(self, catalog: Catalog, degradation: str | Degradation | None = None) -> None:
         """Look up network and degradation without loading torch, and warn of what was probably not meant.
@@ -162,16 +165,20 @@ def create_measure(catalog: Catalog, measure: str | Measure, seed: int = 0) -> M
             raise InputError(f"measure: got {type(measure).__name__}, expected a name or a metric (img, ref) -> (N,)")
         return measure
     if measure == "psnr":
+        from causaliqa.functional.fidelity import psnr
+
         return psnr
     return build_metric(catalog, measure, "cpu", seed)
 
 
-def check_measure(catalog: Catalog, measure: str | Measure) -> None:
-    """Look up the name of a measure without building it.
+def check_names(catalog: Catalog, settings: CemSettings, measure: str | Measure) -> None:
+    """Look up sampler and measure without loading torch.
 
     Raises:
-        UnknownNameError: there is no such metric.
+        UnknownNameError: there is no such sampler or metric.
     """
+    if isinstance(settings.sampler, str):
+        catalog.get(SamplerSpec, parse_request(settings.sampler)[0])
     if isinstance(measure, str) and measure != "psnr":
         catalog.get(MetricSpec, parse_request(measure)[0])
 

@@ -30,7 +30,6 @@ _LAM_POWER = 0.5
 """Exponent of the colour strength of attributions: they span decades, and the root shows the weak ones, too."""
 
 
-
 def colour_strength(effect: NDArray[np.float64], bound: float) -> NDArray[np.float64]:
     """Return the opacity of the colour of effects, in [0, 1]: ``(|phi| / bound) ** (1 / 1.2)``.
 

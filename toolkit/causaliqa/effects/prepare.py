@@ -46,9 +46,7 @@ class PreparedMap:
     """Inferences on the whole image that probing and checking took."""
 
 
-def prepare(
-    network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike, settings: CemSettings
-) -> PreparedMap:
+def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike, settings: CemSettings) -> PreparedMap:
     """Check and degrade the image, find the receptive field of the region, and check that pruning changes nothing.
 
     Args:

@@ -68,8 +68,8 @@ class CemSettings:
     batch_size: int | Literal["auto"] = "auto"
     """Images that a network on a GPU sees at once; auto fills the memory."""
     prune: bool = True
-    """Leave out patches that provably cannot reach the region, and run on the part of the input that it depends on;
-    checked on a sample, given up where the check fails."""
+    """Prune patches that provably cannot reach the region, and the part of the input that it does not depend on;
+    checked on a sample of interventions."""
 
     def __post_init__(self) -> None:
         for name in ("seed", "image_seed"):

@@ -17,10 +17,7 @@ from causaliqa.utils.text import latex, markdown, one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "Gallery", "GalleryRow", "gallery", "render", "statistics"]
-
-FORMATS = ("plain", "github", "csv", "json", "latex", "html")
-"""Formats that a table can be rendered in."""
+__all__ = ["Gallery", "GalleryRow", "gallery", "render", "statistics"]
 
 _COLUMNS = {
     "positive_percent": "positive %",
@@ -67,7 +64,7 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
 
 
 def render(frame: pd.DataFrame, mode: str) -> str:
-    """Render a table; ``mode`` is one of :data:`FORMATS`."""
+    """Render a table; ``mode`` is ``plain``, ``github``, ``csv``, ``json``, ``latex`` or ``html``."""
     if mode == "csv":
         return rows_csv(frame)
     if mode == "json":
