@@ -25,7 +25,7 @@ def add_options(command: Any, kind: type, *, only: Collection[str], metavars: Ma
 
     Args:
         command: argparse's parser or group.
-        kind: the dataclass.
+        kind: the dataclass, of a module with postponed annotations.
         only: names of the fields.
         metavars: what the help calls the value of a field.
     """
