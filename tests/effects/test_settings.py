@@ -48,7 +48,7 @@ def test_settings_are_frozen_and_travel():
 def test_fields_in_place_of_those_of_settings():
     base = CemSettings(fine=7)
     assert settings_with(base, {"seed": 3}) == CemSettings(fine=7, seed=3)
-    with pytest.raises(InputError, match="unknown 'patchsize'. Did you mean 'patch_size'"):
+    with pytest.raises(InputError, match=r"unknown 'patchsize'\. Did you mean 'patch_size'"):
         settings_with(base, {"patchsize": 8})
 
 
