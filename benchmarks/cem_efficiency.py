@@ -27,9 +27,10 @@ from scipy import stats
 
 from causaliqa import create_sampler
 from causaliqa.effects.adaptive_strategy import make_adaptive
-from causaliqa.effects.black_box import Network
+from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.effect_map import similarity
-from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.prepare import prepare
+from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import CoarseToFine, Plain, Round
 from causaliqa.functional.fidelity import psnr
 from causaliqa.functional.quadrature import Population
@@ -62,10 +63,10 @@ class Notebook:
 
     def __init__(self, path, name, image, data):
         task = NETWORKS[name][0]
-        network = Network(restorer(name, data), scale_of(task))
+        network = BlackBox(restorer(name, data), scale_of(task))
         natural = create_sampler("natural")
-        settings = Settings(degradation=degradation(task), sampler=natural, image_seed=0)
-        self.lab = prepare(network, psnr, load_image(data / "cem_images" / image), REGION, settings).laboratory
+        settings = CemSettings(degradation=degradation(task), sampler=natural, image_seed=0)
+        self.lab = prepare(network, psnr, load_image(data / "cem_images" / image), REGION, settings).runner
         self.scene = self.lab.scene
         self.samplers = {"natural": natural, "uniform": create_sampler("natural", draws="uniform")}
         self.path, self.effects, self.saved = path, {}, time.monotonic()

@@ -18,10 +18,11 @@ from research_networks import DnCNN
 from causaliqa import create_degradation, create_sampler
 from causaliqa.api.data import ROI
 from causaliqa.builtin.restorers.checkpoint import load_checkpoint
-from causaliqa.effects.black_box import Network
-from causaliqa.effects.interventions import Interventions
-from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.black_box import BlackBox
+from causaliqa.effects.interventions import InterventionRunner
+from causaliqa.effects.prepare import prepare
 from causaliqa.effects.receptive_field import whole
+from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.fidelity import psnr
 from causaliqa.io.images import load_image
@@ -29,9 +30,9 @@ from causaliqa.io.images import load_image
 RESULTS = Path(__file__).parent / "results" / "cem_pruning.csv"
 
 
-def timed(laboratory, todo, patches):
+def timed(runner, todo, patches):
     start = time.perf_counter()
-    found = {p: float(v.mean()) for p, v in laboratory.effects(todo, patches)}
+    found = {p: float(v.mean()) for p, v in runner.effects(todo, patches)}
     return found, time.perf_counter() - start
 
 
@@ -43,11 +44,11 @@ def main():
     args = parser.parse_args()
     model = DnCNN().eval().requires_grad_(False)
     load_checkpoint(model, args.data / "weights" / "dncnn_color_zhang" / "dncnn_color_sigma50.pth")
-    settings = Settings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
+    settings = CemSettings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
     image = load_image(args.data / "cem_images" / "demo_1.png")
-    pruned = prepare(Network(model, 1), psnr, image, ROI(96, 152, 32, 32), settings).laboratory
+    pruned = prepare(BlackBox(model, 1), psnr, image, ROI(96, 152, 32, 32), settings).runner
     scene, reached = pruned.scene, pruned.reached
-    full = Interventions(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
+    full = InterventionRunner(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
     silent = [p for p in scene.grid.outside if p not in set(reached)]
     chosen = (*reached, *silent[:: max(1, len(silent) // max(1, args.patches - len(reached)))])[: args.patches]
     todo = Round(stage="plain", patches=chosen, draws=range(args.interventions))

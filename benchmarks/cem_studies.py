@@ -26,9 +26,10 @@ from cem_scenes import IMAGES, NETWORKS, REGION, RESULTS, degradation, restorer,
 from torch import nn
 
 from causaliqa import CausalEffectMap, create_sampler
-from causaliqa.effects.black_box import Network
+from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.effect_map import EffectMap, similarity
-from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.prepare import prepare
+from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import quantise
 from causaliqa.functional.fidelity import psnr
@@ -75,9 +76,9 @@ def convergence(study):
     patches = None
     for name in ("tiny_edsr_x4", "tiny_rcan_x4", "imdn"):
         task = NETWORKS[name][0]
-        settings = Settings(degradation=degradation(task), sampler=create_sampler("natural"))
-        network = Network(restorer(name, study.data), scale_of(task))
-        lab = prepare(network, psnr, study.image(study.images[0]), REGION, settings).laboratory
+        settings = CemSettings(degradation=degradation(task), sampler=create_sampler("natural"))
+        network = BlackBox(restorer(name, study.data), scale_of(task))
+        lab = prepare(network, psnr, study.image(study.images[0]), REGION, settings).runner
         if patches is None:
             pilot = dict(lab.effects(Round(stage="pilot", patches=lab.reached, draws=range(4)), lab.reached))
             order = sorted(pilot, key=lambda p: pilot[p].mean())

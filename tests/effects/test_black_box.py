@@ -3,20 +3,20 @@ import torch
 from torch import nn
 
 from causaliqa.api.errors import InputError
-from causaliqa.effects.black_box import Network
+from causaliqa.effects.black_box import BlackBox
 
 
-class Batched(Network):
+class Batched(BlackBox):
     """A network as it is off the CPU."""
 
     @property
-    def together(self):
+    def effective_batch_size(self):
         return self.batch_size
 
 
 def test_on_the_cpu_images_go_one_by_one():
     sizes = []
-    net = Network(lambda x: sizes.append(len(x)) or x, 1)
+    net = BlackBox(lambda x: sizes.append(len(x)) or x, 1)
     net.fit(8, torch.rand(3, 4, 4))
     assert torch.equal(net(torch.ones(5, 3, 4, 4)), torch.ones(5, 3, 4, 4))
     assert sizes == [1] * 5
@@ -54,21 +54,21 @@ def test_batches_are_halved_when_memory_runs_out():
 @pytest.mark.parametrize("net", [lambda x: x[:, :1], lambda x: x[..., 1:], lambda x: [x]])
 def test_another_size_is_refused(net):
     with pytest.raises(InputError, match="another size"):
-        Network(net, 1)(torch.rand(1, 3, 8, 8))
+        BlackBox(net, 1)(torch.rand(1, 3, 8, 8))
 
 
 def test_fingerprint_follows_the_weights():
     torch.manual_seed(0)
     net = nn.Conv2d(3, 3, 1)
-    before = Network(net, 1).fingerprint
-    assert Network(net, 1).fingerprint == before
+    before = BlackBox(net, 1).fingerprint
+    assert BlackBox(net, 1).fingerprint == before
     with torch.no_grad():
         net.weight[0, 0] += 1e-6
-    assert Network(net, 1).fingerprint != before
-    assert Network(torch.relu, 1).fingerprint != Network(torch.tanh, 1).fingerprint
+    assert BlackBox(net, 1).fingerprint != before
+    assert BlackBox(torch.relu, 1).fingerprint != BlackBox(torch.tanh, 1).fingerprint
 
 
 @pytest.mark.parametrize("size", [0, -1, "many", 2.5])
 def test_batch_size_is_checked(size):
     with pytest.raises(InputError, match="batch size"):
-        Network(nn.Identity(), 1).fit(size, torch.rand(3, 4, 4))
+        BlackBox(nn.Identity(), 1).fit(size, torch.rand(3, 4, 4))

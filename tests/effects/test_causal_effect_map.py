@@ -234,7 +234,7 @@ def test_progress_counts_up_to_the_end():
         ({"roi": (40, 16, 16, 16)}, "outside"),
         ({"roi": (0, 0, 4, 4)}, "smaller than a patch"),
         ({"image": torch.rand(3, 4, 4)}, "smaller than a patch"),
-        ({"image": torch.rand(2, 3, 32, 32)}, "expected \\(3, H, W\\)"),
+        ({"image": torch.rand(2, 3, 32, 32)}, "expected floats \\(3, H, W\\)"),
         ({"image": torch.zeros(3, 32, 32, dtype=torch.uint8)}, "expected floats"),
         ({"degradation": Downsampling(scale=4)}, "same scale"),
         ({"seed": -1}, "seed"),

@@ -4,7 +4,7 @@ import pytest
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
 from causaliqa.effects.grid import Box, Grid
-from causaliqa.effects.strategy import CoarseToFine, Plain, make_plan
+from causaliqa.effects.strategy import CoarseToFine, Plain, make_strategy
 
 
 def test_papers_grid():
@@ -72,7 +72,7 @@ def test_one_intervention_has_no_error():
 @pytest.mark.parametrize(
     "wrong", [{"strategy": "best"}, {"coarse": 0}, {"fine": 1.5}, {"interventions": -1}, {"tolerance": float("nan")}]
 )
-def test_plans_refuse_nonsense(wrong):
+def test_strategies_refuse_nonsense(wrong):
     settings = {"strategy": "plain", "coarse": 3, "fine": 50, "interventions": 500, "tolerance": 0.01, **wrong}
     with pytest.raises(InputError):
-        make_plan(settings.pop("strategy"), **settings)
+        make_strategy(settings.pop("strategy"), **settings)

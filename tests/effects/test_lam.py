@@ -10,8 +10,8 @@ from torch import nn
 from causaliqa import InputError
 from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.effects.lam import Attribution, edge_strength, gini, local_attribution
-from causaliqa.effects.lam_plot import draw_attribution
+from causaliqa.effects.lam import Attribution, edge_strength, gini, integrated_gradients
+from causaliqa.effects.plot import draw_attribution
 
 ROI_8 = (12, 12, 8, 8)
 
@@ -44,14 +44,14 @@ def test_edge_strength_of_ramps():
 
 @pytest.mark.parametrize("net", [nn.Identity(), nn.AvgPool2d(3, 1, 1), GlobalGain()])
 def test_map_sums_to_the_change_and_more_steps_come_closer(img, net):
-    few, many = (local_attribution(net, img, ROI_8, steps=n).summary()["completeness_error"] for n in (3, 60))
+    few, many = (integrated_gradients(net, img, ROI_8, steps=n).summary()["completeness_error"] for n in (3, 60))
     assert many < 0.01
     assert many < few
 
 
 @pytest.mark.parametrize(("reach", "net"), [(0, nn.Identity()), (1, nn.AvgPool2d(3, 1, 1)), (2, nn.AvgPool2d(5, 1, 2))])
 def test_nothing_beyond_the_reach_of_the_network_counts(img, reach, net):
-    strength = local_attribution(net, img, ROI_8, steps=4).strength
+    strength = integrated_gradients(net, img, ROI_8, steps=4).strength
     inside = np.zeros((32, 32), bool)
     inside[12 - reach : 20 + reach, 12 - reach : 20 + reach] = True
     assert (strength[~inside] == 0).all()
@@ -59,12 +59,14 @@ def test_nothing_beyond_the_reach_of_the_network_counts(img, reach, net):
 
 
 def test_a_network_that_looks_everywhere_has_the_higher_diffusion_index(img):
-    local, wide = (local_attribution(net, img, ROI_8, steps=8).diffusion_index for net in (nn.Identity(), GlobalGain()))
+    local, wide = (
+        integrated_gradients(net, img, ROI_8, steps=8).diffusion_index for net in (nn.Identity(), GlobalGain())
+    )
     assert 0 < local < wide < 100
 
 
 def test_super_resolution_maps_lie_on_the_input(img):
-    made = local_attribution(nn.Upsample(scale_factor=4), img[:, :16, :16], (16, 16, 16, 16), scale=4, steps=4)
+    made = integrated_gradients(nn.Upsample(scale_factor=4), img[:, :16, :16], (16, 16, 16, 16), scale=4, steps=4)
     assert made.attribution.shape == (3, 16, 16)
     rows, cols = np.nonzero(made.strength)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (4, 7, 4, 7)
@@ -72,7 +74,7 @@ def test_super_resolution_maps_lie_on_the_input(img):
 
 def test_parameters_get_no_gradient_and_the_input_stays(img):
     net, before = nn.Conv2d(3, 3, 3, padding=1), img.clone()
-    local_attribution(net, img, ROI_8, steps=2)
+    integrated_gradients(net, img, ROI_8, steps=2)
     assert all(p.grad is None for p in net.parameters())
     assert torch.equal(img, before)
 
@@ -92,11 +94,11 @@ def test_parameters_get_no_gradient_and_the_input_stays(img):
 def test_bad_input_is_named(img, options, message):
     given = {"forward_func": nn.Identity(), "img": img, "roi": ROI_8, "steps": 2, **options}
     with pytest.raises(InputError, match=message):
-        local_attribution(**given)
+        integrated_gradients(**given)
 
 
 def test_save_and_picture_beside_a_causal_effect_map(img, tmp_path):
-    made = local_attribution(nn.AvgPool2d(3, 1, 1), img, ROI_8, steps=2)
+    made = integrated_gradients(nn.AvgPool2d(3, 1, 1), img, ROI_8, steps=2)
     folder = made.save(tmp_path / "lam")
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["diffusion_index"] == pytest.approx(made.diffusion_index)

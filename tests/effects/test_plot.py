@@ -4,7 +4,7 @@ from PIL import Image
 
 from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.effects.plot import BOUNDS, colour_strength, draw_convergence, draw_map, draw_pie
+from causaliqa.effects.plot import colour_strength, draw_map, draw_pie
 
 
 @pytest.fixture
@@ -50,7 +50,6 @@ def test_stronger_effects_have_stronger_colours():
     assert strength[2] == strength[3]
     assert strength[4] == 1
     assert (np.diff(strength[[0, 1, 2, 4]]) > 0).all()
-    assert BOUNDS == {"sr": 2.5, "denoise": 1.0, "derain": 2.0}
 
 
 def test_bound_sets_the_scale(made):
@@ -62,12 +61,6 @@ def test_pie_counts_all_patches(made):
     figure = draw_pie(made)
     labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
     assert labels == ["positive 1.6 %", "negative 1.6 %", "none 96.8 %"]
-
-
-def test_convergence_is_the_running_mean():
-    figure = draw_convergence([np.array([1.0, 0.0, 0.5, np.nan])], ["patch 3"])
-    line = next(line for line in figure.axes[0].lines if line.get_label() == "patch 3")
-    assert line.get_ydata().tolist() == [1.0, 0.5, 0.5]
 
 
 def test_a_map_without_effects_is_drawn(made, tmp_path):

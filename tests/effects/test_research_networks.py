@@ -9,10 +9,11 @@ from torch import nn
 
 from causaliqa import CausalEffectMap, create_degradation, create_restorer, create_sampler
 from causaliqa.api.data import ROI
-from causaliqa.effects.black_box import Network
-from causaliqa.effects.interventions import Interventions
-from causaliqa.effects.prepare import Settings, prepare
+from causaliqa.effects.black_box import BlackBox
+from causaliqa.effects.interventions import InterventionRunner
+from causaliqa.effects.prepare import prepare
 from causaliqa.effects.receptive_field import whole
+from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.fidelity import psnr
 from causaliqa.io.images import load_image
@@ -38,18 +39,18 @@ def setup(data, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     weights = data / "weights" / "dncnn_color_zhang" / "dncnn_color_sigma50.pth"
     restorer = create_restorer("test_research_networks:DnCNN", checkpoint=weights, device="cpu")
-    settings = Settings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
+    settings = CemSettings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
     image = load_image(data / "cem_images" / "demo_1.png")
-    return prepare(Network(restorer, 1), psnr, image, ROI(96, 152, 32, 32), settings)
+    return prepare(BlackBox(restorer, 1), psnr, image, ROI(96, 152, 32, 32), settings)
 
 
 def test_dncnn_is_local_and_pruning_changes_nothing(setup):
-    pruned, scene = setup.laboratory, setup.laboratory.scene
+    pruned, scene = setup.runner, setup.runner.scene
     assert pruned.reach.note == "reach 20 pixels; runs on 72 x 72"
     assert (len(pruned.reached), len(scene.grid.outside)) == (84, 1008)
     saved = 1008 / 84 * 256**2 / 72**2
     assert saved > 100
-    full = Interventions(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
+    full = InterventionRunner(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
     todo = Round(stage="plain", patches=pruned.reached[::14] + scene.grid.outside[::250], draws=range(1))
     there = dict(full.effects(todo, todo.patches))
     here = dict(pruned.effects(todo, [p for p in todo.patches if p in pruned.reached]))

@@ -133,7 +133,7 @@ def test_numbers_survive_to_the_last_bit(tmp_path):
 
 
 @pytest.mark.parametrize("at", np.linspace(0, 0.999, 12).tolist())
-def test_a_damaged_byte_costs_one_line_and_never_a_digit(tmp_path, capsys, at):
+def test_a_damaged_byte_costs_one_line_and_never_a_digit(tmp_path, caplog, at):
     whole, journal = slow_map(None), tmp_path / "cem.journal"
     slow_map(journal)
     content = bytearray(journal.read_bytes())
@@ -145,7 +145,7 @@ def test_a_damaged_byte_costs_one_line_and_never_a_digit(tmp_path, capsys, at):
     np.testing.assert_array_equal(again.samples, whole.samples)
     in_head = place < content.index(b"\n")
     assert len(steps) == (0 if in_head else 1)
-    assert "left out 1 damaged lines" in capsys.readouterr().err
+    assert "left out 1 damaged lines" in caplog.text
     assert sorted(journal.read_bytes().splitlines()) == sorted(_fresh(tmp_path / "other"))
 
 

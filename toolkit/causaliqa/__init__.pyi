@@ -33,6 +33,9 @@ from .catalog.create import list_samplers as list_samplers
 from .catalog.create import read_dataset as read_dataset
 from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
 from .effects.effect_map import EffectMap as EffectMap
+from .effects.effect_maps import effect_maps as effect_maps
+from .effects.local_attribution import local_attribution as local_attribution
+from .effects.settings import CemSettings as CemSettings
 from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
 from .evaluation.score import score as score

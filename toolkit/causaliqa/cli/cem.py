@@ -4,101 +4,82 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.api.specs import MetricSpec, SamplerSpec
-from causaliqa.cli import _common, _maps, _restoring, _signals, _workers
-from causaliqa.utils.devices import choose_device
+from causaliqa.cli import _common, _dataclass_options, _network_options, _signals, _workers
+from causaliqa.effects.job import MapRun, MapUnit, forecast_maps, make_maps
+from causaliqa.effects.settings import CemSettings
 
 if TYPE_CHECKING:
-    from causaliqa.cli._maps import MapUnit
     from causaliqa.effects.causal_effect_map import Forecast
+    from causaliqa.effects.effect_map import EffectMap
 
 __all__ = ["add", "run"]
+
+_METAVARS = {"library": "DIR|FILE.npz", "sampler": "S", "precision": "DB", "bound": "DB", "shard": "I/N|auto"}
 
 
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("cem", help="causal effect map: which input patches help or mislead a restorer")
-    _restoring.add_arguments(command, several=True)
+    _network_options.add_arguments(command, several=True)
     command.add_argument(
-        "--roi", metavar="X,Y,W,H", action="append", required=True, help="in output pixels; may be repeated"
-    )
+        "--roi", metavar="X,Y,W,H", dest="regions", action="append", required=True,
+        help="region of interest in output pixels; may be repeated",
+    )  # fmt: skip
     command.add_argument(
         "--out",
         metavar="DIR",
         type=_common.out_folder,
         help="folder for the map and its pictures; for several maps, of their folders IMAGE/roi-X-Y-W-H",
     )
-    command.add_argument("--sampler", default="natural", metavar="S", help="NAME[:key=value,...] (default: natural)")
-    command.add_argument("--library", metavar="DIR|FILE.npz", type=Path, help="natural images of the sampler")
-    command.add_argument("--patch-size", type=int, default=8, help="side in output pixels (default: 8)")
-    command.add_argument("--strategy", default="coarse-to-fine", help="plain, coarse-to-fine (default) or adaptive")
-    command.add_argument("--coarse", type=int, default=3, help="interventions on every patch (default: 3)")
-    command.add_argument("--fine", type=int, default=50, help="more on sensitive patches (default: 50)")
-    command.add_argument("--interventions", type=int, default=500, help="of the plain strategy (default: 500)")
-    command.add_argument("--budget", type=int, metavar="N", help="interventions of the adaptive strategy")
-    command.add_argument("--precision", type=float, metavar="DB", help="or its wanted standard error (default: 0.005)")
-    command.add_argument("--tolerance", type=float, default=0.01, help="effects below count as none (default: 0.01)")
-    command.add_argument("--image-seed", type=int, metavar="N", help="seed of noise or rain (default: that of --seed)")
-    command.add_argument("--measure", default="psnr", help="psnr, or any metric by name (default: psnr)")
-    command.add_argument("--bound", type=float, help="effect at which colours are full (default: the map's largest)")
-    command.add_argument("--batch-size", default="auto", help="images at once, or auto (default)")
-    command.add_argument("--no-prune", action="store_true", help="run every patch on the whole image")
-    command.add_argument("--dry-run", action="store_true", help="say what it would take, and stop")
-    command.add_argument("--resume", action="store_true", help="go on where an interrupted run in DIR was")
-    command.add_argument(
-        "--shard",
-        metavar="I/N|auto",
-        help="make the I-th of N shares of the maps; auto: the share of this task of a SLURM array, srun or torchrun",
-    )
+    own = [field.name for field in fields(CemSettings) if field.name not in ("degradation", "seed")]
+    _dataclass_options.add_options(command, CemSettings, only=own, metavars=_METAVARS)
+    _dataclass_options.add_options(command, MapRun, only=("measure", "bound", "resume", "shard"), metavars=_METAVARS)
+    command.add_argument("--dry-run", action="store_true", help="print what it would take, and stop")
     _workers.add_arguments(command)
     command.set_defaults(run=run, kept=_signals.kept_patches)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write cem.npz, cem.png, pie.png and summary.json, one folder a map; print the statistics."""
-    from causaliqa.api.data import ROI
-
     _workers.check(args)
-    regions = [ROI.parse(text) for text in args.roi]
-    if args.out is None and not args.dry_run:
+    asked = map_run(args)
+    if asked.out is None and not args.dry_run:
         raise InputError("cem: --out DIR is missing; pass it, or --dry-run")
-    if not args.batch_size.isdecimal() and args.batch_size != "auto":
-        raise InputError(f"--batch-size: got {args.batch_size!r}, expected auto or a whole number")
-    todo = _maps.units(args.images, regions, args.out or Path())
-    if args.shard:
-        number, count = _workers.tell_shard(args)
-        todo = todo[number - 1 :: count]
-    catalog = _common.catalog(args)
-    from causaliqa.catalog.request import parse_request
-
-    # Look every name up before torch is loaded: a typing error should not wait for it.
-    _restoring.check_names(catalog, args)
-    catalog.get(SamplerSpec, parse_request(args.sampler)[0])
-    if args.measure != "psnr":
-        catalog.get(MetricSpec, parse_request(args.measure)[0])
-    for unit in todo:
-        if not unit.image.is_file():
-            raise InputError(f"image {unit.image} does not exist")
+    _common.catalog(args)
     if args.dry_run:
-        maker = _maps.Maker(catalog, args, choose_device(args.device))
-        for unit in todo:
-            print(_told(maker.forecast(unit), unit, named=len(args.images) > 1))
+        for unit, forecast in forecast_maps(asked):
+            print(_cost(forecast, unit, named=len(asked.images) > 1))
         return 0
-    for unit in todo if not args.resume else ():
-        (unit.folder / _maps.JOURNAL).unlink(missing_ok=True)
-    return _report(_maps.make_all(args, catalog, todo), len(todo))
+    return _report(make_maps(asked), len(asked.units()))
 
 
-def _report(outcomes: Iterable[tuple[MapUnit, str | CausaliqaError]], count: int) -> int:
-    """Print lines and failures; what went wrong with all there was is the command's own error."""
+def map_run(args: argparse.Namespace) -> MapRun:
+    """Return what the options ask for.
+
+    Raises:
+        InputError: an option is out of range.
+    """
+    return MapRun(
+        **{
+            **_dataclass_options.values(args, MapRun),
+            "network": _network_options.network_request(args),
+            "settings": CemSettings(**_dataclass_options.values(args, CemSettings)),
+            "images": tuple(args.images),
+            "regions": tuple(args.regions),
+        }
+    )
+
+
+def _report(outcomes: Iterable[tuple[MapUnit, EffectMap | CausaliqaError]], count: int) -> int:
+    """Print statistics and failures; if all maps failed, the exit code is that of their errors."""
     failed: list[CausaliqaError] = []
     for unit, outcome in outcomes:
-        if isinstance(outcome, str):
-            print(outcome, flush=True)
+        if not isinstance(outcome, CausaliqaError):
+            print(_line(outcome, unit), flush=True)
             continue
         if count == 1:
             raise outcome
@@ -107,7 +88,15 @@ def _report(outcomes: Iterable[tuple[MapUnit, str | CausaliqaError]], count: int
     return max(error.exit_code for error in failed) if failed and len(failed) == count else min(len(failed), 1)
 
 
-def _told(forecast: Forecast, unit: MapUnit, *, named: bool) -> str:
+def _line(made: EffectMap, unit: MapUnit) -> str:
+    s = made.summary()
+    return (
+        f"{unit.roi}\tpositive {s['positive_percent']:.2f} %\tnegative {s['negative_percent']:.2f} %\t"
+        f"none {s['none_percent']:.2f} %\trange {s['min']:+.3f} to {s['max']:+.3f} dB\t{unit.folder}"
+    )
+
+
+def _cost(forecast: Forecast, unit: MapUnit, *, named: bool) -> str:
     least, most = (n * forecast.seconds_each for n in (forecast.least, forecast.most))
     each = forecast.crop[0] * forecast.crop[1]
     return "\n".join(

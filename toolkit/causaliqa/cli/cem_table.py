@@ -6,21 +6,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _publish
 from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
-
-FORMATS = ("plain", "github", "csv", "json", "latex", "html")
 
 
 def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("cem-table", help="several causal effect maps side by side")
     command.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="what causaliqa cem wrote")
-    command.add_argument("--format", choices=FORMATS, default="plain")
+    command.add_argument("--format", choices=_publish.FORMATS, default="plain")
     command.add_argument("--counting", choices=("paper", "demo"), default="paper", help="of patches in the region")
-    command.add_argument("--bound", type=float, help="effect at which colours are full (default: the largest of all)")
+    command.add_argument(
+        "--bound", type=float, help="where the colour maps saturate, in dB (default: the largest effect)"
+    )
     command.add_argument("--html", metavar="FILE", type=_common.out_file, help="also write a page with the pictures")
     command.add_argument("--out", metavar="FILE", type=_common.out_file, help="write the table instead of printing it")
     command.set_defaults(run=run)

@@ -1,10 +1,9 @@
-"""Interventions where they are needed: blocks first, even draws, weighted means, and more where the error is largest.
+"""The adaptive strategy: blocks first, even draws, quadrature over the library, and more where the error is largest.
 
-(1) Blocks of patches are replaced at once; patches of a block that does not move the region are not looked into one by
-one. (2) What an intervention does to the region is, for the most part, a smooth function of the patch that is put in:
-patches are drawn evenly over the library instead of independently, and (3) an effect is averaged over the library by
-what its draws say of the patches around them. (4) Further interventions go to the patches whose standard error is still
-large.
+(1) Blocks of patches are replaced together; where that does not change the region, their patches are not tried one by
+one. (2) The effect of an intervention is mostly a smooth function of the inserted patch: patches are drawn evenly over
+the library instead of independently, and (3) the effect is averaged over the library by Bayesian quadrature. (4)
+Further interventions go to the patches with the largest standard errors.
 """
 
 from __future__ import annotations
@@ -24,23 +23,22 @@ from causaliqa.functional.quadrature import Population
 __all__ = ["Adaptive", "Place", "make_adaptive"]
 
 Place = Callable[[int, int], NDArray[np.float64]]
-"""Where intervention ``number`` on a patch lies in the space of all that may be drawn, ``(k,)``; empty where that is
-not known."""
+"""Coordinates ``(k,)`` of the patch drawn for intervention ``number`` on a patch; empty where unknown."""
 
 _BLOCKS = "blocks"
 """Stage of the interventions on whole blocks."""
 _SIDE = 4
-"""Patches along a block."""
+"""Patches along the side of a block."""
 _TWICE = 2
-"""Interventions on a block: in one of them the effects of its patches may cancel out."""
+"""Interventions on a block; in a single one the effects of its patches may cancel out."""
 _SHARE = 10
-"""One round goes to at most one in so many patches, so that the next can learn from it."""
+"""Each round samples at most 1/10 of the patches, so that the next can use its effects."""
 _QUIET = 20
-"""A block is quiet if it moves the region by less than so many parts of the tolerance."""
+"""A block is skipped if its effect is below 1/20 of the tolerance."""
 _TINY = 1e-16
-"""Below squares of effects, so that zero has a logarithm."""
+"""Added to squared effects to avoid log(0)."""
 _FEW = 6
-"""Interventions below which the scatter of the effects says too little; their size stands in for it."""
+"""Below so many interventions the root mean square of the effects replaces their standard deviation."""
 
 
 def _nowhere(patch: int, number: int) -> NDArray[np.float64]:
@@ -49,11 +47,11 @@ def _nowhere(patch: int, number: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive:
-    """Blocks of patches, then one or two interventions on every patch of those that matter, then more where it pays.
+    """Interventions on blocks of patches, then on the patches of the active blocks, then where the error falls fastest.
 
     Example:
-        >>> plan, seen = Adaptive(budget=8), {}
-        >>> rounds = plan.rounds([0, 1], seen)
+        >>> strategy, seen = Adaptive(budget=8), {}
+        >>> rounds = strategy.rounds([0, 1], seen)
         >>> next(rounds).draws
         range(0, 2)
         >>> seen["draws 0-2"] = {0: np.array([0.0, 0.001]), 1: np.array([0.3, -0.2])}
@@ -63,27 +61,27 @@ class Adaptive:
     """
 
     budget: int | None = None
-    """Interventions in all; None for as many as the wanted error takes."""
+    """Interventions in all; None for as many as :attr:`precision` needs."""
     precision: float | None = None
     """Wanted standard error of every patch in dB, where there is no budget."""
     quiet: float = 0.0005
-    """Patches of a block whose replacement moves the region by at most so much, in dB, are not looked into."""
+    """Blocks with at most this effect, in dB, are skipped."""
     first: int = 2
-    """Most interventions on every other patch to begin with."""
+    """Most interventions on every patch of the first round."""
     step: int = 4
-    """Further ones at a time."""
+    """Further interventions on a patch in one round, at least."""
     limit: int = 500
     """Most interventions on one patch."""
     columns: int | None = None
-    """Patches in a row of the grid; None where that is not known, and every patch stands alone."""
+    """Patches in a row of the grid; None where unknown: then there are no blocks and no neighbours."""
     place: Place = field(default=_nowhere, repr=False, compare=False)
-    """Where each draw lies."""
+    """Coordinates of each draw."""
     population: Population | None = field(default=None, repr=False, compare=False)
-    """All that may be drawn; None where nothing is known of it, and effects are plain means."""
+    """Coordinates of all patches that may be drawn; None where unknown: then effects are plain means."""
     name: str = "adaptive"
 
     def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
-        """Yield a round on blocks, a check of the quiet ones, a round on single patches, then where most is to be won.
+        """Yield a round on blocks, a check of the skipped ones, a round on single patches, then the adaptive rounds.
 
         Raises:
             InputError: the budget is too small to try every block.
@@ -95,7 +93,7 @@ class Adaptive:
         if large := {block[0]: block for block in blocks if len(block) > 1}:
             yield Round(stage=_BLOCKS, patches=tuple(large), draws=range(_TWICE), even=True, blocks=large)
             left -= _TWICE * len(large)
-        # Half of the budget is for the patches that need more than a first look.
+        # Half of the budget is kept for the adaptive rounds.
         opened = self._loud(blocks, seen, left / 2)
         if checks := self._checks(blocks, opened, left / 2):
             yield Round(stage=CHECK, patches=tuple(checks), draws=range(1), even=True)
@@ -106,7 +104,7 @@ class Adaptive:
             yield from self._singles(sorted(p for block in opened for p in block), seen, left)
 
     def _blocks(self, patches: Sequence[int]) -> list[tuple[int, ...]]:
-        """Part the patches into squares of the grid."""
+        """Divide the patches into squares of the grid."""
         if self.columns is None:
             return [(p,) for p in patches]
         squares: dict[tuple[int, int], list[int]] = {}
@@ -116,7 +114,7 @@ class Adaptive:
         return [tuple(square) for square in squares.values()]
 
     def _loud(self, blocks: list[tuple[int, ...]], seen: Seen, room: float) -> list[tuple[int, ...]]:
-        """Return the blocks to look into: single patches, and what moves the region, the strongest first."""
+        """Return the active blocks: single patches, and blocks above :attr:`quiet`, the strongest first."""
         size = {block: float(np.abs(seen[_BLOCKS][block[0]]).max()) for block in blocks if len(block) > 1}
         loud = sorted((b for b, moved in size.items() if moved > self.quiet), key=lambda b: (-size[b], b))
         alone = [block for block in blocks if len(block) == 1]
@@ -125,7 +123,7 @@ class Adaptive:
     def _checks(
         self, blocks: list[tuple[int, ...]], opened: list[tuple[int, ...]], room: float
     ) -> dict[int, tuple[int, ...]]:
-        """Return a patch for every other block, which is tried alone: the closest to those that move the region."""
+        """Return one patch of every skipped block to be tried alone: the closest to an active block."""
         loud = [divmod(p, self.columns or 1) for block in opened for p in block]
 
         def away(p: int) -> int:
@@ -137,7 +135,7 @@ class Adaptive:
         return witnesses if len(loud) + len(witnesses) <= room else {}
 
     def _singles(self, patches: Sequence[int], seen: Seen, left: float) -> Iterator[Round]:
-        """Yield a first round for all patches, then rounds for those where most is to be won."""
+        """Yield a first round on all patches, then rounds on those where the error falls fastest."""
         first = int(max(1, min(self.first, left // (2 * len(patches)))))
         counts = dict.fromkeys(patches, first)
         yield self._round(patches, 0, first)
@@ -158,7 +156,7 @@ class Adaptive:
         return Round(stage=f"draws {start}-{stop}", patches=tuple(patches), draws=range(start, stop), even=True)
 
     def _chosen(self, counts: dict[int, int], error: dict[int, float], left: float) -> dict[int, tuple[int, int]]:
-        """Return the draws of the next round, where an intervention lowers the sum of errors most."""
+        """Return the draws of the next round: where an intervention lowers the sum of standard errors most."""
         gain, step = {}, {}
         for p, n in counts.items():
             step[p] = min(max(self.step, n // 4), self.limit - n)
@@ -173,9 +171,9 @@ class Adaptive:
         return chosen
 
     def _errors(self, counts: dict[int, int], squares: dict[int, float], told: dict[int, float]) -> dict[int, float]:
-        """Return standard errors; of few effects, what they would be if they scattered around zero.
+        """Return standard errors; for few effects, their root mean square over the root of their number.
 
-        One or two effects may be small by chance. Neighbours respond alike, so theirs count as one more.
+        One or two effects may be small by chance, so the mean of the neighbours counts as one more.
         """
         found = dict(told)
         for p in counts.keys() - told.keys():
@@ -201,7 +199,7 @@ class Adaptive:
         return np.concatenate(parts) if parts else np.empty(0)
 
     def estimate(self, patch: int, seen: Seen) -> Estimate:
-        """Average the effects of a patch over all that may be drawn."""
+        """Average the effects of a patch over the population."""
         samples = self._samples(patch, seen)
         if self.population is None:
             return Estimate.mean_of(samples)
@@ -210,9 +208,9 @@ class Adaptive:
         return Estimate(samples=samples, effect=effect, sem=sem)
 
     def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
-        """Average the effects of all patches; those of a quiet block share its effect.
+        """Average the effects of all patches; those of a skipped block share its effect.
 
-        The standard error of such a patch is the effect of the whole block, more than which it can hardly have.
+        The standard error of such a patch is the effect of the whole block.
         """
         found = {}
         for block in self._blocks(patches):
@@ -230,13 +228,13 @@ class Adaptive:
 
 
 def _fitting(blocks: list[tuple[int, ...]], room: float) -> list[tuple[int, ...]]:
-    """Return the first blocks that have no more patches than there is room for."""
+    """Return as many blocks, from the first, as have at most ``room`` patches together."""
     ends = np.cumsum([len(block) for block in blocks])
     return blocks[: int((ends <= room).sum())]
 
 
 def make_adaptive(budget: int | None, precision: float | None, tolerance: float) -> Adaptive:
-    """Return the plan for a budget or a wanted error.
+    """Return the adaptive strategy for a budget or a wanted standard error.
 
     Raises:
         InputError: both are given, or a number is out of range.

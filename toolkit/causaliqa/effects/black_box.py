@@ -1,8 +1,7 @@
-"""A restoration network as a black box that is called safely: device, size and values checked, batches that fit."""
+"""A restoration network as a black box: runs on its device, in batches that fit its memory, sizes checked."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import torch
@@ -10,14 +9,22 @@ from torch import Tensor, nn
 
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Restorer
+from causaliqa.utils.checksums import state_dict_checksum
 
-__all__ = ["Network"]
+__all__ = ["BlackBox"]
 
 _OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.cuda.OutOfMemoryError, MemoryError)
-"""What a device and the CPU raise when memory runs out; torch's class has this name in every version."""
+"""Raised when memory runs out; torch's class has this name in every version."""
 
 
-class Network:
+_FORMER_MODULES = {
+    "causaliqa.builtin.restorers.architectures": "causaliqa.restorers.archs",
+    "causaliqa.builtin.restorers.padding": "causaliqa.restorers.adapt",
+}
+"""Where classes of the toolkit were when the first journals were written: fingerprints stay what they were."""
+
+
+class BlackBox:
     """Call a restorer on any number of inputs.
 
     On the CPU it sees one image at a time: that is as fast there, and convolutions round differently at other batch
@@ -41,16 +48,14 @@ class Network:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of class and weights; of a plain function, its name alone."""
+        """Checksum of class and weights; of a plain function, its name alone."""
         function = self.forward_func
         named = function if hasattr(function, "__qualname__") else type(function)
-        digest = hashlib.sha256(f"{named.__module__}.{named.__qualname__}".encode())
+        module = _FORMER_MODULES.get(named.__module__, named.__module__)
+        name = f"{module}.{named.__qualname__}"
         if isinstance(function, nn.Module):
-            digest.update(str(function).encode())
-            for key, value in function.state_dict().items():
-                digest.update(key.encode())
-                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+            return state_dict_checksum(function.state_dict(), prefix=name + str(function))
+        return state_dict_checksum({}, prefix=name)
 
     def fit(self, batch_size: int | str, img: Tensor) -> None:
         """Set the batch size; ``"auto"`` fills 60 % of the free memory of the device, measured on one image."""
@@ -67,8 +72,8 @@ class Network:
             self.batch_size = max(1, min(256, int(0.6 * free / each)))
 
     @property
-    def together(self) -> int:
-        """How many images the network sees at once."""
+    def effective_batch_size(self) -> int:
+        """Images that the network sees at once: 1 on the CPU."""
         return 1 if self.device.type == "cpu" else self.batch_size
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -83,7 +88,7 @@ class Network:
         """Restore ``(N, 3, h, w)`` and bring only ``cut`` of each output to the CPU."""
         parts, start = [], 0
         while start < len(inputs):
-            size = self.together
+            size = self.effective_batch_size
             chunk = inputs[start : start + size]
             try:
                 parts.append(cut(self._forward(chunk, size)).cpu())

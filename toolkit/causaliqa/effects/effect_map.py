@@ -1,4 +1,4 @@
-"""A causal effect map: effects, their errors, and what they sum up to."""
+"""A causal effect map: effects with standard errors, statistics, file format and display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
+from causaliqa.utils.figures import html_summary
 from causaliqa.utils.files import atomic
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +26,12 @@ COUNTINGS = ("paper", "demo")
 """``paper``: patches of the region of interest are left out; ``demo``: they count as positive (the published code)."""
 
 _FEWEST = 3
-"""Interventions below which nothing is called significant."""
+"""Fewest interventions of a test for significance."""
 
 _ARRAYS = ("effect", "count", "sem", "samples", "image")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class EffectMap:
     """Causal effect of every input patch on the region of interest.
 
@@ -49,9 +51,9 @@ class EffectMap:
     effect: NDArray[np.float64]
     """Effects in dB ``(rows, cols)``; positive: the patch helps the region; NaN inside it."""
     count: NDArray[np.int64]
-    """Interventions behind each effect, on a whole block if that stayed quiet; 0 where none can reach the region."""
+    """Interventions behind each effect, those of the whole block where it was skipped; 0 for pruned patches."""
     sem: NDArray[np.float64]
-    """Standard errors in dB; 0 where there is nothing to estimate, NaN after a single intervention."""
+    """Standard errors in dB; 0 for pruned patches, NaN after a single intervention."""
     samples: NDArray[np.float64] = field(repr=False)
     """Effects of the single interventions ``(rows, cols, most)``, NaN where fewer were made."""
     image: NDArray[np.uint8] = field(repr=False)
@@ -66,6 +68,23 @@ class EffectMap:
     """Effects below it count as none, in dB."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Settings, inferences, seconds and what was pruned."""
+
+    @property
+    def bound(self) -> float:
+        """Largest absolute effect in dB, at least the tolerance: where the colour map saturates by default."""
+        return max(float(np.nanmax(np.abs(self.effect), initial=0.0)), self.tolerance)
+
+    def __repr__(self) -> str:
+        summary, (rows, cols) = self.summary(), self.effect.shape
+        shares = ", ".join(f"{kind} {summary[f'{kind}_percent']:.1f} %" for kind in ("positive", "negative", "none"))
+        name = f"{self.facts['restorer']}, " if "restorer" in self.facts else ""
+        return (
+            f"EffectMap({name}roi {self.roi}, {rows} x {cols} patches of {self.patch_size} pixels, {shares}, "
+            f"range {summary['min']:+.3f} to {summary['max']:+.3f} dB)"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self.summary(), self.plot())
 
     def summary(self, counting: str = "paper") -> dict[str, Any]:
         """Return the statistics of Table I.
@@ -108,14 +127,14 @@ class EffectMap:
         }
 
     def signs(self, *, rate: float = 0.05) -> NDArray[np.int64]:
-        """Return which patches help (1) or mislead (-1) significantly, and which cannot be told from no effect (0).
+        """Return which patches help (1) or mislead (-1) significantly, and which do neither (0).
 
-        Two-sided t tests of every effect against 0; the rate of false discoveries is held by the procedure of Benjamini
-        and Yekutieli, which needs no independence. Patches in the region and those with fewer than three interventions
-        are 0.
+        Two-sided t tests of every effect against 0; the procedure of Benjamini and Yekutieli, which needs no
+        independence, controls the false discovery rate. Patches in the region, and those with fewer than three
+        interventions, are 0.
 
         Args:
-            rate: expected share of wrong ones among the patches that are not 0.
+            rate: false discovery rate, the expected share of wrong patches among those that are not 0.
 
         Raises:
             InputError: the rate is not between 0 and 1.
@@ -136,7 +155,7 @@ class EffectMap:
         """Draw the map over the input: red helps, blue misleads, green is the region of interest.
 
         Args:
-            bound: effect in dB at which the colour is full; None for the largest effect of this map.
+            bound: effect in dB at which the colour map saturates; None for :attr:`bound`.
         """
         from causaliqa.effects.plot import draw_map
 
@@ -153,7 +172,7 @@ class EffectMap:
         path = Path(folder)
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
-        # Both are written before either takes its place: a map never stands beside another one's summary.
+        # Both files are written before either is renamed: a map never stands beside the summary of another one.
         with atomic(path / "cem.npz") as archive:
             np.savez_compressed(archive, base=self.base, tolerance=self.tolerance, **arrays)
             with atomic(path / "summary.json") as summary:
@@ -183,7 +202,7 @@ class EffectMap:
             _check(arrays, patch_size, int(summary.get("scale", 1)))
         except Exception as error:
             # Damaged archives raise whatever the parsers of zipfile, zlib, NumPy and JSON do.
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = brief(error, 200, kind=False)
             raise InputError(
                 f"{str(path)!r} holds no causal effect map: {reason}; expected cem.npz and summary.json"
             ) from error
@@ -194,10 +213,10 @@ class EffectMap:
 
 
 def _check(arrays: dict[str, NDArray[Any]], patch_size: int, scale: int) -> None:
-    """Refuse arrays that are no map of one image.
+    """Raise if the arrays are not a map of one image.
 
     Raises:
-        ValueError: their shapes or kinds do not go together.
+        ValueError: shapes or types do not fit each other.
     """
     effect, image = arrays["effect"], arrays["image"]
     alike = all(arrays[name].shape == effect.shape for name in ("count", "sem"))

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
 
-__all__ = ["Box", "Grid"]
+__all__ = ["Box", "Grid", "RoiLike", "as_roi"]
+
+RoiLike = ROI | str | Sequence[int]
+"""A region of interest: ``ROI``, four whole numbers, or the text ``"x,y,width,height"``."""
+
+
+def as_roi(roi: RoiLike) -> ROI:
+    """Return a region of interest from whatever describes it.
+
+    Raises:
+        InputError: it is not four whole numbers.
+
+    Example:
+        >>> as_roi("96,152,32,32") == as_roi((96, 152, 32, 32)) == ROI(96, 152, 32, 32)
+        True
+    """
+    if isinstance(roi, ROI):
+        return roi
+    if isinstance(roi, str):
+        return ROI.parse(roi)
+    try:
+        x, y, width, height = (operator.index(value) for value in roi)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"roi: got {roi!r}, expected four whole numbers (x, y, width, height)") from error
+    return ROI(x, y, width, height)
 
 
 @dataclass(frozen=True)

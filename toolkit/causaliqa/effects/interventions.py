@@ -1,4 +1,4 @@
-"""Interventions on one image: made on the fly, in batches, each by its own random numbers."""
+"""Interventions on one image: made on the fly, in batches, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from torch import Tensor
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Degradation, PlacedSampler, Sampler
-from causaliqa.effects.black_box import Network
+from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Box, Grid
 from causaliqa.effects.receptive_field import Reach
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import generator_for, quantise
 
-__all__ = ["EvenSampler", "Interventions", "Measure", "Scene"]
+__all__ = ["EvenSampler", "InterventionRunner", "Measure", "Scene"]
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Quality of images against their references, ``(N, 3, H, W)`` twice to ``(N,)``."""
 
 _AHEAD = 16
-"""Interventions that are prepared together where the network takes one image at a time."""
+"""Interventions that are prepared at a time, at least."""
 
 
 @runtime_checkable
 class EvenSampler(Protocol):
-    """A sampler of known patches, which can spread its draws over them and tell them apart."""
+    """A sampler of a known population of patches: draws can be spread evenly over it, and have coordinates."""
 
     def sequence(self, number: int, seed: int, size: int) -> Tensor:
         """Return patch ``number`` of a sequence that is spread evenly, ``(1, 3, size, size)``.
 
-        For a random ``seed`` below 2 ** 32 each is as likely as a draw makes it.
+        Over random seeds below 2 ** 32 every element has the distribution of an independent draw.
         """
 
     def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
-        """Return where patches ``(n, 3, size, size)`` lie among all that may be drawn, ``(n, k)``."""
+        """Return the coordinates of patches ``(n, 3, size, size)`` in the population, ``(n, k)``."""
 
     def population(self, size: int) -> NDArray[np.float64]:
-        """Return the coordinates of patches that stand for all that may be drawn, ``(m, k)``."""
+        """Return the coordinates of a representative part of the population, ``(m, k)``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One image, what spoilt it, and where the effects are wanted."""
+    """One image with its degradation, patches and sampler."""
 
     clean: Tensor
     """Ground truth ``(3, H, W)``, the size of the output."""
@@ -57,16 +57,16 @@ class Scene:
     grid: Grid
     """Patches and region of interest."""
     degradation: Degradation
-    """What spoils image and patches."""
+    """Degrades image and patches."""
     sampler: Sampler | PlacedSampler
-    """Where patches come from."""
+    """Draws the patches that are inserted."""
     seed: int
     """Seed of the interventions."""
     image_seed: int
-    """Seed of what spoilt the image."""
+    """Seed of the degradation of the image."""
 
     def place(self, patch: int, number: int) -> NDArray[np.float64]:
-        """Return where an even draw lies among all that may be drawn, ``(k,)``; nothing if draws are independent."""
+        """Return the coordinates of an even draw, ``(k,)``; empty if the sampler has none."""
         if not isinstance(self.sampler, EvenSampler):
             return np.empty(0)
         place: NDArray[np.float64] = self.sampler.coordinates(self._even(self.sampler, patch, number))[0]
@@ -79,7 +79,7 @@ class Scene:
     def draw(self, patch: int, number: int, *, screening: bool = False, even: bool = False) -> Tensor:
         """Return intervention ``number`` on a patch, degraded, ``(3, h', w')`` input pixels.
 
-        It depends on seed, patch and number alone.
+        Depends on seed, patch and number alone.
 
         Raises:
             CausaliqaError: sampler or degradation returned another size.
@@ -107,8 +107,8 @@ class Scene:
         return made[0]
 
 
-class Interventions:
-    """The laboratory: restores the region of interest with a patch replaced, and says what that costs.
+class InterventionRunner:
+    """Restores the region of interest with patches replaced, and measures how that changes its quality.
 
     Args:
         network: the black box.
@@ -120,7 +120,7 @@ class Interventions:
         InputError: the network returns NaN, or the measure cannot be taken on the region.
     """
 
-    def __init__(self, network: Network, scene: Scene, measure: Measure, reach: Reach) -> None:
+    def __init__(self, network: BlackBox, scene: Scene, measure: Measure, reach: Reach) -> None:
         self.network, self.scene, self.reach = network, scene, reach
         self._measure = measure
         self._sign = -1.0 if getattr(measure, "lower_better", False) else 1.0
@@ -136,8 +136,8 @@ class Interventions:
             raise InputError("network returned NaN or infinity in the region of interest; expected finite values")
         self.base = float(self.quality(self.output[None])[0])
 
-    def with_reach(self, reach: Reach) -> Interventions:
-        """Return the same laboratory, on the whole input as before, with other words about the reach."""
+    def with_reach(self, reach: Reach) -> InterventionRunner:
+        """Return a copy that runs on the same input, with another note about its reach."""
         same = copy(self)
         same.reach = reach
         return same
@@ -149,7 +149,7 @@ class Interventions:
 
     def quality(self, regions: Tensor) -> NDArray[np.float64]:
         """Measure restored regions, rounded to 8 bits, ``(N,)``."""
-        step = self.network.together
+        step = self.network.effective_batch_size
         try:
             parts = [
                 self._measure(quantise(part), self._truth.expand(len(part), -1, -1, -1)).detach().double().cpu()
@@ -189,8 +189,7 @@ class Interventions:
         """Make the interventions of a round on some of its patches.
 
         Yields:
-            A patch, and the effect of each intervention on it: what the region loses by it, positive if the patch
-            helps; as soon as all interventions on it are made.
+            A patch and the effects of its interventions in dB, as soon as all are made; positive if the patch helps.
 
         Raises:
             InputError: the network returns NaN.
@@ -199,7 +198,7 @@ class Interventions:
         found: dict[int, list[float]] = {}
         start = 0
         while start < len(jobs):
-            batch = jobs[start : start + max(_AHEAD, self.network.together)]
+            batch = jobs[start : start + max(_AHEAD, self.network.effective_batch_size)]
             inputs = torch.stack(
                 [
                     self.input_with(*todo.blocks.get(p, (p,)), number=t, screening=todo.screening, even=todo.even)
@@ -215,10 +214,10 @@ class Interventions:
                     yield p, np.array(found.pop(p))
             start += len(batch)
 
-    def difference(self, full: Interventions, count: int = 6) -> float:
-        """Return the largest difference, in output values, to what the whole input gives, on a sample of patches.
+    def difference(self, full: InterventionRunner, count: int = 6) -> float:
+        """Return the largest difference of output values to those of the whole input, on a sample of interventions.
 
-        Of those said to be out of reach the closest are taken, and some anywhere; of the others every so many.
+        Of the patches that are pruned the closest ones and some anywhere are tried, of the others evenly spaced ones.
         """
         reached = self.reached
         silent = [p for p in self.scene.grid.outside if p not in set(reached)]

@@ -1,6 +1,6 @@
 """The file that a run can be resumed from: one line per finished patch, only ever appended to.
 
-Every line carries a hash of itself and of the run's settings, so that a line proves that it is whole and belongs here.
+Every line carries a checksum of itself and of the run's settings: damaged lines, and those of other runs, are found.
 """
 
 from __future__ import annotations
@@ -8,79 +8,84 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from causaliqa.api.errors import InputError
 from causaliqa.utils.files import atomic, unwritten
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = ["Journal"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Journal:
-    """Effects by stage and patch, on disk as they come.
+    """Effects by stage and patch, written to disk as soon as they are known.
 
-    A process that is killed loses the patch it was at. A line that it left unfinished, or that was damaged since, is
-    left out and its patch made again.
+    A process that is killed loses the patch it was working on. Unfinished and damaged lines are removed, and their
+    patches made again. A lock file beside the journal, ``.NAME.lock``, keeps a second run out; it is removed at the
+    end, and one that a killed process left behind is harmless.
 
     Args:
         path: the file; None keeps nothing.
         settings: everything that decides the result; a file of other settings is refused.
 
     Raises:
-        InputError: the file belongs to another run, or a run that still goes on writes to it.
+        InputError: the file belongs to another run, or another process is writing to it.
         OutputError: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, settings: dict[str, Any]) -> None:
         self.seen: dict[tuple[str, int], NDArray[np.float64]] = {}
         self._file: IO[bytes] | None = None
+        self._lock: FileLock | None = None
         self._head = json.dumps({"schema": 2, "settings": settings})
         if path is None:
             return
         self._path = Path(path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._keep_others_out()
             self._open()
-            self._take_in()
+            self._read()
         except OSError as error:
+            self.__exit__(None, None, None)
             raise unwritten(self._path, error) from error
         except BaseException:
             self.__exit__(None, None, None)
             raise
 
-    def _open(self) -> None:
-        """Open the file, and keep other runs out: they would make the same patches."""
-        # Unbuffered: what a full disk refuses is not tried again at the end.
-        self._file = self._path.open("ab", buffering=0)
-        if sys.platform == "win32":
-            return
+    def _keep_others_out(self) -> None:
+        """Lock the journal: a second run would make the same patches."""
+        lock = FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=0)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
+            lock.acquire()
+        except Timeout as error:
             raise InputError(
                 f"resume: another run is writing to {str(self._path)!r}; wait for it, or choose another folder"
             ) from error
-        except OSError:
-            pass  # a file system without locks
+        except NotImplementedError:
+            return  # a file system without locks
+        self._lock = lock
 
-    def _take_in(self) -> None:
-        """Take in the sound lines, and rid the file of all others."""
+    def _open(self) -> None:
+        # Unbuffered: what a full disk refuses is not tried again at the end.
+        self._file = self._path.open("ab", buffering=0)
+
+    def _read(self) -> None:
+        """Read the valid lines, and remove all others from the file."""
         content = self._path.read_bytes()
         lines = content.splitlines()
         kept = [self._head.encode()]
         for line in lines[1:]:
-            if (told := self._sound(line)) is not None:
+            if (told := self._valid(line)) is not None:
                 kept.append(line)
                 self.seen[told["stage"], told["patch"]] = np.array(told["effects"])
         sound = b"\n".join(kept) + b"\n"
@@ -98,13 +103,11 @@ class Journal:
             return
         with atomic(self._path) as part:
             part.write_bytes(sound)
-        self.__exit__(None, None, None)
+        if self._file is not None:
+            self._file.close()
         self._open()
         damaged = len(lines) - len(kept) + (lines[0] != kept[0])
-        print(
-            f"causaliqa: {self._path}: left out {damaged} damaged lines, kept {len(kept) - 1} sound ones",
-            file=sys.stderr,
-        )
+        _LOG.warning("%s: left out %d damaged lines, kept %d sound ones", self._path, damaged, len(kept) - 1)
 
     def _refuse(self, head: dict[str, Any] | None) -> NoReturn:
         if head is None or "settings" not in head:
@@ -116,13 +119,13 @@ class Journal:
             "repeat that run's settings, or delete the file to start anew"
         )
 
-    def _sound(self, line: bytes) -> dict[str, Any] | None:
+    def _valid(self, line: bytes) -> dict[str, Any] | None:
         told = _parsed(line)
-        if told is None or told.pop("hash", None) != self._hash(told):
+        if told is None or told.pop("hash", None) != self._checksum(told):
             return None
         return told
 
-    def _hash(self, told: dict[str, Any]) -> str:
+    def _checksum(self, told: dict[str, Any]) -> str:
         text = f"{self._head}\n{json.dumps(told)}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -152,7 +155,7 @@ class Journal:
         self.seen[stage, patch] = effects
         if self._file is not None:
             told = {"stage": stage, "patch": patch, "effects": effects.tolist()}
-            self._append(json.dumps({**told, "hash": self._hash(told)}))
+            self._append(json.dumps({**told, "hash": self._checksum(told)}))
 
     def __enter__(self) -> Journal:
         """Return itself."""
@@ -161,9 +164,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file, and let others write to it."""
         if self._file is not None:
             self._file.close()
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,17 +22,23 @@ from torch import Tensor, nn
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Restorer
-from causaliqa.effects.grid import Box, Grid
+from causaliqa.effects.grid import Box, Grid, RoiLike, as_roi
+from causaliqa.utils.figures import html_summary
 from causaliqa.utils.files import atomic
 
-__all__ = ["Attribution", "edge_strength", "gini", "local_attribution"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from causaliqa.effects.effect_map import EffectMap
+
+__all__ = ["Attribution", "edge_strength", "gini", "integrated_gradients"]
 
 _EDGE = 1e-12
-"""Below the root, so that flat places have a derivative."""
+"""Added under the root, which has no derivative at 0."""
 
 
 def gini(values: NDArray[np.float64]) -> float:
-    """Return the Gini coefficient of values that are never negative: 0 if all are alike, towards 1 if one has all.
+    """Return the Gini coefficient of non-negative values: 0 if all are equal, towards 1 if one has all.
 
     Example:
         >>> gini(np.array([1.0, 1.0, 1.0, 1.0])), gini(np.array([0.0, 0.0, 0.0, 1.0]))
@@ -58,7 +64,7 @@ def edge_strength(img: Tensor) -> Tensor:
     return (across.square() + down.square() + _EDGE).sqrt().flatten(1).sum(1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Attribution:
     """Local attribution map of one region.
 
@@ -71,7 +77,7 @@ class Attribution:
     """
 
     attribution: NDArray[np.float64] = field(repr=False)
-    """What each input value adds to the edges of the region, ``(3, h, w)``; signed."""
+    """Signed attribution of every input value, ``(3, h, w)``."""
     image: NDArray[np.uint8] = field(repr=False)
     """The input ``(h, w, 3)``, RGB."""
     roi: ROI
@@ -91,11 +97,11 @@ class Attribution:
 
     @property
     def diffusion_index(self) -> float:
-        """How widely the network looks, ``100 (1 - Gini)``: 100 if every pixel counts alike, 0 if a single one does."""
+        """``100 (1 - Gini)``: 100 if every pixel has the same attribution, 0 if a single one has all."""
         return 100 * (1 - gini(self.strength))
 
     def summary(self) -> dict[str, Any]:
-        """Return diffusion index, Gini coefficient, and how far the map is from summing to :attr:`change`."""
+        """Return diffusion index, Gini coefficient, and the relative error of the sum against :attr:`change`."""
         off = abs(float(self.attribution.sum()) - self.change)
         return {
             "diffusion_index": self.diffusion_index,
@@ -106,6 +112,28 @@ class Attribution:
             "scale": self.scale,
             **self.facts,
         }
+
+    def __repr__(self) -> str:
+        name = f"{self.facts['restorer']}, " if "restorer" in self.facts else ""
+        _, height, width = self.attribution.shape
+        return (
+            f"Attribution({name}roi {self.roi}, {width} x {height} input pixels, "
+            f"diffusion index {self.diffusion_index:.2f})"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self.summary(), self.plot())
+
+    def plot(self, *, effects: EffectMap | None = None, title: str = "") -> Figure:
+        """Draw the input and the attribution of its pixels.
+
+        Args:
+            effects: causal effect map of the same region, drawn beside it.
+            title: heading.
+        """
+        from causaliqa.effects.plot import draw_attribution
+
+        return draw_attribution(self, effects=effects, title=title)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``lam.npz`` and ``summary.json``; return the folder.
@@ -122,10 +150,10 @@ class Attribution:
         return path
 
 
-def local_attribution(
+def integrated_gradients(
     forward_func: Restorer,
     img: Tensor,
-    roi: ROI | Sequence[int],
+    roi: RoiLike,
     *,
     scale: int = 1,
     steps: int = 50,
@@ -133,7 +161,7 @@ def local_attribution(
     device: str | torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Attribution:
-    """Say which input pixels the edges in a region of the output come from.
+    """Attribute the gradient magnitude in a region of the output to the pixels of the input.
 
     Args:
         forward_func: restoration network that passes gradients, ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``.
@@ -151,7 +179,7 @@ def local_attribution(
     Example:
         >>> img = torch.zeros(3, 16, 16)
         >>> img[:, :, 8:] = 1
-        >>> made = local_attribution(torch.nn.Identity(), img, (4, 4, 8, 8), steps=20)
+        >>> made = integrated_gradients(torch.nn.Identity(), img, (4, 4, 8, 8), steps=20)
         >>> made.attribution.shape, made.summary()["completeness_error"] < 0.01
         ((3, 16, 16), True)
     """
@@ -159,7 +187,7 @@ def local_attribution(
         raise InputError(f"steps: got {steps!r}, expected a whole number, 1 or more")
     if not sigma > 0:
         raise InputError(f"sigma: got {sigma!r}, expected a number of input pixels above 0")
-    roi = roi if isinstance(roi, ROI) else ROI(*(int(v) for v in roi))
+    roi = as_roi(roi)
     if min(roi.width, roi.height) < 3:
         raise InputError(f"roi {roi} is smaller than 3 x 3; the gradient detector needs neighbours")
     height, width = (side * scale for side in img.shape[-2:])

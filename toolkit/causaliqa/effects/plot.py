@@ -1,9 +1,11 @@
-"""Pictures of causal effect maps, in the colours of the paper: red helps, blue misleads, green is the region."""
+"""Pictures of causal effect maps and of local attribution maps.
+
+Colours as in the paper: red patches help, blue patches mislead, green is the region of interest.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,29 +19,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from causaliqa.effects.effect_map import EffectMap
+    from causaliqa.effects.lam import Attribution
 
-__all__ = ["BOUNDS", "colour_strength", "draw_convergence", "draw_map", "draw_pie", "paint"]
-
-BOUNDS = {"sr": 2.5, "denoise": 1.0, "derain": 2.0}
-"""Effects in dB at which the paper's colours are full, by task."""
+__all__ = ["colour_strength", "draw_attribution", "draw_map", "draw_pie", "paint"]
 
 _RED, _BLUE, _GREEN, _GRAY = "#d7191c", "#2b5fd9", "#17b978", "#c9c9c9"
 _POWER = 1 / 1.2
+"""Exponent of the colour strength of effects, as in the paper."""
+_LAM_POWER = 0.5
+"""Exponent of the colour strength of attributions: they span decades, and the root shows the weak ones, too."""
 
 
 def colour_strength(effect: NDArray[np.float64], bound: float) -> NDArray[np.float64]:
-    """Return how strong the colour of an effect is, in [0, 1]: ``(|phi| / bound) ** (1 / 1.2)``.
+    """Return the opacity of the colour of effects, in [0, 1]: ``(|phi| / bound) ** (1 / 1.2)``.
 
     Example:
         >>> colour_strength(np.array([0.0, -1.0, 9.0]), bound=1.0)
         array([0., 1., 1.])
     """
     return np.clip(np.abs(effect) / bound, 0, 1) ** _POWER
-
-
-def _bound(made: EffectMap) -> float:
-    """Largest effect of a map; never zero, so that an empty map is drawn too."""
-    return max(float(np.nanmax(np.abs(made.effect), initial=0.0)), made.tolerance)
 
 
 def paint(axes: Axes, made: EffectMap, *, bound: float) -> None:
@@ -74,7 +72,7 @@ def paint(axes: Axes, made: EffectMap, *, bound: float) -> None:
 
 
 def _colour_bar(axes: Axes, made: EffectMap, *, bound: float) -> None:
-    """Draw the scale, and on it the range that this map takes."""
+    """Draw the colour bar, with lines at the smallest and the largest effect of the map."""
     from matplotlib.colors import to_rgb
 
     values = np.linspace(bound, -bound, 401)
@@ -97,10 +95,10 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
 
     Args:
         made: the map.
-        bound: effect in dB at which the colour is full; None for the largest effect of this map.
+        bound: effect in dB at which the colour map saturates; None for the largest effect of this map.
         title: heading.
     """
-    bound = _bound(made) if bound is None else bound
+    bound = made.bound if bound is None else bound
     height, width = made.image.shape[:2]
     lines = textwrap.wrap(figure_text(title), 48)
     figure = new_figure(5.2, 0.45 + 0.2 * len(lines) + 4.4 * height / width)
@@ -114,7 +112,7 @@ def draw_map(made: EffectMap, *, bound: float | None = None, title: str = "") ->
 
 
 def draw_pie(made: EffectMap, *, counting: str = "paper") -> Figure:
-    """Draw how many patches help, mislead or do neither."""
+    """Draw the shares of positive, negative and neutral patches as a pie chart."""
     summary = made.summary(counting)
     figure = new_figure(3.4, 2.6)
     axes = figure.subplots()
@@ -125,24 +123,40 @@ def draw_pie(made: EffectMap, *, counting: str = "paper") -> Figure:
     return figure
 
 
-def draw_convergence(
-    samples: Sequence[NDArray[np.float64]], names: Sequence[str], *, tolerance: float = 0.01
-) -> Figure:
-    """Draw how the effects of single patches settle as interventions are added (CEM, Figure 6).
+def _draw_roi(axes: Axes, made: Attribution) -> None:
+    from matplotlib.patches import Rectangle
+
+    roi = made.roi
+    axes.add_patch(Rectangle((roi.x, roi.y), roi.width, roi.height, fill=False, edgecolor=_GREEN, linewidth=2))
+    axes.set_axis_off()
+
+
+def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, title: str = "") -> Figure:
+    """Draw the input, the attribution of its pixels, and a causal effect map if there is one.
 
     Args:
-        samples: effects of single interventions in dB, one array ``(T,)`` a curve.
-        names: what the curves are called.
-        tolerance: effects within it count as none; drawn as a band.
+        made: local attribution map.
+        effects: causal effect map of the same region.
+        title: heading.
     """
-    figure = new_figure(5.2, 3.4)
-    axes = figure.subplots()
-    axes.axhspan(-tolerance, tolerance, color=_GRAY, alpha=0.6, linewidth=0)
-    for values, name in zip(samples, names, strict=True):
-        known = values[~np.isnan(values)]
-        axes.plot(np.arange(1, len(known) + 1), np.cumsum(known) / np.arange(1, len(known) + 1), label=name)
-    axes.set_xscale("log")
-    axes.set_xlabel("interventions")
-    axes.set_ylabel("effect in dB")
-    axes.legend(frameon=False, fontsize=8)
+    height, width = (side * made.scale for side in made.image.shape[:2])
+    count = 2 if effects is None else 3
+    figure = new_figure(4 * count, 4 * height / width + 0.7)
+    axes = figure.subplots(1, count)
+    extent = (0, width, height, 0)
+    axes[0].imshow(made.image, extent=extent, interpolation="nearest")
+    axes[0].set_title("input")
+    gray = made.image.astype(float) @ [0.299, 0.587, 0.114] / 255
+    axes[1].imshow(gray, cmap="gray", vmin=0, vmax=1.4, extent=extent, interpolation="nearest")
+    strength = (made.strength / max(float(made.strength.max()), 1e-30)) ** _LAM_POWER
+    overlay = np.zeros((*strength.shape, 4))
+    overlay[..., 0], overlay[..., 3] = 0.85, strength
+    axes[1].imshow(overlay, extent=extent, interpolation="nearest")
+    axes[1].set_title(f"attribution, diffusion index {made.diffusion_index:.1f}")
+    for axis in axes[:2]:
+        _draw_roi(axis, made)
+    if effects is not None:
+        paint(axes[2], effects, bound=effects.bound)
+        axes[2].set_title("causal effects: red helps, blue misleads")
+    figure.suptitle(figure_text(title), fontsize=10)
     return figure

@@ -1,8 +1,8 @@
-"""Which part of the input can reach a region of the output, found by probing the network as a black box.
+"""Receptive field of a region of the output, found by probing the network as a black box.
 
-NaN outside a rectangle that leaves the region clean proves that nothing outside matters, if every operator passes NaN
-on. That is not taken on trust: random content outside must leave the region as it was, too. And running the network on
-a part of the input is only believed where it gives what the whole input gives.
+If NaN outside a rectangle leaves the region finite, nothing outside matters, provided that every operator propagates
+NaN. This is checked: random content outside must not change the region either. A crop of the input is used only if it
+gives the output of the whole input.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from causaliqa.api.errors import InputError
-from causaliqa.effects.black_box import Network
+from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Box
 from causaliqa.functional.degrade import generator_for
 
-__all__ = ["Reach", "probe"]
+__all__ = ["ROUNDING", "Reach", "probe", "whole"]
 
-_CLOSE = 1e-5
+ROUNDING = 1e-5
 """Largest difference of outputs in [0, 1] that counts as rounding: 1/400 of a gray level."""
 
 _ALIGNMENTS = (1, 8, 16, 32, 64)
@@ -29,26 +29,26 @@ _ALIGNMENTS = (1, 8, 16, 32, 64)
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """What can reach the region of interest."""
+    """Receptive field of the region of interest."""
 
     support: Box
-    """Input pixels outside of it cannot reach the region."""
+    """Input pixels outside of it have no influence on the region."""
     crop: Box
-    """Part of the input that suffices to compute the region; the whole input where none was found."""
+    """Part of the input that is enough to compute the region; the whole input where no smaller part is."""
     probes: int
-    """Inferences on the whole input that it took."""
+    """Inferences on the whole input made to find it."""
     note: str
-    """What was found, in words."""
+    """The result in words."""
 
 
 def whole(img: Tensor, note: str, probes: int = 0) -> Reach:
-    """Return the reach that makes no claim: everything matters."""
+    """Return the receptive field that prunes nothing: the whole image."""
     box = Box(0, 0, *img.shape[-2:])
     return Reach(support=box, crop=box, probes=probes, note=note)
 
 
-def probe(network: Network, img: Tensor, region: Box, *, seed: int = 0) -> Reach:
-    """Find what can reach a region of the output.
+def probe(network: BlackBox, img: Tensor, region: Box, *, seed: int = 0) -> Reach:
+    """Find the receptive field of a region of the output.
 
     Args:
         network: the black box.
@@ -57,11 +57,11 @@ def probe(network: Network, img: Tensor, region: Box, *, seed: int = 0) -> Reach
         seed: seed of the random content.
 
     Returns:
-        The smallest rectangles that stood every test; the whole image if any doubt is left.
+        The smallest rectangles that passed every test; the whole image where one failed.
 
     Example:
         >>> blur = torch.nn.AvgPool2d(5, stride=1, padding=2)
-        >>> reach = probe(Network(blur, 1), torch.rand(3, 64, 64), Box(20, 20, 28, 28))
+        >>> reach = probe(BlackBox(blur, 1), torch.rand(3, 64, 64), Box(20, 20, 28, 28))
         >>> reach.support == reach.crop == Box(18, 18, 30, 30)
         True
     """
@@ -116,13 +116,13 @@ def _contents(img: Tensor, seed: int) -> tuple[Tensor, ...]:
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool(((a - b).abs() <= _CLOSE).all())
+    return a.shape == b.shape and bool(((a - b).abs() <= ROUNDING).all())
 
 
 def _smallest_growth(inner: Box, everything: Box, clean: Callable[[Box], bool]) -> Box:
     """Grow ``inner`` evenly until nothing outside matters, by bisection; the whole image always passes."""
     most = max(inner.top, inner.left, everything.bottom - inner.bottom, everything.right - inner.right)
-    # Global networks are told apart at once: their region depends on the outermost pixels.
+    # A global network is found with one probe: its region depends on the outermost pixels.
     low, high = (-1, most - 1) if most and clean(inner.grow(most - 1, everything)) else (most - 1, most)
     while high - low > 1:
         middle = (low + high) // 2
@@ -150,7 +150,7 @@ def _tighten(box: Box, inner: Box, clean: Callable[[Box], bool]) -> Box:
     return box
 
 
-def _sufficient_crop(network: Network, images: tuple[Tensor, ...], support: Box, region: Box) -> Box:
+def _sufficient_crop(network: BlackBox, images: tuple[Tensor, ...], support: Box, region: Box) -> Box:
     """Return the smallest tried crop that gives the same region as the whole input, on several inputs."""
     everything = Box(0, 0, *images[0].shape[-2:])
     truths = [network.crop(x[None], _cut(region))[0] for x in images]
@@ -170,7 +170,7 @@ def _sufficient_crop(network: Network, images: tuple[Tensor, ...], support: Box,
     return everything
 
 
-def _on_crop(network: Network, img: Tensor, crop: Box, region: Box) -> Tensor:
+def _on_crop(network: BlackBox, img: Tensor, crop: Box, region: Box) -> Tensor:
     """Return the region of the output, computed from a part of the input; empty if the network refuses its size."""
     part = img[:, crop.top : crop.bottom, crop.left : crop.right]
     at = crop.scaled(network.scale)

@@ -1,7 +1,7 @@
-"""Which interventions are made: the plain plan and the paper's coarse-to-fine plan.
+"""Which interventions are made: the plain strategy, and the paper's coarse-to-fine strategy.
 
-A plan yields rounds; after each the engine has put the effects of that round into ``seen``. So a plan decides by what
-was measured so far, and nothing else.
+A strategy yields rounds; the effects of each are added to ``seen`` before the next is asked for. A strategy decides by
+these effects and by nothing else.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from causaliqa.api.errors import InputError
 
-__all__ = ["CHECK", "CoarseToFine", "Estimate", "Plain", "Plan", "Round", "Seen", "make_plan"]
+__all__ = ["CHECK", "CoarseToFine", "Estimate", "Plain", "Round", "Seen", "Strategy", "make_strategy"]
 
 CHECK = "check"
-"""Stage of interventions that only confirm what an earlier stage said of patches."""
+"""Stage of interventions that only check the estimates of an earlier stage."""
 Seen = Mapping[str, Mapping[int, NDArray[np.float64]]]
 """Effects of every intervention so far in dB (one array a patch), by stage and patch."""
 
@@ -32,13 +32,13 @@ class Round:
     patches: tuple[int, ...]
     """Patches to intervene on."""
     draws: range
-    """Numbers of the interventions on each: with seed and patch they decide what is drawn."""
+    """Numbers of the interventions on each patch; the draw depends on seed, patch and number."""
     screening: bool = False
     """Draw as the sampler does for screening."""
     even: bool = False
     """Draw evenly where the sampler can, instead of independently."""
     blocks: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Patches that are replaced at once, by the one of ``patches`` that stands for all; others stand for themselves."""
+    """Patches that are replaced together, by the one of :attr:`patches` that represents them; others are alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,21 +64,21 @@ class Estimate:
         return cls(samples=samples, effect=float(samples.mean()), sem=sem)
 
 
-class Plan(Protocol):
-    """How interventions are spent."""
+class Strategy(Protocol):
+    """Decides which interventions are made, and estimates effects from them."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name in summaries."""
 
     def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
-        """Yield rounds until enough is known; ``seen`` grows between them."""
+        """Yield rounds until the effects are known well enough; ``seen`` grows between them."""
 
     def estimates(self, patches: Sequence[int], seen: Seen) -> dict[int, Estimate]:
-        """Return the effects of all patches from what was seen."""
+        """Return the effects of all patches."""
 
     def most(self, patches: int) -> int:
-        """Return the largest number of inferences that it can take."""
+        """Return the largest number of inferences that it may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +112,8 @@ class CoarseToFine:
     """Few interventions on every patch, then more on the sensitive ones (CEM, Eq. 3 and 4).
 
     Example:
-        >>> plan, seen = CoarseToFine(coarse=2, fine=5), {}
-        >>> rounds = plan.rounds([0, 1], seen)
+        >>> strategy, seen = CoarseToFine(coarse=2, fine=5), {}
+        >>> rounds = strategy.rounds([0, 1], seen)
         >>> next(rounds).stage
         'coarse'
         >>> seen["coarse"] = {0: np.array([0.0, 0.009]), 1: np.array([0.0, -0.02])}
@@ -147,14 +147,14 @@ class CoarseToFine:
         return patches * (self.coarse + self.fine)
 
 
-def make_plan(strategy: str, *, coarse: int, fine: int, interventions: int, tolerance: float) -> Plan:
-    """Return the plan of a name.
+def make_strategy(strategy: str, *, coarse: int, fine: int, interventions: int, tolerance: float) -> Strategy:
+    """Return the strategy of a name, ``plain`` or ``coarse-to-fine``.
 
     Raises:
         InputError: the name is unknown or a number is out of range.
 
     Example:
-        >>> make_plan("plain", coarse=3, fine=50, interventions=500, tolerance=0.01).most(1008)
+        >>> make_strategy("plain", coarse=3, fine=50, interventions=500, tolerance=0.01).most(1008)
         504000
     """
     for name, value in (("coarse", coarse), ("fine", fine), ("interventions", interventions)):

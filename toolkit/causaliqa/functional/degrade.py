@@ -13,11 +13,11 @@ from torch import Tensor
 __all__ = ["add_noise", "bicubic_down", "generator_for", "modcrop", "quantise", "rain_layer", "streak"]
 
 _WIDTHS = ((3, 0.25), (5, 0.5), (7, 0.25))
-"""Width of the streaks in pixels, and how likely it is."""
+"""Width of the streaks in pixels, and its probability."""
 
 
 def generator_for(*key: int) -> torch.Generator:
-    """Return a CPU generator that depends on the whole numbers of ``key`` and on nothing else.
+    """Return a CPU generator seeded by whole numbers.
 
     Example:
         >>> a, b = generator_for(0, 1, 2), generator_for(0, 1, 2)
@@ -26,13 +26,13 @@ def generator_for(*key: int) -> torch.Generator:
     """
     import numpy as np
 
-    # The length belongs to it: numpy takes (0,) and (0, 0) for the same.
+    # The length is part of the seed: to NumPy (0,) and (0, 0) are the same.
     state = int(np.random.SeedSequence((len(key), *key)).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(state >> 1)
 
 
 def quantise(img: Tensor) -> Tensor:
-    """Round to 8 bits and clip, as a file would.
+    """Round to 8 bits and clip, as saving to a file does.
 
     Example:
         >>> quantise(torch.tensor([-0.1, 0.5, 2.0])) * 255
@@ -55,7 +55,7 @@ def modcrop(img: Tensor, scale: int) -> Tensor:
 def bicubic_down(img: Tensor, scale: int) -> Tensor:
     """Shrink ``(N, C, H, W)`` by a whole number with the antialiased bicubic kernel of PIL and MATLAB (a = -0.5).
 
-    At the border the kernel is cut and renormalised, as in PIL; the sides must be multiples of ``scale``.
+    At the border the kernel is truncated and renormalised, as in PIL; the sides must be multiples of ``scale``.
 
     Example:
         >>> bicubic_down(torch.ones(1, 3, 8, 8), 4).shape
@@ -80,9 +80,9 @@ def add_noise(img: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
 
 
 def streak(length: float, angle: float, width: int) -> Tensor:
-    """Return one streak ``(k, k)``: a line of ``length`` pixels, ``angle`` degrees from upright, softened to ``width``.
+    """Return one streak ``(k, k)``: a line of ``length`` pixels, ``angle`` degrees from vertical, blurred to ``width``.
 
-    The soft edge is Gaussian with the deviation that a Gaussian filter of ``width`` taps has by convention.
+    The blur is Gaussian, with the standard deviation that a filter of ``width`` taps has by convention.
 
     Example:
         >>> float(streak(35, 0, 3)[:, 0].max()) < 1e-6 < float(streak(35, 0, 3).max())
@@ -100,7 +100,7 @@ def streak(length: float, angle: float, width: int) -> Tensor:
 
 
 def _filter(x: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate two matrices where the kernel lies inside; by Fourier transform, as the kernel is large."""
+    """Correlate two matrices without padding; by Fourier transform, as the kernel is large."""
     size = list(x.shape)
     product = torch.fft.rfft2(x) * torch.fft.rfft2(kernel.flip(0, 1), s=size)
     side = len(kernel) - 1
@@ -130,7 +130,7 @@ def rain_layer(height: int, width: int, generator: torch.Generator) -> Tensor:
     broad = _WIDTHS[int(torch.multinomial(odds, 1, generator=generator))][0]
     kernel = streak(length, angle, broad)
     margin = len(kernel) // 2
-    # Streaks that start outside the picture reach into it.
+    # Streaks that start outside the image extend into it.
     field = torch.rand(height + 2 * margin, width + 2 * margin, generator=generator, dtype=torch.float64)
     layer = _filter((field < density).to(kernel), kernel).clamp(min=0)
     return (layer / layer.max().clamp(min=1e-12) * beta).float()

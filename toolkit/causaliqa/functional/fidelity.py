@@ -1,4 +1,4 @@
-"""How close an image is to its reference, pixel by pixel."""
+"""Pixel-wise fidelity of an image to its reference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 __all__ = ["psnr"]
 
 _SMALLEST = 1e-10
-"""Mean squared error that identical images are given: 100 dB instead of infinity."""
+"""Lower bound of the mean squared error, so that identical images have 100 dB instead of infinity."""
 
 
 def psnr(img: Tensor, ref: Tensor) -> Tensor:

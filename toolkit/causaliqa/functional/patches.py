@@ -1,4 +1,4 @@
-"""Patches of natural images: cutting them, and how much happens in them."""
+"""Patches of natural images: cropping, gradient magnitude, and evenly spread draws."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def gradient_magnitude(patches: Tensor) -> Tensor:
 
 
 def cut_patches(img: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
-    """Cut ``count`` patches ``(count, 3, size, size)`` at random places of one image ``(3, H, W)``.
+    """Crop ``count`` patches ``(count, 3, size, size)`` at random positions of one image ``(3, H, W)``.
 
     Example:
         >>> cut_patches(torch.zeros(3, 16, 16), 8, 5, torch.Generator()).shape
@@ -57,10 +57,10 @@ def cut_patches(img: Tensor, size: int, count: int, generator: torch.Generator) 
 
 
 def spread_order(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Order points so that neighbours in the order are neighbours in space: halves, halves of halves, and so on.
+    """Order points so that neighbours in the order are neighbours in space, by recursive bisection.
 
-    Every block is cut at its median, across the axis along which it is widest. A sequence of places in the order that
-    is even at every scale then draws points evenly at every scale.
+    Every block is split at its median along the axis of its largest variance. A sequence of positions in the order
+    that is even at every scale then draws points evenly at every scale.
 
     Args:
         points: ``(N, k)``.
@@ -87,11 +87,11 @@ def spread_order(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def even_place(number: int, seed: int) -> float:
-    """Return number ``number`` of a random sequence in [0, 1), every beginning of which is spread evenly.
+    """Return element ``number`` of a randomised low-discrepancy sequence in [0, 1).
 
-    Van der Corput's sequence with nested scrambling: at every node of the tree of halves, quarters and so on a hash of
-    node and seed says whether the two sides change places. Over seeds each place is uniform, and places that share a
-    half are independent within it; a plain shift would take the same side in all of them.
+    Van der Corput's sequence with nested uniform (Owen) scrambling: at every node of the binary tree a hash of node and
+    seed decides whether the halves are swapped. Over seeds every element is uniform, and elements in the same half are
+    independent within it, which they are not after a random shift.
 
     Source: Owen 1995, "Randomly permuted (t, m, s)-nets and (t, s)-sequences".
 
@@ -109,7 +109,7 @@ def even_place(number: int, seed: int) -> float:
 
 
 def _coin(seed: int, node: int) -> int:
-    """Toss a coin that seed and node decide (SplitMix64)."""
+    """Return a random bit of seed and node (SplitMix64)."""
     z = (seed * 0xD1342543DE82EF95 + node * 0x9E3779B97F4A7C15) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK

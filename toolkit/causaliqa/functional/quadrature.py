@@ -1,4 +1,4 @@
-"""Means of smooth functions from few evaluations: Bayesian quadrature over a known population."""
+"""Means of smooth functions over a known population from few evaluations: Bayesian quadrature."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 __all__ = ["Population"]
 
 _LENGTHS = (0.5, 1.0, 2.0, 4.0)
-"""Distances over which a function may be smooth."""
+"""Length scales of the Gaussian process."""
 _NOISES = (0.03, 0.1, 0.3, 1.0, 4.0)
-"""Variances of what is not smooth, as multiples of the variance of what is."""
+"""Noise variances, as multiples of the variance of the process."""
 
 
 def _matern(a: NDArray[np.float64], b: NDArray[np.float64], length: float) -> NDArray[np.float64]:
@@ -28,10 +28,10 @@ def _matern(a: NDArray[np.float64], b: NDArray[np.float64], length: float) -> ND
 class Population:
     """Points over which functions are averaged.
 
-    A function is taken for its mean plus a Gaussian process that averages to zero over the population, plus noise. The
-    mean is then a generalised least squares estimate: evaluations that stand close together count less each, those
-    that stand for a large part of the population count more. How smooth the function is and how large the noise
-    decides the likelihood; estimates are averaged over what is likely.
+    A function is modelled as its mean, plus a Gaussian process that averages to zero over the population, plus noise.
+    The mean is the generalised least squares estimate: evaluations close to each other get smaller weights, those that
+    represent a large part of the population larger ones. Estimates are averaged over length scales and noise variances,
+    weighted by their likelihood.
 
     Source: O'Hagan 1991, "Bayes-Hermite quadrature"; Rasmussen and Ghahramani 2002, "Bayesian Monte Carlo".
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +11,11 @@ import numpy as np
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.plot import draw_map, draw_pie
 from causaliqa.report.table import rows_csv
+from causaliqa.utils.figures import data_url
 from causaliqa.utils.text import latex, markdown, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 __all__ = ["Gallery", "GalleryRow", "gallery", "render", "statistics"]
 
@@ -65,25 +63,19 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
     return pd.concat([frame, pd.DataFrame(means)], ignore_index=True) if means else frame
 
 
-def render(frame: pd.DataFrame, how: str) -> str:
-    """Render a table as ``plain``, ``github``, ``csv``, ``json``, ``latex`` or ``html``."""
-    if how == "csv":
+def render(frame: pd.DataFrame, mode: str) -> str:
+    """Render a table; ``mode`` is ``plain``, ``github``, ``csv``, ``json``, ``latex`` or ``html``."""
+    if mode == "csv":
         return rows_csv(frame)
-    if how == "json":
+    if mode == "json":
         return str(frame.to_json(orient="records", indent=2))
     from tabulate import tabulate
 
     # tabulate escapes HTML by itself, and LaTeX in part.
-    escape = {"github": markdown, "latex": latex}.get(how, one_line)
+    escape = {"github": markdown, "latex": latex}.get(mode, one_line)
     cells = {escape(str(c)): [escape(v) if isinstance(v, str) else v for v in frame[c]] for c in frame}
-    style = "latex_raw" if how == "latex" else how
+    style = "latex_raw" if mode == "latex" else mode
     return str(tabulate(cells, headers="keys", tablefmt=style, floatfmt=".2f"))
-
-
-def _picture(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=90, format="png")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +93,7 @@ class Gallery:
     """What a page shows of maps: networks in rows, images in columns, then the table."""
 
     bound: float
-    """Effect in dB at which colours are full, in all pictures alike."""
+    """Effect in dB at which the colour maps of all pictures saturate."""
     images: tuple[str, ...]
     rows: tuple[GalleryRow, ...]
     columns: tuple[str, ...]
@@ -115,14 +107,14 @@ def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float 
     Args:
         maps: maps by folder.
         frame: their :func:`statistics`.
-        bound: effect in dB at which colours are full, for all pictures alike; None for the largest of all.
+        bound: effect in dB at which the colour maps of all pictures saturate; None for the largest of all.
     """
     if bound is None:
-        bound = max(max(float(np.nanmax(np.abs(m.effect), initial=0.0)), m.tolerance) for m in maps.values())
+        bound = max(made.bound for made in maps.values())
     cells: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for name, made in maps.items():
         restorer, task, image = _names(name, made)
-        drawn = (_picture(draw_map(made, bound=bound)), _picture(draw_pie(made)))
+        drawn = (data_url(draw_map(made, bound=bound)), data_url(draw_pie(made)))
         cells.setdefault((restorer, task), {})[f"{image} {made.roi}"] = drawn
     images = tuple(dict.fromkeys(image for row in cells.values() for image in row))
     return Gallery(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
+from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -135,13 +135,7 @@ def _parameters(metric: Any) -> str:
     # Metrics of pyiqa without weights have one empty parameter.
     if not any(parameter.numel() for parameter in getattr(metric, "parameters", tuple)()):
         return ""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in metric.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return f"parameters sha256:{digest.hexdigest()}"
+    return f"parameters sha256:{state_dict_checksum(metric.state_dict(), shapes=True)}"
 
 
 def plugin_versions(records: Iterable[Registration[Any]]) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
+from collections.abc import Mapping
 from functools import lru_cache
+from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,7 @@ from causaliqa.utils.files import atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SUFFIXES", "new_figure", "save"]
+__all__ = ["SUFFIXES", "data_url", "html_summary", "new_figure", "save"]
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Suffixes of the formats that figures are written in."""
@@ -57,3 +60,17 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     with atomic(path) as part:
         figure.savefig(part, dpi=130)
     return path
+
+
+def data_url(figure: Any, *, dpi: int = 90) -> str:
+    """Return a figure as a PNG in a ``data:`` address, to be put into a page."""
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=dpi, format="png")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def html_summary(facts: Mapping[str, Any], figure: Any) -> str:
+    """Return a table of facts and a picture as HTML, for notebooks."""
+    texts = {key: f"{value:.4g}" if isinstance(value, float) else str(value) for key, value in facts.items()}
+    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(text)}</td></tr>" for key, text in texts.items())
+    return f'<img alt="" src="{data_url(figure)}"><table>{rows}</table>'

@@ -1,4 +1,4 @@
-"""Downsampling, noise and rain: each degrades an image, and a patch in its place the same way."""
+"""The degradations of the paper: downsampling, noise and rain."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Downsampling", "GaussianNoise", "MediumRain"]
 class Downsampling:
     """Crop to a multiple of ``scale``, shrink with the antialiased bicubic kernel, round to 8 bits.
 
-    A patch is shrunk on its own with the same kernel, as the paper does: the kernel is cut at its border and
-    renormalised, so that an intervention changes exactly the input pixels of its place and no others. Shrinking the
-    image with the patch inside would also change the ring of input pixels around it, which belong to other patches.
+    A patch is shrunk on its own with the same kernel, as in the paper: the kernel is truncated at the border of the
+    patch and renormalised, so that an intervention changes the input pixels of its patch and no others. Shrinking the
+    image with the patch inserted would also change the input pixels around it, which belong to other patches.
 
     Args:
         scale: whole number, 2 or more.
@@ -40,7 +40,7 @@ class Downsampling:
         self.scale = scale
 
     def degrade(self, img: Tensor, seed: int) -> Tensor:
-        """Shrink ``(3, H, W)``; nothing here is random."""
+        """Shrink ``(3, H, W)``; deterministic."""
         return quantise(bicubic_down(modcrop(img, self.scale)[None], self.scale))[0]
 
     def patch_in_place(self, img: Tensor, y: int, x: int, patch: Tensor, *, seed: int, generator: Generator) -> Tensor:
@@ -81,7 +81,7 @@ class GaussianNoise:
 
 
 class MediumRain:
-    """Add one layer of rain an image; a patch goes into the clean image and the same layer falls on it.
+    """Add one layer of rain per image; a patch is inserted into the clean image, and the same layer is added to it.
 
     Example:
         >>> import torch
@@ -98,12 +98,12 @@ class MediumRain:
         return quantise(img + _layer(*img.shape[-2:], seed).to(img))
 
     def patch_in_place(self, img: Tensor, y: int, x: int, patch: Tensor, *, seed: int, generator: Generator) -> Tensor:
-        """Let the layer of ``seed`` fall on patches ``(n, 3, h, w)`` at ``(y, x)``; nothing is fresh."""
+        """Add the layer of ``seed`` at ``(y, x)`` to patches ``(n, 3, h, w)``; deterministic."""
         layer = _layer(*img.shape[-2:], seed)[y : y + patch.shape[-2], x : x + patch.shape[-1]]
         return quantise(patch + layer.to(patch))
 
 
 @lru_cache(maxsize=4)
 def _layer(height: int, width: int, seed: int) -> Tensor:
-    """The layer of an image; asked for once a patch, so kept."""
+    """Return the layer of an image; cached, as it is needed for every patch."""
     return rain_layer(height, width, generator_for(seed))

@@ -1,4 +1,4 @@
-"""Small networks of our own, laid out so that their weights also load into basicsr's class of the same name.
+"""Small networks of our own, whose weights also load into basicsr's class of the same name.
 
 Written from the papers; parameter names follow basicsr 1.4.2.
 """
@@ -41,7 +41,7 @@ class _ResidualBlock(nn.Module):
 
 
 class _MeanShifted(nn.Module):
-    """The frame that EDSR and RCAN share: shift the mean, features, body with a long skip, upsample."""
+    """What EDSR and RCAN share: mean subtraction, features, body with a long skip connection, upsampling."""
 
     mean: Tensor
 
@@ -65,7 +65,7 @@ class _MeanShifted(nn.Module):
 
 
 class EDSR(_MeanShifted):
-    """Residual blocks without normalisation; its reach is local.
+    """Residual blocks without normalisation; its receptive field is local.
 
     Args:
         num_feat: width.
@@ -128,7 +128,7 @@ class _ResidualGroup(nn.Module):
 
 
 class RCAN(_MeanShifted):
-    """Residual groups with channel attention; its global pooling lets every pixel reach every other.
+    """Residual groups with channel attention; global pooling makes every output pixel depend on the whole image.
 
     Args:
         num_feat: width.
@@ -161,7 +161,7 @@ class RCAN(_MeanShifted):
 
 
 class SRVGGNetCompact(nn.Module):
-    """A plain chain of convolutions that predicts what to add to its input; without upscaling a DnCNN.
+    """A chain of convolutions that predicts a residual of its input; without upscaling a DnCNN.
 
     Args:
         num_feat: width.

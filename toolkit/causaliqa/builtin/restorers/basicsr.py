@@ -25,7 +25,7 @@ _REMOVED = "torchvision.transforms.functional_tensor"
 """basicsr 1.4.2 imports one function from it; torchvision 0.17 dropped the module."""
 
 _CHANNELS = ("num_in_ch", "num_out_ch", "in_channels", "out_channels", "num_colors")
-"""Arguments that mean RGB here where an architecture has no default for them."""
+"""Arguments that are 3 (RGB) where an architecture has no default for them."""
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def architectures() -> dict[str, type[nn.Module]]:
         InputError: basicsr is not installed, or its import fails.
     """
     try:
-        # basicsr reports on its own import to stdout, which belongs to results.
+        # basicsr prints to stdout on import; stdout is for results.
         with _functional_tensor(), contextlib.redirect_stdout(io.StringIO()):
             importlib.import_module("basicsr.archs")
             registry = importlib.import_module("basicsr.utils.registry").ARCH_REGISTRY
@@ -64,13 +64,13 @@ def architectures() -> dict[str, type[nn.Module]]:
         raise InputError(
             f"basicsr cannot be imported: {error}; `pip install causaliqa[basicsr]` brings what it needs"
         ) from error
-    # A plugin's own EDSR does not hide basicsr's, which then carries a suffix.
+    # A third-party EDSR does not hide basicsr's, which is registered with a suffix then.
     found: dict[str, type[nn.Module]] = dict(iter(registry))
     return {name.removesuffix("_basicsr"): arch for name, arch in found.items()} | found
 
 
 def _multiple(network: nn.Module) -> int:
-    """What the sides of the input must be multiples of: windows of attention, or pixels folded into channels."""
+    """Return what the sides of the input must be multiples of: attention windows, or pixel unshuffling."""
     windows = [w for m in network.modules() if isinstance(w := getattr(m, "window_size", 1), int)]
     scale = getattr(network, "scale", 4)
     folded = 4 // scale if type(network).__name__ == "RRDBNet" and scale in (1, 2) else 1
@@ -92,8 +92,8 @@ def build(
         arch: its name, for example ``EDSR``.
         checkpoint: a ``.pth`` or ``.safetensors`` file; without one the weights are random.
         package: module to import first, where a third-party package registers the architecture.
-        multiple: what the sides of its input must be multiples of; found out for basicsr's own.
-        input_range: what the network expects white to be, 1 or 255.
+        multiple: what the sides of its input must be multiples of; by default found from the architecture.
+        input_range: its value of white, 1 or 255.
         options: arguments of the architecture; channels are 3 where it has no default for them.
 
     Raises:

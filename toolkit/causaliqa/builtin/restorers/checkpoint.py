@@ -25,5 +25,5 @@ def load_checkpoint(network: nn.Module, file: str | os.PathLike[str]) -> None:
     try:
         load_into(network, path, strict=True)
     except WeightsError as error:
-        # The file is the user's own choice here, so a wrong one is bad input.
+        # The user chose the file, so a wrong one is bad input.
         raise InputError(str(error)) from error

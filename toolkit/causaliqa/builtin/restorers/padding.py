@@ -1,4 +1,4 @@
-"""Make any network a restorer: sizes that it cannot take are padded, other value ranges scaled."""
+"""Adapt a network to the restorer interface: pad its input to allowed sizes, scale its value range."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def pad_reflect(img: Tensor, bottom: int, right: int) -> Tensor:
 
 
 class Adapted(nn.Module):
-    """A network behind the restorer's contract.
+    """A network with the interface of a restorer.
 
     Args:
         network: ``(N, 3, h, w)`` to ``(N, 3, s h, s w)``.
-        multiple: what the sides of its input must be multiples of; others are padded by reflection and cut back.
-        input_range: what it expects white to be, 1 or 255.
+        multiple: what the sides of its input must be multiples of; others are padded by reflection, the output is cropped.
+        input_range: its value of white, 1 or 255.
 
     Example:
         >>> import torch

@@ -17,12 +17,13 @@ from torch import nn
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Restorer
 from causaliqa.builtin.restorers.checkpoint import load_checkpoint
+from causaliqa.utils.text import brief
 
 __all__ = ["build", "find_factory"]
 
 
 def _module_from(path: Path) -> ModuleType:
-    """Import a file under a name of its own, so that two files of one name do not meet."""
+    """Import a file under a unique name, so that two files of the same name do not collide."""
     path = path.resolve()
     name = f"causaliqa_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -57,7 +58,7 @@ def find_factory(where: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(place) if path is None else _module_from(path)
     except Exception as error:
-        raise InputError(f"restorer: importing {place!r} failed: {type(error).__name__}: {error}") from error
+        raise InputError(f"restorer: importing {place!r} failed: {brief(error)}") from error
     factory = getattr(module, name, None)
     if not callable(factory):
         offered = [

@@ -1,4 +1,4 @@
-"""Interventions that the paper compares with natural patches: own patches, zero, a constant, blur and noise."""
+"""Samplers that the paper compares with natural patches: patches of the image itself, constants, blur and noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Blur", "Constant", "SelfPatches", "UniformNoise"]
 
 
 class SelfPatches:
-    """Draw patches of the image itself, from anywhere in it; one scene is no sample of natural images.
+    """Draw patches at random positions of the image itself; one scene is not a sample of natural images.
 
     Source: CEM, section VI-A and Figure 15 (inadvisable, for comparison).
 
@@ -22,14 +22,14 @@ class SelfPatches:
     """
 
     def in_place(self, img: Tensor, y: int, x: int, height: int, width: int, *, generator: Generator) -> Tensor:
-        """Cut one patch ``(3, height, width)`` anywhere."""
+        """Crop one patch ``(3, height, width)`` at a random position."""
         top = int(torch.randint(img.shape[-2] - height + 1, (), generator=generator))
         left = int(torch.randint(img.shape[-1] - width + 1, (), generator=generator))
         return img[:, top : top + height, left : left + width]
 
 
 class Constant:
-    """Fill with one value; 0 is the ablation of high-level vision.
+    """Fill with one value; 0 is the ablation common in high-level vision.
 
     Args:
         value: the value of all channels, in [0, 1].
@@ -48,12 +48,12 @@ class Constant:
         self.value = float(value)
 
     def __call__(self, n: int, size: int, generator: Generator) -> Tensor:
-        """Return ``(n, 3, size, size)``; nothing is random."""
+        """Return ``(n, 3, size, size)``; deterministic."""
         return torch.full((n, 3, size, size), self.value)
 
 
 class Blur:
-    """Put the patch's own blurred content in its place, as seen with its surroundings.
+    """Replace the patch by the same part of the blurred image.
 
     Args:
         sigma: standard deviation of the Gaussian in pixels.
@@ -73,7 +73,7 @@ class Blur:
         self.sigma = float(sigma)
 
     def in_place(self, img: Tensor, y: int, x: int, height: int, width: int, *, generator: Generator) -> Tensor:
-        """Blur ``img`` ``(3, H, W)`` at one place; beyond its border the edge goes on."""
+        """Blur ``img`` ``(3, H, W)`` in one place; border pixels are replicated."""
         reach = max(1, round(3 * self.sigma))
         taps = (-(torch.arange(-reach, reach + 1).to(img) / self.sigma).square() / 2).exp()
         taps = taps / taps.sum()

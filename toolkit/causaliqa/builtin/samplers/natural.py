@@ -1,4 +1,4 @@
-"""The natural image library: patches cut from photographs, drawn by how much happens in them."""
+"""The natural image library: patches of photographs, drawn by their gradient magnitude."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from causaliqa.utils.files import atomic
 __all__ = ["COUNT", "DRAWS", "Library", "NaturalPatches", "build"]
 
 COUNT = 24_000
-"""Patches that a library cut from images holds."""
+"""Number of patches of a library that is cropped from images."""
 
 DRAWS = ("density", "uniform")
-"""``density``: as often as such content occurs in the library; ``uniform``: every gradient magnitude alike."""
+"""``density``: every patch with the same probability; ``uniform``: uniform in gradient magnitude."""
 
 _AXES = 6
-"""Directions in which patches are told apart."""
+"""Principal components that are the coordinates of a patch."""
 _POPULATION = 2000
-"""Patches that stand for all, where something is averaged over the library."""
+"""Patches that represent the library where something is averaged over it."""
 
 _COLOUR = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "china", "flower", "grace_hopper")
 """Photographs of the default library: colour, and no two of one scene."""
 
 
 class Library:
-    """Patches of natural images at any size, cut on demand.
+    """Patches of natural images at any size, cropped on demand.
 
     Args:
         source: a folder of images, an ``.npz`` with 8-bit patches ``(P, s, s, 3)``, or None for the photographs that
@@ -79,17 +79,17 @@ class Library:
         return self._cut[size]
 
     def _cached(self, size: int) -> Tensor:
-        """Cut once, keep in the cache folder; the key says which images they were."""
+        """Crop once, keep the patches in the cache folder; the key identifies the images."""
         files = [] if self.source is None else _images(self.source)
         facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         key = hashlib.sha256(repr((str(self.source), facts, _COLOUR, size, COUNT)).encode()).hexdigest()[:16]
         name = "photographs" if self.source is None else self.source.name
         path = cache_folder().parent / "libraries" / f"{name}-{size}-{key}.npy"
-        # A damaged copy is cut again.
+        # A damaged file is made again.
         with contextlib.suppress(OSError, ValueError, EOFError):
             return torch.from_numpy(np.load(path, allow_pickle=False))
         made = _cut(size, (_read(f) for f in files) if files else _photographs(), len(files) or len(_COLOUR))
-        # Without room for it the next run cuts again, that is all.
+        # If it cannot be written, the next run makes it again.
         with contextlib.suppress(OutputError), atomic(path) as part:
             np.save(part, made.numpy())
         return made
@@ -145,13 +145,13 @@ def _from_archive(path: Path, size: int) -> Tensor:
 
 
 class _Space:
-    """Patches as points: what sets them apart, and an order in which neighbours are alike."""
+    """Principal components of patches, and an order in which neighbours are similar."""
 
     def __init__(self, patches: Tensor, indices: NDArray[np.int64]) -> None:
         flat = patches.flatten(1).double()
         self._mean = flat.mean(0)
         spread = (flat - self._mean).T @ (flat - self._mean) / len(flat)
-        # The signs of eigenvectors are free; what is made of them must not depend on the machine.
+        # The signs of eigenvectors are arbitrary; fix them, so that results do not depend on the machine.
         axes = torch.linalg.eigh(spread).eigenvectors[:, -_AXES:].flip(1)
         self._axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
         self._unit = max(float(((flat - self._mean) @ self._axes[:, 0]).std()), 1e-12)
@@ -175,11 +175,11 @@ class NaturalPatches:
     """Draw patches of natural images.
 
     Args:
-        library: where they come from.
-        draws: one of :data:`DRAWS`. ``density`` takes every patch of the library equally often, so that the
-            gradient magnitude G of the draws has the density D that it has in the library (flat patches are common);
-            ``uniform`` draws G uniformly between its extremes and takes the patch that comes closest.
-        screening: how the coarse stage draws, None for the same way.
+        library: the patches.
+        draws: one of :data:`DRAWS`. ``density`` draws every patch with the same probability, so that the
+            gradient magnitude G of the draws has its density D in the library (flat patches are common);
+            ``uniform`` draws G uniformly between its extremes and takes the patch with the closest G.
+        screening: the same for the coarse stage; None for ``draws``.
 
     Raises:
         InputError: an option is unknown.
@@ -215,26 +215,26 @@ class NaturalPatches:
     def sequence(self, number: int, seed: int, size: int) -> Tensor:
         """Return patch ``number`` of an endless sequence, spread evenly over the library, ``(1, 3, size, size)``.
 
-        For a random ``seed`` below 2 ** 32 each of them is as likely as a draw makes it, so means are unbiased.
+        Over random seeds below 2 ** 32 every element has the distribution of a draw, so means are unbiased.
         """
         order = self._space(size).order
         chosen = order[int(even_place(number, seed) * len(order))]
         return self.library.patches(size)[chosen : chosen + 1].float() / 255
 
     def coordinates(self, patches: Tensor) -> NDArray[np.float64]:
-        """Return where patches ``(n, 3, size, size)`` lie among all that may be drawn, ``(n, k)``.
+        """Return the coordinates of patches ``(n, 3, size, size)`` in the population, ``(n, k)``.
 
-        The six directions in which the patches of the library differ most (96 % of their variance: brightness, its
-        slopes and colour, as a rule), in units of the deviation along the first.
+        The first six principal components of the library (96 % of its variance: mostly brightness, its gradient and
+        colour), in units of the standard deviation of the first.
         """
         return self._space(patches.shape[-1]).coordinates(patches)
 
     def population(self, size: int) -> NDArray[np.float64]:
-        """Return the coordinates of patches that stand for all that may be drawn, ``(m, k)``."""
+        """Return the coordinates of a representative part of the population, ``(m, k)``."""
         return self._space(size).population
 
     def _of_magnitude(self, shares: Tensor, size: int) -> Tensor:
-        """Return the patches whose gradient magnitude is closest to shares of the way from the least to the largest."""
+        """Return the patches with gradient magnitudes closest to fractions of the range of the library."""
         magnitude, order = self._rank(size)
         low, high = magnitude[0], magnitude[-1]
         wanted = low + (high - low) * shares
@@ -243,7 +243,7 @@ class NaturalPatches:
         return order[above - nearer]
 
     def _space(self, size: int) -> _Space:
-        """Lay out everything that may be drawn, each as often as it is."""
+        """Return the space of the patches, each with its multiplicity among the draws."""
         if size not in self._spaces:
             patches = self.library.patches(size)
             all_of = torch.arange(len(patches))
@@ -253,7 +253,7 @@ class NaturalPatches:
         return self._spaces[size]
 
     def _rank(self, size: int) -> tuple[Tensor, Tensor]:
-        """Gradient magnitudes of the library in rising order, and whose they are."""
+        """Return the sorted gradient magnitudes of the library, and the indices of their patches."""
         if size not in self._ranked:
             self._ranked[size] = gradient_magnitude(self.library.patches(size).float() / 255).sort()
         return self._ranked[size]
