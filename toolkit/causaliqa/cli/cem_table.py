@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _publish
+from causaliqa.cli import _common
+from causaliqa.report.formats import FORMATS
 from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
@@ -16,7 +17,7 @@ def add(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser("cem-table", help="several causal effect maps side by side")
     command.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="what causaliqa cem wrote")
-    command.add_argument("--format", choices=_publish.FORMATS, default="plain")
+    command.add_argument("--format", choices=FORMATS, default="plain")
     command.add_argument("--counting", choices=("paper", "demo"), default="paper", help="of patches in the region")
     command.add_argument(
         "--bound", type=float, help="where the colour maps saturate, in dB (default: the largest effect)"
