@@ -204,10 +204,12 @@ class Catalog:
         self, name: str, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None, **options: Any
     ) -> nn.Module:
         """Build a feature network; see :func:`causaliqa.create_backbone`."""
-        file = self._weights_file(self._backbone_spec(name), pretrained=pretrained, weights=weights)
-        options["weights"] = file
-        network: nn.Module = call_factory(self.get(BackboneSpec, name), options, hidden=("weights",))
-        return network
+        from causaliqa.functional.frozen import FrozenBackbone
+
+        found = self.get(BackboneSpec, name)
+        options["weights"] = self._weights_file(self._backbone_spec(name), pretrained=pretrained, weights=weights)
+        network = call_factory(found, options, hidden=("weights",))
+        return FrozenBackbone(network, name=name, provider=found.provider)
 
     def _weights_file(
         self, spec: BackboneSpec, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None
