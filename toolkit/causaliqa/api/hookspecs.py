@@ -1,8 +1,8 @@
 """Hooks that a plugin may implement.
 
 A hook takes no argument, returns specs and builds nothing: heavy imports belong into the factories of the specs. A
-plugin is a module (or object) with functions of these names, marked with :data:`hookimpl`, and an entry point in the group
-``causaliqa.plugins``::
+plugin is a module (or object) with functions of these names, marked with :data:`hookimpl`, and an entry point in the
+group ``causaliqa.plugins``::
 
     import causaliqa
 
