@@ -178,7 +178,6 @@ _WRITER = """
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
     from causaliqa.evaluation.store import ScoreStore
-from causaliqa.evaluation.store_tables import LAYOUT
 
     with ScoreStore(Path(sys.argv[1])) as store:
         for number in range(100_000):
@@ -225,7 +224,6 @@ _RACER = """
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
     from causaliqa.evaluation.store import ScoreStore
-from causaliqa.evaluation.store_tables import LAYOUT
 
     while time.time() < float(sys.argv[2]):
         pass
