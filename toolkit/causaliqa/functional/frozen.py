@@ -19,7 +19,7 @@ class StayInEval(nn.Module):
 
     def train(self, mode: bool = True) -> StayInEval:
         """Keep evaluation mode; ``mode`` is ignored."""
-        return super().train(False)  # type: ignore[return-value]
+        return super().train(False)
 
 
 class FrozenBackbone(StayInEval):
@@ -72,8 +72,8 @@ class FrozenBackbone(StayInEval):
             raise PluginError(f"{self._what} does not take images of {size} pixels: {reason}") from error
         expected = list(zip(self.feature_info.channels(), self.feature_info.reduction(), strict=True))
         if not isinstance(maps, list | tuple) or len(maps) != len(expected):
-            got = f"{len(maps)} maps" if isinstance(maps, list | tuple) else type(maps).__name__
-            raise PluginError(f"{self._what}: got {got}, expected {len(expected)} as feature_info states")
+            count = f"{len(maps)} maps" if isinstance(maps, list | tuple) else type(maps).__name__
+            raise PluginError(f"{self._what}: got {count}, expected {len(expected)} as feature_info states")
         for k, (level, (channels, stride)) in enumerate(zip(maps, expected, strict=True)):
             if not _fits(level, x, channels, stride):
                 got = tuple(level.shape) if isinstance(level, Tensor) else type(level).__name__

@@ -12,7 +12,7 @@ from causaliqa.utils.figures import save
 from causaliqa.utils.files import atomic
 
 if TYPE_CHECKING:
-    from causaliqa.builtin.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.explanation import Explanation
 
 __all__ = ["write_explanation"]
 

@@ -10,7 +10,7 @@ from causaliqa.utils.text import figure_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from causaliqa.builtin.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.explanation import Explanation
 
 __all__ = ["channel_figure", "cost_figure"]
 
