@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             with _signals.stoppable():
-                given = sys.argv[1:] if argv is None else list(argv)
+                given = sys.argv[1:] if argv is None else [*argv]  # `list` is a command here
                 parser(_asked(given)).parse_args(given, args)
                 if args.offline:
                     os.environ[VARIABLE] = "1"
