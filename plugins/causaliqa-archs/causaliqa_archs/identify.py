@@ -50,7 +50,7 @@ def compare(state: State, name: str) -> Fit | None:
         if options.get("channels", 3) not in (1, 3):
             return None
         with torch.device("meta"):
-            network = cls(**{key: value for key, value in options.items() if value is not None})
+            network = cls(**{**cls.assumed, **{key: value for key, value in options.items() if value is not None}})
     except (LookupError, ValueError, ArithmeticError, RuntimeError, TypeError):
         return None  # a key is missing, or there is no network of such numbers
     expected = {key: value.shape for key, value in network.state_dict().items()}

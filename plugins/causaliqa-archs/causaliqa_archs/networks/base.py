@@ -32,6 +32,9 @@ class Network(nn.Module):
     optional: ClassVar[tuple[str, ...]] = ()
     """Beginnings of keys that a checkpoint may leave out: constants that the network has anyway."""
 
+    assumed: ClassVar[Mapping[str, Any]] = {}
+    """Options to compare a checkpoint with where no key tells them, instead of the defaults."""
+
     @classmethod
     def may_lack(cls, key: str) -> bool:
         """Say whether a checkpoint may leave a key out."""

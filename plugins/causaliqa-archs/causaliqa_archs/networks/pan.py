@@ -5,7 +5,8 @@ Source: Zhao et al., "Efficient Image Super-Resolution Using Pixel Attention", 2
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,8 @@ class PAN(Network):
         blocks: number of blocks.
         scale: 2, 3 or 4; no key tells 2 from 3.
     """
+
+    assumed: ClassVar[Mapping[str, Any]] = {"scale": 2}
 
     def __init__(self, *, width: int = 40, late: int = 24, blocks: int = 16, scale: int = 4) -> None:
         super().__init__()

@@ -54,9 +54,12 @@ class _CovarianceAttention(nn.Module):
 
 
 class _NonLocal(nn.Module):
+    """Attention between all places, with keys and values at half the size."""
+
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.theta, self.phi, self.g = (conv(width, inner, 1) for _ in range(3))
+        self.theta = conv(width, inner, 1)
+        self.phi, self.g = (nn.Sequential(conv(width, inner, 1), nn.MaxPool2d(2)) for _ in range(2))
         self.W = conv(inner, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,7 +127,7 @@ class SAN(MeanShifted):
         input_range: what white is, 1 or 255.
     """
 
-    smallest = 2
+    smallest = 4
 
     def __init__(
         self,
