@@ -2,8 +2,8 @@
 
     python benchmarks/archs_parity.py FOLDER [--only NAME]
 
-FOLDER holds checkouts of the public repositories, each as ``owner+name`` (none of them is part of this project; a missing
-one is left out of the table). Each implementation gets random weights; its state dict is identified and loaded strictly
+FOLDER holds checkouts of the public repositories, each as ``owner+name``. None of them is part of this project; those
+that are missing are left out. Each implementation gets random weights; its state dict is identified and loaded strictly
 into the network of causaliqa-archs, and both see the same input. ``difference`` is the largest difference of the
 outputs, divided by the largest output where that exceeds 1. Writes ``benchmarks/results/archs_parity.csv``.
 """
@@ -149,24 +149,96 @@ def first(net, x):
 
 SMALL, ODD = (2, 3, 24, 32), (2, 3, 17, 21)
 EDSR = "TestCode/code"
-XR = {"dim": 16, "num_blocks": [1, 1, 2, 1], "num_refinement_blocks": 1, "channel_heads": [1, 2, 2, 4], "spatial_heads": [1, 2, 2, 3]}
+XR = {
+    "dim": 16,
+    "num_blocks": [1, 1, 2, 1],
+    "num_refinement_blocks": 1,
+    "channel_heads": [1, 2, 2, 4],
+    "spatial_heads": [1, 2, 2, 3],
+}
 HIT = {"upscale": 4, "depths": [6, 4], "num_heads": [6, 6], "embed_dim": 60, "upsampler": "pixelshuffledirect"}
 
 # our name, checkout, how to build it, how to call it, input, options that no key tells
 ROWS = (
     ("srcnn", "fuyongXu+SRCNN_Pytorch_1.0", plain("", "model", "SRCNN"), forward, (2, 1, 17, 21), {"scale": 3}),
-    ("fsrcnn", "yjn870+FSRCNN-pytorch", plain("", "models", "FSRCNN", scale_factor=3), forward, (2, 1, 17, 21), {"scale": 3}),
-    ("carn", "nmhkahn+CARN-pytorch", plain("carn", "model.carn", "Net", multi_scale=True, group=1), lambda n, x: n(x, 4), ODD, {}),
-    ("carn", "nmhkahn+CARN-pytorch", plain("carn", "model.carn", "Net", scale=3, group=1), lambda n, x: n(x, 3), ODD, {}),
-    ("carn_m", "nmhkahn+CARN-pytorch", plain("carn", "model.carn_m", "Net", multi_scale=True, group=4), lambda n, x: n(x, 3), ODD, {"scale": 3}),
+    (
+        "fsrcnn",
+        "yjn870+FSRCNN-pytorch",
+        plain("", "models", "FSRCNN", scale_factor=3),
+        forward,
+        (2, 1, 17, 21),
+        {"scale": 3},
+    ),
+    (
+        "carn",
+        "nmhkahn+CARN-pytorch",
+        plain("carn", "model.carn", "Net", multi_scale=True, group=1),
+        lambda n, x: n(x, 4),
+        ODD,
+        {},
+    ),
+    (
+        "carn",
+        "nmhkahn+CARN-pytorch",
+        plain("carn", "model.carn", "Net", scale=3, group=1),
+        lambda n, x: n(x, 3),
+        ODD,
+        {},
+    ),
+    (
+        "carn_m",
+        "nmhkahn+CARN-pytorch",
+        plain("carn", "model.carn_m", "Net", multi_scale=True, group=4),
+        lambda n, x: n(x, 3),
+        ODD,
+        {"scale": 3},
+    ),
     ("srdensenet", "yjn870+SRDenseNet-pytorch", plain("", "models", "SRDenseNet"), forward, (2, 1, 9, 11), {}),
-    ("srresnet", "XPixelGroup+BasicSR", basicsr("srresnet_arch", "MSRResNet", num_feat=32, num_block=3, upscale=4), forward, ODD, {}),
-    ("srresnet", "XPixelGroup+BasicSR", basicsr("srresnet_arch", "MSRResNet", num_feat=32, num_block=3, upscale=3), forward, ODD, {}),
+    (
+        "srresnet",
+        "XPixelGroup+BasicSR",
+        basicsr("srresnet_arch", "MSRResNet", num_feat=32, num_block=3, upscale=4),
+        forward,
+        ODD,
+        {},
+    ),
+    (
+        "srresnet",
+        "XPixelGroup+BasicSR",
+        basicsr("srresnet_arch", "MSRResNet", num_feat=32, num_block=3, upscale=3),
+        forward,
+        ODD,
+        {},
+    ),
     ("srresnet_bn", "Lornatang+SRGAN-PyTorch", plain("", "model", "SRResNet", num_rcb=3, upscale=4), forward, ODD, {}),
     ("edsr", "daitao+SAN", edsr_style(EDSR, "model.edsr", "EDSR"), forward, ODD, {}),
-    ("edsr", "XPixelGroup+BasicSR", basicsr("edsr_arch", "EDSR", num_in_ch=3, num_out_ch=3, num_feat=32, num_block=3, upscale=3), lambda n, x: n(x / 255) * 255, ODD, {}),
+    (
+        "edsr",
+        "XPixelGroup+BasicSR",
+        basicsr("edsr_arch", "EDSR", num_in_ch=3, num_out_ch=3, num_feat=32, num_block=3, upscale=3),
+        lambda n, x: n(x / 255) * 255,
+        ODD,
+        {},
+    ),
     ("rcan", "yulunzhang+RCAN", edsr_style("RCAN_TestCode/code", "model.rcan", "RCAN"), forward, ODD, {}),
-    ("rcan", "XPixelGroup+BasicSR", basicsr("rcan_arch", "RCAN", num_in_ch=3, num_out_ch=3, num_feat=32, num_group=2, num_block=2, squeeze_factor=8, upscale=2), lambda n, x: n(x / 255) * 255, ODD, {}),
+    (
+        "rcan",
+        "XPixelGroup+BasicSR",
+        basicsr(
+            "rcan_arch",
+            "RCAN",
+            num_in_ch=3,
+            num_out_ch=3,
+            num_feat=32,
+            num_group=2,
+            num_block=2,
+            squeeze_factor=8,
+            upscale=2,
+        ),
+        lambda n, x: n(x / 255) * 255,
+        ODD,
+        {},
+    ),
     ("san", "daitao+SAN", edsr_style(EDSR, "model.san", "SAN"), forward, ODD, {}),
     ("drln", "saeed-anwar+DRLN", edsr_style(EDSR, "model.drln", "DRLN"), forward, (1, 3, 9, 11), {}),
     ("rnan", "yulunzhang+RNAN", edsr_style("SR/code", "model.rnan", "RNAN"), forward, SMALL, {}),
@@ -176,26 +248,117 @@ ROWS = (
     ("rfdn", "njulj+RFDN", plain("", "RFDN", "RFDN", nf=32), forward, ODD, {}),
     ("rlfn", "bytedance+RLFN", plain("", "model.rlfn", "RLFN", feature_channels=32), forward, ODD, {}),
     ("rlfn", "bytedance+RLFN", plain("", "model.rlfn_ntire", "RLFN_Prune"), forward, ODD, {}),
-    ("pan", "zhaohengyuan1+PAN", plain("codes", "models.archs.PAN_arch", "PAN", 3, 3, 40, 24, 4, scale=4), forward, ODD, {}),
-    ("pan", "zhaohengyuan1+PAN", plain("codes", "models.archs.PAN_arch", "PAN", 3, 3, 40, 24, 4, scale=3), forward, ODD, {"scale": 3}),
-    ("srmd", "cszn+KAIR", plain("", "models.network_srmd", "SRMD", in_nc=18, nc=32, nb=5, upscale=3), forward, (2, 18, 17, 21), {"degradation": (0.0,) * 15}),
-    ("dncnn", "cszn+KAIR", plain("", "models.network_dncnn", "DnCNN", in_nc=3, out_nc=3, nc=32, nb=9, act_mode="R"), forward, ODD, {}),
-    ("dncnn", "cszn+KAIR", plain("", "models.network_dncnn", "DnCNN", in_nc=1, out_nc=1, nc=32, nb=9, act_mode="BR"), forward, (2, 1, 17, 21), {}),
+    (
+        "pan",
+        "zhaohengyuan1+PAN",
+        plain("codes", "models.archs.PAN_arch", "PAN", 3, 3, 40, 24, 4, scale=4),
+        forward,
+        ODD,
+        {},
+    ),
+    (
+        "pan",
+        "zhaohengyuan1+PAN",
+        plain("codes", "models.archs.PAN_arch", "PAN", 3, 3, 40, 24, 4, scale=3),
+        forward,
+        ODD,
+        {"scale": 3},
+    ),
+    (
+        "srmd",
+        "cszn+KAIR",
+        plain("", "models.network_srmd", "SRMD", in_nc=18, nc=32, nb=5, upscale=3),
+        forward,
+        (2, 18, 17, 21),
+        {"degradation": (0.0,) * 15},
+    ),
+    (
+        "dncnn",
+        "cszn+KAIR",
+        plain("", "models.network_dncnn", "DnCNN", in_nc=3, out_nc=3, nc=32, nb=9, act_mode="R"),
+        forward,
+        ODD,
+        {},
+    ),
+    (
+        "dncnn",
+        "cszn+KAIR",
+        plain("", "models.network_dncnn", "DnCNN", in_nc=1, out_nc=1, nc=32, nb=9, act_mode="BR"),
+        forward,
+        (2, 1, 17, 21),
+        {},
+    ),
     ("ircnn", "cszn+KAIR", plain("", "models.network_dncnn", "IRCNN", in_nc=3, out_nc=3), forward, ODD, {}),
-    ("ffdnet", "cszn+KAIR", plain("", "models.network_ffdnet", "FFDNet", in_nc=3, out_nc=3, nc=32, nb=6, act_mode="R"), lambda n, x: n(x, torch.full((2, 1, 1, 1), 50 / 255)), ODD, {}),
+    (
+        "ffdnet",
+        "cszn+KAIR",
+        plain("", "models.network_ffdnet", "FFDNet", in_nc=3, out_nc=3, nc=32, nb=6, act_mode="R"),
+        lambda n, x: n(x, torch.full((2, 1, 1, 1), 50 / 255)),
+        ODD,
+        {},
+    ),
     ("adnet", "hellloxiaotian+ADNet", adnet, forward, ODD, {}),
-    ("sadnet", "JimmyChame+SADNet", plain("", "model.sadnet", "SADNET", n_channel=16, offset_channel=16), forward, SMALL, {}),
+    (
+        "sadnet",
+        "JimmyChame+SADNet",
+        plain("", "model.sadnet", "SADNET", n_channel=16, offset_channel=16),
+        forward,
+        SMALL,
+        {},
+    ),
     ("prenet", "csdwren+PReNet", plain("", "networks", "PReNet", use_GPU=False), first, ODD, {}),
-    ("hinet", "megvii-model+HINet", lone("basicsr/models/archs/hinet_arch.py", "HINet", wf=16, depth=4), last, SMALL, {}),
-    ("mprnet", "swz30+MPRNet", lone("Deraining/MPRNet.py", "MPRNet", n_feat=16, scale_unetfeats=8, scale_orsnetfeats=8, num_cab=2), first, SMALL, {}),
+    (
+        "hinet",
+        "megvii-model+HINet",
+        lone("basicsr/models/archs/hinet_arch.py", "HINet", wf=16, depth=4),
+        last,
+        SMALL,
+        {},
+    ),
+    (
+        "mprnet",
+        "swz30+MPRNet",
+        lone("Deraining/MPRNet.py", "MPRNet", n_feat=16, scale_unetfeats=8, scale_orsnetfeats=8, num_cab=2),
+        first,
+        SMALL,
+        {},
+    ),
     ("gcanet", "cddlyf+GCANet", plain("", "GCANet", "GCANet"), forward, (2, 4, 24, 32), {"task": "dehaze"}),
-    ("gcanet", "cddlyf+GCANet", plain("", "GCANet", "GCANet", only_residual=False), forward, (2, 4, 24, 32), {"task": "derain"}),
-    ("xrestormer", "Andrew0613+X-Restormer", lone("xrestormer/archs/xrestormer_arch.py", "XRestormer", BASICSR, **XR), forward, (2, 3, 64, 64), {"scale": 1}),
-    ("xrestormer", "Andrew0613+X-Restormer", lone("xrestormer/archs/xrestormer_arch.py", "XRestormer", BASICSR, **XR, scale=4), forward, (2, 3, 16, 32), {"scale": 4}),
+    (
+        "gcanet",
+        "cddlyf+GCANet",
+        plain("", "GCANet", "GCANet", only_residual=False),
+        forward,
+        (2, 4, 24, 32),
+        {"task": "derain"},
+    ),
+    (
+        "xrestormer",
+        "Andrew0613+X-Restormer",
+        lone("xrestormer/archs/xrestormer_arch.py", "XRestormer", BASICSR, **XR),
+        forward,
+        (2, 3, 64, 64),
+        {"scale": 1},
+    ),
+    (
+        "xrestormer",
+        "Andrew0613+X-Restormer",
+        lone("xrestormer/archs/xrestormer_arch.py", "XRestormer", BASICSR, **XR, scale=4),
+        forward,
+        (2, 3, 16, 32),
+        {"scale": 4},
+    ),
     ("hit_sr", "XiangZ-0+HiT-SR", lone("basicsr/archs/hit_srf_arch.py", "HiT_SRF", BASICSR, **HIT), forward, ODD, {}),
-    ("hit_sr", "XiangZ-0+HiT-SR", lone("basicsr/archs/hit_sir_arch.py", "HiT_SIR", BASICSR, **HIT), forward, (1, 3, 33, 40), {}),
+    (
+        "hit_sr",
+        "XiangZ-0+HiT-SR",
+        lone("basicsr/archs/hit_sir_arch.py", "HiT_SIR", BASICSR, **HIT),
+        forward,
+        (1, 3, 33, 40),
+        {},
+    ),
     ("craft", "AVC2-UESTC+CRAFT-SR", craft, forward, (2, 3, 16, 32), {}),
-)  # fmt: skip
+)
 
 
 def shake(network, seed):
@@ -228,7 +391,10 @@ def measure(row, folder, seed):
     if name == "srresnet_bn":
         out = out.clamp(0, 1)  # the public one clips
     commit = subprocess.run(
-        ["git", "-C", str(folder / checkout), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "-C", str(folder / checkout), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return {
         "architecture": name,

@@ -1,10 +1,11 @@
 """PSNR of real checkpoints through ``archs:FILE``: nothing but the file is given.
 
-    python benchmarks/archs_psnr.py [DATA] [--part NAME]
+    python benchmarks/archs_psnr.py DATA
 
-Super-resolution: Set5, PIL's bicubic, PSNR of the luma without a border of ``scale`` pixels. Noise: a 256 x 256 crop of
-scikit-image's photographs, sigma said in the name, PSNR of RGB. Writes ``benchmarks/results/archs_psnr.csv``: the mean
-in dB, that of the input (enlarged by bicubic where it is smaller), and the one that the data's INDEX.md states.
+Set5, cropped to multiples of 24. Super-resolution: PIL's bicubic, PSNR of the luma without a border of ``scale``.
+Noise: white, not clipped, seed 0; PSNR of RGB. Rain: the medium rain of the effect maps, seed 0; PSNR of RGB.
+Writes ``benchmarks/results/archs_psnr.csv``: means in dB of the output and of the input, which is enlarged by bicubic
+where it is smaller, beside what the data's INDEX.md states for these images.
 """
 
 from __future__ import annotations
@@ -20,49 +21,100 @@ from PIL import Image
 
 import causaliqa
 
-ROOT = Path(__file__).parents[1]
+RESULT = Path(__file__).parent / "results" / "archs_psnr.csv"
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
 
-# file below weights/, options, task, sigma, what INDEX.md states
-SUPER = (
-    ("restoration/ntire2025_team54_HITSR.pth", {}, 32.51),
-    ("restoration/ntire2024_team34_craft.pth", {}, 32.36),
-    ("restoration/ntire2022_imdn_baseline.pth", {}, 32.20),
-    ("restoration/rlfn_x4.pth", {}, 32.17),
-    ("restoration/ntire2022_rfdn_baseline.pth", {}, 32.10),
-    ("restoration/PANx4_DF2K.pth", {}, 32.08),
-    ("restoration/carn_m.pth", {}, 31.83),
-    ("restoration/carn_m.pth", {"scale": 2}, 37.60),
-    ("restoration/fuyongXu_srcnn_x3.pth", {}, 32.64),
-    ("imdn_x4/IMDN_x4.pth", {}, None),
-    ("srmdnf_x4/SRMDNF_x4_nc128_nb12.pth", {}, None),
+# file below weights/, options, degradation, strength, what INDEX.md states
+ROWS = (
+    ("restoration/ntire2025_team54_HITSR.pth", {}, "sr", None, 32.51),
+    ("restoration/ntire2024_team34_craft.pth", {}, "sr", None, 32.36),
+    ("restoration/ntire2022_imdn_baseline.pth", {}, "sr", None, 32.20),
+    ("restoration/rlfn_x4.pth", {}, "sr", None, 32.17),
+    ("restoration/ntire2022_rfdn_baseline.pth", {}, "sr", None, 32.10),
+    ("restoration/PANx4_DF2K.pth", {}, "sr", None, 32.08),
+    ("restoration/carn_m.pth", {}, "sr", None, 31.83),
+    ("restoration/carn_m.pth", {"scale": 2}, "sr", None, 37.60),
+    ("restoration/fuyongXu_srcnn_x3.pth", {}, "sr", None, 32.64),
+    ("imdn_x4/IMDN_x4.pth", {}, "sr", None, None),
+    ("srmdnf_x4/SRMDNF_x4_nc128_nb12.pth", {}, "sr", None, None),
+    ("restoration/ffdnet_color.pth", {"sigma": 15}, "denoise", 15, 34.30),
+    ("restoration/ffdnet_color.pth", {"sigma": 25}, "denoise", 25, 32.09),
+    ("restoration/ffdnet_color.pth", {}, "denoise", 50, 29.21),
+    ("restoration/adnet_color50.pth", {}, "denoise", 50, 29.23),
+    ("dncnn_color_zhang/dncnn_color_sigma25.pth", {}, "denoise", 25, None),
+    ("dncnn_color_zhang/dncnn_color_sigma50.pth", {}, "denoise", 50, None),
+    ("dncnn_color_blind/dncnn_color_blind.pth", {}, "denoise", 50, None),
+    ("prenet/PReNet6_Rain100L.pth", {}, "derain", None, None),
+    ("prenet/PReNet6_Rain100H.pth", {}, "derain", None, None),
+    ("prenet/PReNet6_Rain1400.pth", {}, "derain", None, None),
+    ("restoration/wacv_gcanet_derain.pth", {}, "derain", None, None),
 )
-def luma(img):
-    return img.astype(np.float64) @ LUMA + 16
 
 
 def psnr(a, b):
-    return 10 * np.log10(255**2 / np.mean((a - b) ** 2))
+    return float(10 * np.log10(255**2 / np.mean((a - b) ** 2)))
 
 
-def tensor(img):
-    return torch.from_numpy(np.array(img)).permute(2, 0, 1)[None].float() / 255
+def luma(img):
+    return img @ LUMA + 16
 
 
-def restore(net, img):
-    with torch.no_grad():
-        out = net(tensor(img))[0].permute(1, 2, 0)
-    return (out * 255).round().clamp(0, 255).numpy()
+def to_tensor(img):
+    return torch.from_numpy(np.array(img, dtype=np.float32)).permute(2, 0, 1)[None] / 255
+
+
+def to_array(img):
+    return (img[0].permute(1, 2, 0) * 255).clamp(0, 255).numpy().astype(np.float64)
+
+
+@torch.no_grad()
+def measure(net, clean, degradation, strength):
+    """Return the PSNR of the output and that of the input of one PIL image."""
+    truth = np.asarray(clean, dtype=np.float64)
+    if degradation == "sr":
+        small = clean.resize((clean.width // net.scale, clean.height // net.scale), Image.Resampling.BICUBIC)
+        large = np.asarray(small.resize(clean.size, Image.Resampling.BICUBIC), dtype=np.float64)
+        cut = (slice(net.scale, -net.scale),) * 2
+        out = to_array(net(to_tensor(small))).round()
+        return tuple(psnr(luma(img)[cut], luma(truth)[cut]) for img in (out, large))
+    if degradation == "denoise":
+        noise = np.random.default_rng(0).normal(0, strength / 255, (1, 3, clean.height, clean.width))
+        spoilt = to_tensor(clean) + torch.from_numpy(noise).float()
+    else:
+        spoilt = causaliqa.create_degradation("derain").degrade(to_tensor(clean), 0)
+    return psnr(to_array(net(spoilt)), truth), psnr(spoilt[0].permute(1, 2, 0).double().numpy() * 255, truth)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    args = parser.parse_args()
+    images = [Image.open(path).convert("RGB") for path in sorted((args.data / "restoration" / "Set5").iterdir())]
+    images = [img.crop((0, 0, img.width // 24 * 24, img.height // 24 * 24)) for img in images]
+    rows = []
+    for file, options, degradation, strength, stated in ROWS:
+        start = time.monotonic()
+        net = causaliqa.create_restorer(f"archs:{args.data / 'weights' / file}", device="cpu", **options)
+        values = np.array([measure(net, img, degradation, strength) for img in images]).mean(0)
+        rows.append(
+            {
+                "file": file,
+                "options": " ".join(f"{key}={value}" for key, value in options.items()),
+                "architecture": net.arch,
+                "scale": net.scale,
+                "degradation": degradation if strength is None else f"{degradation} {strength}",
+                "psnr": round(float(values[0]), 3),
+                "input_psnr": round(float(values[1]), 3),
+                "stated": stated or "",
+                "seconds": round(time.monotonic() - start, 1),
+            }
+        )
+        print(rows[-1], flush=True)
+    with RESULT.open("w", newline="", encoding="utf-8") as table:
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
 
 if __name__ == "__main__":
-    data = Path("/work/shared/data")
-    for file, opts, want in SUPER:
-        net = causaliqa.create_restorer(f"archs:{data/'weights'/file}", device="cpu", **opts)
-        s = net.scale; got=[]; base=[]; t=time.time()
-        for p in sorted((data/"restoration/Set5").iterdir()):
-            im = Image.open(p).convert("RGB"); w,h = im.size; im = im.crop((0,0,w-w%24,h-h%24))
-            low = im.resize((im.width//s, im.height//s), Image.BICUBIC)
-            up = low.resize(im.size, Image.BICUBIC)
-            ref = luma(np.array(im))[s:-s,s:-s]
-            got.append(psnr(luma(restore(net, low))[s:-s,s:-s], ref)); base.append(psnr(luma(np.array(up))[s:-s,s:-s], ref))
-        print(file, net.arch, s, round(np.mean(got),3), round(np.mean(base),3), want, round(time.time()-t,1))
+    main()

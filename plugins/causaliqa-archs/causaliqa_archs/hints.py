@@ -39,7 +39,7 @@ def hint(arch: str, option: str, file: Path) -> Any:
     value = reader(file)
     if value is None:
         raise InputError(
-            f"archs: {file.name!r} is of {arch}, and neither its keys nor its name tell the {option}; expected {expected}"
+            f"archs: {file.name!r} is of {arch}; neither its keys nor its name tell the {option}; expected {expected}"
         )
     return value
 

@@ -47,7 +47,7 @@ def compare(state: State, name: str) -> Fit | None:
     own = cls.canonical(state)
     try:
         options = cls.options(own)
-        if options.get("channels", 3) not in (1, 3):
+        if options.get("channels", 3) not in (1, 3) or options.get("scale") == 0:
             return None
         with torch.device("meta"):
             network = cls(**{**cls.assumed, **{key: value for key, value in options.items() if value is not None}})

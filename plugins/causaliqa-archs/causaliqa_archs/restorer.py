@@ -86,7 +86,7 @@ def build(*, file: str | os.PathLike[str], arch: str | None = None, **options: A
     if wrong:
         raise InputError(f"archs: {path.name!r} does not fit {fit.name} with {options}: {', '.join(wrong[:4])}")
     network.load_state_dict(dict(fit.state), strict=False)
-    return ArchRestorer(network, fit.name)
+    return ArchRestorer(network, fit.name).eval()
 
 
 def build_named(
@@ -112,7 +112,7 @@ def build_named(
         return build(file=checkpoint, arch=name, **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ArchRestorer(_network(name, options), name)
+        return ArchRestorer(_network(name, options), name).eval()
 
 
 def _one_fit(state: State, path: Path, arch: str | None) -> Fit:

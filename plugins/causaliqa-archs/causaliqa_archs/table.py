@@ -1,4 +1,4 @@
-"""The architectures by name: where each is written, which paper it is from, what it is for. Nothing is imported here."""
+"""The architectures by name: where each is written, its paper, what it is for; nothing is imported here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Architecture:
     paper: str
     """arXiv number, or where it appeared."""
     tasks: tuple[str, ...] = ("sr",)
-    """What public checkpoints of it were trained for."""
+    """What public checkpoints of it were trained for; one for ``sr`` first enlarges four times by default."""
     fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Options that make the variant; a variant is no candidate when a file is looked at."""
 
@@ -72,9 +72,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "sadnet": Architecture(network="sadnet:SADNet", summary="SADNet", paper="arXiv:2001.10291", tasks=("denoise",)),
     "prenet": Architecture(network="prenet:PReNet", summary="PReNet", paper="arXiv:1901.09221", tasks=("derain",)),
-    "hinet": Architecture(
-        network="hinet:HINet", summary="HINet", paper="arXiv:2105.06086", tasks=(*_CLEAN, "deblur")
-    ),
+    "hinet": Architecture(network="hinet:HINet", summary="HINet", paper="arXiv:2105.06086", tasks=(*_CLEAN, "deblur")),
     "mprnet": Architecture(
         network="mprnet:MPRNet", summary="MPRNet", paper="arXiv:2102.02808", tasks=(*_CLEAN, "deblur")
     ),
@@ -85,7 +83,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         network="xrestormer:XRestormer",
         summary="X-Restormer",
         paper="arXiv:2310.11881",
-        tasks=("sr", *_CLEAN, "deblur", "dehaze"),
+        tasks=(*_CLEAN, "deblur", "dehaze", "sr"),
     ),
     "hit_sr": Architecture(network="hit:HiT", summary="HiT-SRF and HiT-SIR", paper="arXiv:2407.05878"),
     "craft": Architecture(network="craft:CRAFT", summary="CRAFT", paper="arXiv:2308.05022"),

@@ -1,1 +1,1 @@
-"""One file for each architecture or family, written from the papers; parameter names are those of public checkpoints."""
+"""One file for each architecture or family, written from the papers; parameters are named as in public checkpoints."""

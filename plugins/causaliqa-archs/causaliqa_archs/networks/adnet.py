@@ -52,4 +52,4 @@ class ADNet(Network):
 
     def restore(self, img: Tensor) -> Tensor:
         planes = img.reshape(-1, self.channels, *img.shape[2:])
-        return self(planes).reshape(img.shape)  # type: ignore[no-any-return]
+        return self(planes).reshape(img.shape)

@@ -56,8 +56,7 @@ class Network(nn.Module):
 
     def restore(self, img: Tensor) -> Tensor:
         """Restore ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
-        out: Tensor = self(img * self.input_range) / self.input_range
-        return out
+        return self(img * self.input_range) / self.input_range
 
 
 def count(state: State, pattern: str) -> int:

@@ -25,7 +25,9 @@ MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K."""
 
 
-def conv(inputs: int, outputs: int, side: int = 3, *, bias: bool = True, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
+def conv(
+    inputs: int, outputs: int, side: int = 3, *, bias: bool = True, groups: int = 1, dilation: int = 1
+) -> nn.Conv2d:
     """Make a convolution that keeps the size."""
     return nn.Conv2d(inputs, outputs, side, padding=side // 2 * dilation, bias=bias, groups=groups, dilation=dilation)
 
@@ -72,8 +74,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
-        out: Tensor = x + self.body(x) * self.factor
-        return out
+        return x + self.body(x) * self.factor
 
 
 class ConvRelu(nn.Module):
@@ -85,15 +86,12 @@ class ConvRelu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, inputs, h, w)`` to ``(N, outputs, h, w)``."""
-        out: Tensor = self.body(x)
-        return out
+        return self.body(x)
 
 
 def gate(width: int, narrow: int, *, bias: bool = True) -> nn.Sequential:
     """Make weights in (0, 1) for channels from a summary of each (squeeze and excitation)."""
-    return nn.Sequential(
-        conv(width, narrow, 1, bias=bias), nn.ReLU(), conv(narrow, width, 1, bias=bias), nn.Sigmoid()
-    )
+    return nn.Sequential(conv(width, narrow, 1, bias=bias), nn.ReLU(), conv(narrow, width, 1, bias=bias), nn.Sigmoid())
 
 
 class ChannelAttention(nn.Module):
@@ -114,8 +112,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         if not self.pool:
-            out: Tensor = x * self.conv_du(x.mean((2, 3), keepdim=True))
-            return out
+            return x * self.conv_du(x.mean((2, 3), keepdim=True))
         means = F.avg_pool2d(x, self.pool, ceil_mode=True, count_include_pad=False)
         weights = self.conv_du(means).repeat_interleave(self.pool, 2).repeat_interleave(self.pool, 3)
         return x * weights[..., : x.shape[2], : x.shape[3]]
@@ -157,5 +154,4 @@ class GatedFeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         control, value = self.dwconv(self.project_in(x)).chunk(2, 1)
-        out: Tensor = self.project_out(F.gelu(control) * value)
-        return out
+        return self.project_out(F.gelu(control) * value)

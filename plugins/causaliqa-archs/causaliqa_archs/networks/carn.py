@@ -26,8 +26,7 @@ class _Residual(nn.Module):
         self.body = nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = (self.body(x) + x).relu()
-        return out
+        return (self.body(x) + x).relu()
 
 
 class _GroupedResidual(_Residual):
@@ -81,8 +80,7 @@ class _Upsampler(nn.Module):
         self.body = upsampler(scale, width, groups=groups, activation=nn.ReLU, before=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
-        return out
+        return self.body(x)
 
 
 class CARN(Network):
@@ -125,8 +123,7 @@ class CARN(Network):
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``(N, 3, h, w)``."""
         out = self.body(self.entry(self.sub_mean["shifter"](x)))
-        out = self.add_mean["shifter"](self.exit(self.upsample[self.branch](out)))
-        return out
+        return self.add_mean["shifter"](self.exit(self.upsample[self.branch](out)))
 
 
 class CARNM(CARN):

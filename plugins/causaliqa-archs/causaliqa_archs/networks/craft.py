@@ -40,9 +40,7 @@ class _Attention(nn.Module):
     def forward(self, qkv: list[Tensor], position: Position) -> Tensor:
         """Map queries, keys and values ``(N, h, w, C)`` to ``(N, h, w, C)``."""
         size = (qkv[0].shape[1], qkv[0].shape[2])
-        query, key, value = (
-            cut(part, self.window).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in qkv
-        )
+        query, key, value = (cut(part, self.window).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in qkv)
         bias = self.pos(position[0])[position[1]].permute(2, 0, 1)
         weights = query * query.shape[-1] ** -0.5 @ key.mT + bias
         found = weights.softmax(-1) @ value
@@ -55,12 +53,11 @@ class _Mlp(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class _RectangleBlock(nn.Module):
-    """Attention in wide windows for one half of the channels, in high ones for the other, shifted in every second block."""
+    """Attention in wide windows for one half of the channels, in high ones for the other; shifted windows or not."""
 
     def __init__(self, width: int, heads: int, window: tuple[int, int], hidden: int, *, shifted: bool) -> None:
         super().__init__()
@@ -83,8 +80,7 @@ class _RectangleBlock(nn.Module):
             found.append(torch.roll(attention(rolled, positions[k]), ahead, (1, 2)))
         local = self.get_v(qkv[2].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         x = x + self.proj(torch.cat(found, -1) + local)
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+        return x + self.mlp(self.norm2(x))
 
 
 class _HighFrequencies(nn.Module):
@@ -97,8 +93,7 @@ class _HighFrequencies(nn.Module):
         first, second = x.chunk(2, 1)
         local = F.gelu(self.conv(first))
         peaks = F.gelu(self.fc(F.max_pool2d(second, 3, stride=1, padding=1)))
-        out: Tensor = x + self.last_fc(torch.cat([local, peaks], 1))
-        return out
+        return x + self.last_fc(torch.cat([local, peaks], 1))
 
 
 class _CrossAttention(nn.Module):
@@ -118,8 +113,7 @@ class _CrossAttention(nn.Module):
         parts = (self.q_dwconv(self.q(high)), *self.kv_dwconv(self.kv(low)).chunk(2, 1))
         query, key, value = (part.unflatten(1, (self.heads, -1)).flatten(3) for part in parts)
         weights = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT * self.temperature
-        out: Tensor = self.project_out((weights.softmax(-1) @ value).reshape(low.shape))
-        return out
+        return self.project_out((weights.softmax(-1) @ value).reshape(low.shape))
 
 
 class _Fusion(nn.Module):
@@ -131,14 +125,11 @@ class _Fusion(nn.Module):
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         x = low + self.attn(self.norm1(low), high)
-        out: Tensor = x + self.ffn(self.norm2(x))
-        return out
+        return x + self.ffn(self.norm2(x))
 
 
 class _Group(nn.Module):
-    def __init__(
-        self, width: int, depth: int, heads: int, window: tuple[int, int], hidden: int, gated: int
-    ) -> None:
+    def __init__(self, width: int, depth: int, heads: int, window: tuple[int, int], hidden: int, gated: int) -> None:
         super().__init__()
         rectangles = (_RectangleBlock(width, heads, window, hidden, shifted=k % 2 == 1) for k in range(2 * depth))
         self.residual_group = nn.ModuleDict(
@@ -162,7 +153,7 @@ class _Group(nn.Module):
             for block in rectangles[2 * k : 2 * k + 2]:
                 low = block(low, positions)
             out = fusions[k](low.permute(0, 3, 1, 2), peaks[k](out))
-        return x + self.conv(out)  # type: ignore[no-any-return]
+        return x + self.conv(out)
 
 
 class CRAFT(Network):
@@ -226,5 +217,4 @@ class CRAFT(Network):
         first = out = self.conv_first(x - mean)
         for layer in self.layers:
             out = layer(out, positions)
-        out = self.upsample(first + self.conv_after_body(self.norm(out))) + mean
-        return out
+        return self.upsample(first + self.conv_after_body(self.norm(out))) + mean

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from causaliqa_archs.networks.base import Network, State, count, rename
 from causaliqa_archs.networks.blocks import conv
 
-__all__ = ["DnCNN", "FFDNet", "IRCNN", "SRMD"]
+__all__ = ["IRCNN", "SRMD", "DnCNN", "FFDNet"]
 
 
 def _chain(inputs: int, width: int, outputs: int, depth: int) -> nn.Sequential:
@@ -86,12 +86,11 @@ class DnCNN(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise ``(N, channels, h, w)``."""
-        out: Tensor = x - self.model(x)
-        return out
+        return x - self.model(x)
 
     def restore(self, img: Tensor) -> Tensor:
         planes = img.reshape(-1, self.channels, *img.shape[2:])
-        return self(planes).reshape(img.shape)  # type: ignore[no-any-return]
+        return self(planes).reshape(img.shape)
 
 
 class IRCNN(DnCNN):
@@ -148,7 +147,7 @@ class FFDNet(Network):
 
     def restore(self, img: Tensor) -> Tensor:
         planes = img.reshape(-1, self.channels, *img.shape[2:])
-        return self(planes).reshape(img.shape)  # type: ignore[no-any-return]
+        return self(planes).reshape(img.shape)
 
 
 class SRMD(Network):
@@ -194,10 +193,8 @@ class SRMD(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``(N, 3 + number of maps, h, w)``."""
-        out: Tensor = F.pixel_shuffle(self.model(x), self.scale)
-        return out
+        return F.pixel_shuffle(self.model(x), self.scale)
 
     def restore(self, img: Tensor) -> Tensor:
         maps = self.degradation.to(img).view(1, -1, 1, 1).expand(len(img), -1, *img.shape[2:])
-        out: Tensor = self(torch.cat([img, maps], 1))
-        return out
+        return self(torch.cat([img, maps], 1))

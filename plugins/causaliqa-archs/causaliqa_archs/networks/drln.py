@@ -25,8 +25,7 @@ class _Residual(nn.Module):
         self.body = nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = (self.body(x) + x).relu()
-        return out
+        return (self.body(x) + x).relu()
 
 
 class _Sigmoid(nn.Module):
@@ -35,8 +34,7 @@ class _Sigmoid(nn.Module):
         self.body = nn.Sequential(conv(inputs, outputs), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
-        return out
+        return self.body(x)
 
 
 class _LaplacianAttention(nn.Module):
@@ -47,8 +45,7 @@ class _LaplacianAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         means = x.mean((2, 3), keepdim=True)
-        out: Tensor = x * self.c4(torch.cat([layer(means) for layer in (self.c1, self.c2, self.c3)], 1))
-        return out
+        return x * self.c4(torch.cat([layer(means) for layer in (self.c1, self.c2, self.c3)], 1))
 
 
 class _Block(nn.Module):
@@ -62,8 +59,7 @@ class _Block(nn.Module):
         """Keep the shape."""
         for layer in (self.r1, self.r2, self.r3):
             x = torch.cat([x, layer(x)], 1)
-        out: Tensor = self.ca(self.g(x))
-        return out
+        return self.ca(self.g(x))
 
 
 class DRLN(Network):
@@ -114,6 +110,5 @@ class DRLN(Network):
                 if number != 4:  # public files were trained with the fifth block beside the fourth, not behind it
                     source = out
             skip = out + skip
-        out = self.tail(self.upsample["up"]["body"](skip + first))
-        out = self.add_mean["shifter"](out)
-        return out
+        out = self.tail(self.get_submodule("upsample.up.body")(skip + first))
+        return self.add_mean["shifter"](out)

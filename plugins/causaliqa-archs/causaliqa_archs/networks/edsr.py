@@ -51,8 +51,7 @@ class MeanShifted(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore ``(N, 3, h, w)`` in [0, input_range]."""
-        out: Tensor = self.add_mean(self.tail(self.features(self.head(self.sub_mean(x)))))
-        return out
+        return self.add_mean(self.tail(self.features(self.head(self.sub_mean(x)))))
 
 
 class EDSR(MeanShifted):
@@ -98,5 +97,4 @@ class EDSR(MeanShifted):
         return found | {"blocks": count(state, r"body\.(\d+)\.body\."), "res_scale": res_scale}
 
     def features(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return x + self.body(x)

@@ -96,8 +96,7 @@ class GCANet(Network):
         return out if self.residual else out.relu()
 
     def _norm(self, number: int, x: Tensor) -> Tensor:
-        out: Tensor = self.get_submodule(f"norm{number}")(x).relu()
-        return out
+        return self.get_submodule(f"norm{number}")(x).relu()
 
     def restore(self, img: Tensor) -> Tensor:
         bright = img * 255

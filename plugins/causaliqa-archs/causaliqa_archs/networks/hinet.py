@@ -35,8 +35,7 @@ class SupervisedAttention(nn.Module):
     def forward(self, x: Tensor, img: Tensor) -> Tensor:
         """Keep the shape of the features."""
         weights = self.conv3(self.conv2(x) + img).sigmoid()
-        out: Tensor = x + self.conv1(x) * weights
-        return out
+        return x + self.conv1(x) * weights
 
 
 class _Block(nn.Module):
@@ -50,9 +49,7 @@ class _Block(nn.Module):
         fused: take features of the stage before.
     """
 
-    def __init__(
-        self, inputs: int, width: int, *, norm: bool = False, down: bool = False, fused: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, width: int, *, norm: bool = False, down: bool = False, fused: bool = False) -> None:
         super().__init__()
         self.identity = conv(inputs, width, 1)
         self.conv_1, self.conv_2 = conv(inputs, width), conv(width, width)
@@ -81,8 +78,7 @@ class _Up(nn.Module):
         self.conv_block = _Block(inputs, width)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        out: Tensor = self.conv_block(torch.cat([self.up(x), skip], 1))
-        return out
+        return self.conv_block(torch.cat([self.up(x), skip], 1))
 
 
 class HINet(Network):
@@ -137,8 +133,7 @@ class HINet(Network):
         first = self.cat12(torch.cat([self.conv_02(x), attended], 1))
         before = list(zip(encoded, reversed(decoded), strict=True))
         _, decoded = self._stage(2, first, before)
-        out: Tensor = self.last(decoded[-1]) + x
-        return out
+        return self.last(decoded[-1]) + x
 
     def _stage(
         self, stage: int, x: Tensor, before: list[tuple[Tensor, Tensor]] | None = None
@@ -151,7 +146,7 @@ class HINet(Network):
         for level, block in enumerate(down[:-1]):
             features = block(x, before[level] if before else None)
             encoded.append(features)
-            x = block.downsample(features)
+            x = block.get_submodule("downsample")(features)
         x = down[-1](x)
         decoded = []
         for level, block in enumerate(up):

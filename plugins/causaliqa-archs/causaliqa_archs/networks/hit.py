@@ -35,8 +35,7 @@ class _DualFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape of ``(N, C, h, w)``."""
-        out: Tensor = self.conv(x) * self.linear(x)
-        return out
+        return self.conv(x) * self.linear(x)
 
 
 class _Correlation(nn.Module):
@@ -85,8 +84,7 @@ class _Correlation(nn.Module):
         features = self.qv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         query, value = cut(features, sides).chunk(2, -1)
         found = torch.cat([self._spatial(query, value), self._channels(query, value)], -1)
-        out: Tensor = self.proj(join(found, sides, size))
-        return out
+        return self.proj(join(found, sides, size))
 
     def _spatial(self, query: Tensor, value: Tensor) -> Tensor:
         query, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, value))
@@ -104,8 +102,7 @@ class _Depthwise(nn.Module):
         self.depthwise_conv = nn.Sequential(conv(width, width, 5, groups=width), nn.GELU())
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.depthwise_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return out
+        return self.depthwise_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 class _FeedForward(nn.Module):
@@ -116,14 +113,11 @@ class _FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.gelu(self.fc1(x))
-        out: Tensor = self.fc2(x if self.dwconv is None else x + self.dwconv(x))
-        return out
+        return self.fc2(x if self.dwconv is None else x + self.dwconv(x))
 
 
 class _Block(nn.Module):
-    def __init__(
-        self, width: int, heads: int, window: int, base: int, hidden: int, *, depthwise: bool
-    ) -> None:
+    def __init__(self, width: int, heads: int, window: int, base: int, hidden: int, *, depthwise: bool) -> None:
         super().__init__()
         self.window = window
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -135,8 +129,7 @@ class _Block(nn.Module):
         height, width = x.shape[1:3]
         found = self.correlation(_pad(x, self.window))[:, :height, :width]
         x = x + self.norm1(found)
-        out: Tensor = x + self.norm2(self.mlp(x))
-        return out
+        return x + self.norm2(self.mlp(x))
 
 
 def _pad(x: Tensor, side: int) -> Tensor:
@@ -149,9 +142,7 @@ def _pad(x: Tensor, side: int) -> Tensor:
 
 
 class _Layer(nn.Module):
-    def __init__(
-        self, width: int, depth: int, heads: int, base: int, hidden: int, *, depthwise: bool
-    ) -> None:
+    def __init__(self, width: int, depth: int, heads: int, base: int, hidden: int, *, depthwise: bool) -> None:
         super().__init__()
         blocks = (
             _Block(width, heads, int(base * ratio), base, hidden, depthwise=depthwise) for ratio in _RATIOS[:depth]
@@ -199,9 +190,7 @@ class HiT(Network):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.conv_first = conv(3, width)
         self.patch_embed = nn.ModuleDict({"norm": nn.LayerNorm(width)})
-        self.layers = nn.ModuleList(
-            _Layer(width, depth, heads, base, hidden, depthwise=depthwise) for depth in depths
-        )
+        self.layers = nn.ModuleList(_Layer(width, depth, heads, base, hidden, depthwise=depthwise) for depth in depths)
         self.norm = nn.LayerNorm(width)
         self.conv_after_body = conv(width, width)
         self.upsample = nn.Sequential(conv(width, 3 * scale**2), nn.PixelShuffle(scale))
@@ -229,5 +218,4 @@ class HiT(Network):
         for layer in self.layers:
             out = layer(out)
         out = self.norm(out).permute(0, 3, 1, 2)
-        out = self.upsample(first + self.conv_after_body(out)) + mean
-        return out
+        return self.upsample(first + self.conv_after_body(out)) + mean

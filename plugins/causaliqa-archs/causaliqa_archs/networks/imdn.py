@@ -29,8 +29,7 @@ class _ContrastAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
         variance = (x - mean).square().mean((2, 3), keepdim=True)
-        out: Tensor = x * self.conv_du(mean + variance.clamp_min(1e-12).sqrt())  # the root of 0 has no gradient
-        return out
+        return x * self.conv_du(mean + variance.clamp_min(1e-12).sqrt())  # the root of 0 has no gradient
 
 
 def _distil(x: Tensor, layers: list[nn.Module], sizes: list[int]) -> list[Tensor]:
@@ -53,8 +52,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         *kept, rest = _distil(x, [self.c1, self.c2, self.c3], self.sizes)
-        out: Tensor = x + self.c5(self.cca(torch.cat([*kept, self.c4(rest)], 1)))
-        return out
+        return x + self.c5(self.cca(torch.cat([*kept, self.c4(rest)], 1)))
 
 
 class IMDN(Network):
@@ -93,8 +91,7 @@ class IMDN(Network):
         for k in range(1, self.blocks + 1):
             out = self.get_submodule(f"IMDB{k}")(out)
             outs.append(out)
-        out = self.upsampler(first + self.LR_conv(self.c(torch.cat(outs, 1))))
-        return out
+        return self.upsampler(first + self.LR_conv(self.c(torch.cat(outs, 1))))
 
 
 class _PlainBlock(nn.Module):
@@ -109,8 +106,7 @@ class _PlainBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         *kept, rest = _distil(x, [self.get_submodule(f"conv{k}") for k in (1, 2, 3)], self.sizes)
-        out: Tensor = x + self.conv1x1(torch.cat([*kept, self.conv4(rest)], 1))
-        return out
+        return x + self.conv1x1(torch.cat([*kept, self.conv4(rest)], 1))
 
 
 class _Skip(nn.Module):
@@ -119,8 +115,7 @@ class _Skip(nn.Module):
         self.sub = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.sub(x)
-        return out
+        return x + self.sub(x)
 
 
 class IMDNPlain(Network):
@@ -148,5 +143,4 @@ class IMDNPlain(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``(N, 3, h, w)`` in [0, 1]."""
-        out: Tensor = self.model(x)
-        return out
+        return self.model(x)

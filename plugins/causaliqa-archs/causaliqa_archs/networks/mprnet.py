@@ -29,8 +29,7 @@ class _Block(nn.Module):
         self.body = nn.Sequential(conv(width, width, bias=False), act, conv(width, width, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.CA(self.body(x))
-        return out
+        return x + self.CA(self.body(x))
 
 
 class _Resize(nn.Module):
@@ -43,8 +42,7 @@ class _Resize(nn.Module):
         self.add_module(name, nn.Sequential(resize, conv(inputs, outputs, 1, bias=False)))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.get_submodule(self.name)(x)
-        return out
+        return self.get_submodule(self.name)(x)
 
 
 class _Encoder(nn.Module):
@@ -74,6 +72,8 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
+    decoder_level3: nn.Module
+
     def __init__(self, widths: list[int], reduction: int, act: nn.PReLU) -> None:
         super().__init__()
         for k, width in enumerate(widths, start=1):
@@ -102,8 +102,7 @@ class _FullBlock(nn.Module):
         self.body = nn.Sequential(*layers, conv(width, width, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return x + self.body(x)
 
 
 class _FullResolution(nn.Module):
@@ -144,6 +143,13 @@ class MPRNet(Network):
     """
 
     multiple = 8
+    shallow_feat1: nn.Module
+    shallow_feat2: nn.Module
+    shallow_feat3: nn.Module
+    stage1_encoder: nn.Module
+    stage1_decoder: nn.Module
+    stage2_encoder: nn.Module
+    stage2_decoder: nn.Module
 
     def __init__(
         self, *, width: int = 40, step: int = 20, extra: int = 16, blocks: int = 8, reduction: int = 4
@@ -188,5 +194,4 @@ class MPRNet(Network):
         encoded = [torch.cat(pair, 2) for pair in zip(*second, strict=True)]
         decoded = self.stage2_decoder(encoded)
         joined = torch.cat([self.shallow_feat3(x), self.sam23(decoded[0], x)], 1)
-        out: Tensor = x + self.tail(self.stage3_orsnet(self.concat23(joined), encoded, decoded))
-        return out
+        return x + self.tail(self.stage3_orsnet(self.concat23(joined), encoded, decoded))

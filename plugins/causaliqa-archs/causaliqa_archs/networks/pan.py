@@ -24,8 +24,7 @@ class _PixelAttention(nn.Module):
         self.conv = conv(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x * self.conv(x).sigmoid()
-        return out
+        return x * self.conv(x).sigmoid()
 
 
 class _AttendedConv(nn.Module):
@@ -35,8 +34,7 @@ class _AttendedConv(nn.Module):
         self.k3, self.k4 = conv(width, width, bias=False), conv(width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.k4(self.k3(x) * self.k2(x).sigmoid())
-        return out
+        return self.k4(self.k3(x) * self.k2(x).sigmoid())
 
 
 class _Block(nn.Module):
@@ -53,8 +51,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         plain = self.k1(F.leaky_relu(self.conv1_a(x), 0.2))
         attended = self.PAConv(F.leaky_relu(self.conv1_b(x), 0.2))
-        out: Tensor = x + self.conv3(F.leaky_relu(torch.cat([plain, attended], 1), 0.2))
-        return out
+        return x + self.conv3(F.leaky_relu(torch.cat([plain, attended], 1), 0.2))
 
 
 class PAN(Network):
@@ -100,5 +97,4 @@ class PAN(Network):
             out = F.leaky_relu(self.get_submodule(f"att{k}")(out), 0.2)
             out = F.leaky_relu(self.get_submodule(f"HRconv{k}")(out), 0.2)
         base = F.interpolate(x, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
-        out = self.conv_last(out) + base
-        return out
+        return self.conv_last(out) + base

@@ -24,8 +24,7 @@ class _Block(nn.Module):
         self.body = nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width), attention)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return x + self.body(x)
 
 
 class _Group(nn.Module):
@@ -34,8 +33,7 @@ class _Group(nn.Module):
         self.body = nn.Sequential(*(_Block(width, narrow, pool) for _ in range(blocks)), conv(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return x + self.body(x)
 
 
 class RCAN(MeanShifted):
@@ -91,5 +89,4 @@ class RCAN(MeanShifted):
         }
 
     def features(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return x + self.body(x)

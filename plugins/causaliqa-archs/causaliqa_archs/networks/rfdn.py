@@ -42,12 +42,12 @@ class _SpatialAttention(nn.Module):
         first = self.conv1(x)
         coarse = F.max_pool2d(self.conv2(first), 7, stride=3)
         if self.deep:
-            coarse = self.conv3_(self.conv3(self.conv_max(coarse).relu()).relu())
-        else:
-            coarse = self.conv3(coarse)
+            coarse = self.conv_max(coarse).relu()
+        coarse = self.conv3(coarse)
+        if self.deep:
+            coarse = self.conv3_(coarse.relu())
         coarse = F.interpolate(coarse, x.shape[2:], mode="bilinear", align_corners=False)
-        out: Tensor = x * self.conv4(coarse + self.conv_f(first)).sigmoid()
-        return out
+        return x * self.conv4(coarse + self.conv_f(first)).sigmoid()
 
 
 class _DistillationBlock(nn.Module):
@@ -66,8 +66,7 @@ class _DistillationBlock(nn.Module):
             kept.append(self.get_submodule(f"c{k}_d")(x))
             x = F.leaky_relu(self.get_submodule(f"c{k}_r")(x) + x, 0.05)
         joined = F.leaky_relu(torch.cat([*kept, self.c4(x)], 1), 0.05)
-        out: Tensor = self.esa(self.c5(joined))
-        return out
+        return self.esa(self.c5(joined))
 
 
 class RFDN(Network):
@@ -84,9 +83,7 @@ class RFDN(Network):
     smallest = 15
     input_range = 255.0
 
-    def __init__(
-        self, *, width: int = 50, kept: int = 25, narrow: int = 12, blocks: int = 4, scale: int = 4
-    ) -> None:
+    def __init__(self, *, width: int = 50, kept: int = 25, narrow: int = 12, blocks: int = 4, scale: int = 4) -> None:
         super().__init__()
         self.scale, self.blocks = scale, blocks
         self.fea_conv = conv(3, width)
@@ -113,8 +110,7 @@ class RFDN(Network):
         for k in range(1, self.blocks + 1):
             out = self.get_submodule(f"B{k}")(out)
             outs.append(out)
-        out = self.upsampler(first + self.LR_conv(self.c(torch.cat(outs, 1))))
-        return out
+        return self.upsampler(first + self.LR_conv(self.c(torch.cat(outs, 1))))
 
 
 class _LocalBlock(nn.Module):
@@ -129,8 +125,7 @@ class _LocalBlock(nn.Module):
         out = x
         for layer in (self.c1_r, self.c2_r, self.c3_r):
             out = F.leaky_relu(layer(out), 0.05)
-        out = self.esa(self.c5(out + x))
-        return out
+        return self.esa(self.c5(out + x))
 
 
 class RLFN(Network):
@@ -147,9 +142,7 @@ class RLFN(Network):
     smallest = 15
     input_range = 255.0
 
-    def __init__(
-        self, *, width: int = 52, inner: int = 52, narrow: int = 16, blocks: int = 6, scale: int = 4
-    ) -> None:
+    def __init__(self, *, width: int = 52, inner: int = 52, narrow: int = 16, blocks: int = 6, scale: int = 4) -> None:
         super().__init__()
         self.scale, self.blocks = scale, blocks
         self.conv_1 = conv(3, width)
@@ -173,5 +166,4 @@ class RLFN(Network):
         first = out = self.conv_1(x)
         for k in range(1, self.blocks + 1):
             out = self.get_submodule(f"block_{k}")(out)
-        out = self.upsampler(first + self.conv_2(out))
-        return out
+        return self.upsampler(first + self.conv_2(out))

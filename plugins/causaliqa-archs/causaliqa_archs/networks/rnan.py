@@ -26,8 +26,7 @@ class _NonLocal(nn.Module):
         query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
         # Public files were trained with weights that sum to one over the queries, not over the keys.
         weights = (query.mT @ key).softmax(1)
-        out: Tensor = x + self.W((value @ weights.mT).unflatten(2, x.shape[2:]))
-        return out
+        return x + self.W((value @ weights.mT).unflatten(2, x.shape[2:]))
 
 
 class _Mask(nn.Module):
@@ -45,8 +44,7 @@ class _Mask(nn.Module):
         """Return weights in (0, 1) of the shape of the input."""
         fine = self.MB_RB1(x)
         coarse = self.MB_Up(self.MB_RB2(self.MB_Down(fine)))
-        out: Tensor = self.MB_1x1conv(self.MB_RB3(fine + coarse)).sigmoid()
-        return out
+        return self.MB_1x1conv(self.MB_RB3(fine + coarse)).sigmoid()
 
 
 class _Trunk(nn.Module):
@@ -55,8 +53,7 @@ class _Trunk(nn.Module):
         self.body = nn.Sequential(ResidualBlock(width), ResidualBlock(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body(x)
-        return out
+        return self.body(x)
 
 
 class _AttentionBlock(nn.Module):
@@ -70,8 +67,7 @@ class _AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         first = self.RA_RB1(x)
-        out: Tensor = self.RA_tail(self.RA_TB(first) * self.RA_MB(first) + first)
-        return out
+        return self.RA_tail(self.RA_TB(first) * self.RA_MB(first) + first)
 
 
 class _Group(nn.Module):
@@ -81,8 +77,7 @@ class _Group(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
-        out: Tensor = self.body(x)
-        return out
+        return self.body(x)
 
 
 class RNAN(Network):
@@ -121,9 +116,7 @@ class RNAN(Network):
         if self.scale == 1:
             return x + self.tail(self._features(self.head(x)))
         first = self.head(self.sub_mean(x))
-        out: Tensor = self.add_mean(self.tail(first + self._features(first)))
-        return out
+        return self.add_mean(self.tail(first + self._features(first)))
 
     def _features(self, x: Tensor) -> Tensor:
-        out: Tensor = self.body_nl_high(self.body(self.body_nl_low(x)))
-        return out
+        return self.body_nl_high(self.body(self.body_nl_low(x)))

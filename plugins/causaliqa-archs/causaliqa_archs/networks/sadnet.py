@@ -36,8 +36,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if hasattr(self, "conv0"):
             x = self.conv0(x)
-        out: Tensor = x + self.conv2(_leaky(self.conv1(x)))
-        return out
+        return x + self.conv2(_leaky(self.conv1(x)))
 
 
 class _Deformable(nn.Module):
@@ -56,8 +55,7 @@ class _Deformable(nn.Module):
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Keep the shape of x."""
         offset, mask = self.conv_offset_mask(guide).split([2 * _SAMPLES, _SAMPLES], 1)
-        out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask.sigmoid())
-        return out
+        return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask.sigmoid())
 
 
 class _AdaptiveBlock(nn.Module):
@@ -68,8 +66,7 @@ class _AdaptiveBlock(nn.Module):
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Keep the shape of x."""
-        out: Tensor = x + self.conv1(_leaky(self.dcnpack(x, guide)))
-        return out
+        return x + self.conv1(_leaky(self.dcnpack(x, guide)))
 
 
 class _Guide(nn.Module):
@@ -105,8 +102,7 @@ class _Context(nn.Module):
         """Keep the shape."""
         first = self.conv0(x)
         parts = [_leaky(self.get_submodule(f"conv{k}")(first)) for k in (1, 2, 3, 4)]
-        out: Tensor = x + self.fusion(torch.cat(parts, 1))
-        return out
+        return x + self.fusion(torch.cat(parts, 1))
 
 
 class SADNet(Network):
@@ -118,6 +114,9 @@ class SADNet(Network):
     """
 
     multiple = 8
+    res4: nn.Module
+    offset4: nn.Module
+    dres4: nn.Module
 
     def __init__(self, *, width: int = 32, guide: int = 32) -> None:
         super().__init__()
@@ -152,5 +151,4 @@ class SADNet(Network):
             out = self.get_submodule(f"dconv{level}_1")(out)
             guide = self.get_submodule(f"offset{level}")(out, guide)
             out = self.get_submodule(f"dres{level}")(out, guide)
-        out = x + self.out(out)
-        return out
+        return x + self.out(out)

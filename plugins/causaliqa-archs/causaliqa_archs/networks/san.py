@@ -49,8 +49,7 @@ class _CovarianceAttention(nn.Module):
         centred = x[..., top : top + _LARGEST, left : left + _LARGEST].flatten(2)
         centred = centred - centred.mean(2, keepdim=True)
         root = matrix_root(centred @ centred.mT / centred.shape[2])
-        out: Tensor = x * self.conv_du(root.mean(1)[..., None, None])
-        return out
+        return x * self.conv_du(root.mean(1)[..., None, None])
 
 
 class _NonLocal(nn.Module):
@@ -66,8 +65,7 @@ class _NonLocal(nn.Module):
         query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
         weights = (query.mT @ key).softmax(2)
         found = value @ weights.mT
-        out: Tensor = x + self.W(found.unflatten(2, x.shape[2:]))
-        return out
+        return x + self.W(found.unflatten(2, x.shape[2:]))
 
 
 class _Quarters(nn.Module):
@@ -81,9 +79,7 @@ class _Quarters(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         cuts = [[side // 2, side - side // 2] for side in x.shape[2:]]
-        rows = [
-            torch.cat([self.non_local(part) for part in row.split(cuts[1], 3)], 3) for row in x.split(cuts[0], 2)
-        ]
+        rows = [torch.cat([self.non_local(part) for part in row.split(cuts[1], 3)], 3) for row in x.split(cuts[0], 2)]
         return torch.cat(rows, 2)
 
 
@@ -93,8 +89,7 @@ class _ConvPair(nn.Module):
         self.conv_first = nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv_first(x)
-        return out
+        return x + self.conv_first(x)
 
 
 class _Group(nn.Module):
@@ -157,5 +152,4 @@ class SAN(MeanShifted):
         source = out = self.non_local(x)
         for group in self.RG:
             out = group(out) + self.gamma * source
-        out = x + self.non_local(out)
-        return out
+        return x + self.non_local(out)

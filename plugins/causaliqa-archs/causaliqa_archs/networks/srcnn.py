@@ -53,14 +53,12 @@ class SRCNN(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore ``(N, channels, h, w)``, already enlarged."""
-        out: Tensor = self.conv3(self.conv2(self.conv1(x).relu()).relu())
-        return out
+        return self.conv3(self.conv2(self.conv1(x).relu()).relu())
 
     def restore(self, img: Tensor) -> Tensor:
         if self.channels == 1:
             return on_luma(self, img, self.scale, enlarged=True)
-        out: Tensor = self(enlarge(img, self.scale))
-        return out
+        return self(enlarge(img, self.scale))
 
 
 class FSRCNN(Network):
@@ -99,8 +97,7 @@ class FSRCNN(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``(N, channels, h, w)``."""
-        out: Tensor = self.last_part(self.mid_part(self.first_part(x)))
-        return out
+        return self.last_part(self.mid_part(self.first_part(x)))
 
     def restore(self, img: Tensor) -> Tensor:
         return on_luma(self, img, self.scale, enlarged=False) if self.channels == 1 else super().restore(img)

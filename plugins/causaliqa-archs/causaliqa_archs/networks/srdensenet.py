@@ -89,8 +89,7 @@ class SRDenseNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge ``(N, channels, h, w)``."""
-        out: Tensor = self.reconstruction(self.deconv(self.bottleneck(self.dense_blocks(self.conv(x)))))
-        return out
+        return self.reconstruction(self.deconv(self.bottleneck(self.dense_blocks(self.conv(x)))))
 
     def restore(self, img: Tensor) -> Tensor:
         return on_luma(self, img, self.scale, enlarged=False) if self.channels == 1 else super().restore(img)

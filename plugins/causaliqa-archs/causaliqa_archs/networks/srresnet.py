@@ -24,8 +24,7 @@ class _Block(nn.Module):
         self.conv1, self.conv2 = conv(width, width), conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv2(self.conv1(x).relu())
-        return out
+        return x + self.conv2(self.conv1(x).relu())
 
 
 class SRResNet(Network):
@@ -78,8 +77,7 @@ class _NormalisedBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.rcb(x)
-        return out
+        return x + self.rcb(x)
 
 
 class SRResNetBN(Network):
@@ -97,7 +95,9 @@ class SRResNetBN(Network):
         self.conv1 = nn.Sequential(conv(3, width, 9), nn.PReLU())
         self.trunk = nn.Sequential(*(_NormalisedBlock(width) for _ in range(blocks)))
         self.conv2 = nn.Sequential(conv(width, width, bias=False), nn.BatchNorm2d(width))
-        step = [nn.Sequential(conv(width, 4 * width), nn.PixelShuffle(2), nn.PReLU()) for _ in range(scale.bit_length() - 1)]
+        step = [
+            nn.Sequential(conv(width, 4 * width), nn.PixelShuffle(2), nn.PReLU()) for _ in range(scale.bit_length() - 1)
+        ]
         self.upsampling = nn.Sequential(*(nn.ModuleDict({"upsample_block": layers}) for layers in step))
         self.conv3 = conv(width, 3, 9)
 
@@ -115,5 +115,4 @@ class SRResNetBN(Network):
         out = first + self.conv2(self.trunk(first))
         for step in self.upsampling:
             out = step["upsample_block"](out)  # type: ignore[index]
-        out = self.conv3(out)
-        return out
+        return self.conv3(out)

@@ -59,10 +59,11 @@ class PositionBias(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.pos_proj = nn.Linear(2, width)
-        for k, outputs in ((1, width), (2, width), (3, heads)):
-            self.add_module(f"pos{k}", nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs)))
+        self.pos1, self.pos2, self.pos3 = (
+            nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs))
+            for outputs in (width, width, heads)
+        )
 
     def forward(self, places: Tensor) -> Tensor:
         """Map distances ``(n, 2)`` to biases ``(n, heads)``."""
-        out: Tensor = self.pos3(self.pos2(self.pos1(self.pos_proj(places))))
-        return out
+        return self.pos3(self.pos2(self.pos1(self.pos_proj(places))))

@@ -37,8 +37,7 @@ class _ChannelAttention(nn.Module):
         query, key, value = (part.unflatten(1, (self.heads, -1)).flatten(3) for part in parts)
         weights = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT * self.temperature
         found = weights.softmax(-1) @ value
-        out: Tensor = self.project_out(found.reshape(x.shape))
-        return out
+        return self.project_out(found.reshape(x.shape))
 
 
 class _RelativePosition(nn.Module):
@@ -83,8 +82,7 @@ class _WindowAttention(nn.Module):
         rows, cols = height // self.window, width // self.window
         found = found.reshape(count_, rows, cols, self.heads, self.window, self.window, self.size)
         found = found.permute(0, 3, 6, 1, 4, 2, 5).reshape(count_, -1, height, width)
-        out: Tensor = self.project_out(found)
-        return out
+        return self.project_out(found)
 
     def _split(self, x: Tensor, side: int, padding: int) -> Tensor:
         """Cut ``(N, heads size, h, w)`` into windows: ``(N windows heads, side ** 2, size)``."""
@@ -231,5 +229,4 @@ class XRestormer(Network):
             if k > 1:
                 out = self.get_submodule(f"reduce_chan_level{k}")(out)
             out = self.get_submodule(f"decoder_level{k}")(out)
-        out = x + self.output(self.refinement(out))
-        return out
+        return x + self.output(self.refinement(out))
