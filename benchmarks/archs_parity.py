@@ -357,6 +357,14 @@ ROWS = (
         (1, 3, 33, 40),
         {},
     ),
+    (
+        "hit_sr",
+        "XiangZ-0+HiT-SR",
+        lone("basicsr/archs/hit_sng_arch.py", "HiT_SNG", BASICSR, **HIT),
+        forward,
+        (1, 3, 66, 70),
+        {},
+    ),
     ("craft", "AVC2-UESTC+CRAFT-SR", craft, forward, (2, 3, 16, 32), {}),
 )
 

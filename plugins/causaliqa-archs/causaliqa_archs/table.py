@@ -85,7 +85,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         paper="arXiv:2310.11881",
         tasks=(*_CLEAN, "deblur", "dehaze", "sr"),
     ),
-    "hit_sr": Architecture(network="hit:HiT", summary="HiT-SRF and HiT-SIR", paper="arXiv:2407.05878"),
+    "hit_sr": Architecture(network="hit:HiT", summary="HiT-SRF, HiT-SNG and HiT-SIR", paper="arXiv:2407.05878"),
     "craft": Architecture(network="craft:CRAFT", summary="CRAFT", paper="arXiv:2308.05022"),
 }
 """All architectures by name."""

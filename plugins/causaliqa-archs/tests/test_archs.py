@@ -150,6 +150,16 @@ def test_basicsr_layout_against_the_networks_of_the_toolkit(tiny, arch, tmp_path
         assert torch.allclose(restorer(x), other(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{"depthwise": False}, {"depthwise": False, "context": True}])
+def test_the_other_variants_of_hit_sr(options, tmp_path):
+    restorer, path = save(tmp_path, "hit_sr", {**TINY["hit_sr"], **options})
+    x = torch.rand(1, 3, 13, 10, requires_grad=True)
+    out = build(file=path)(x)
+    assert torch.equal(out, restorer(x))
+    out.sum().backward()
+    assert x.grad.isfinite().all()
+
+
 def test_the_value_range_of_the_edsr_family_is_in_the_file(tmp_path):
     for white in (1.0, 255.0):
         _, path = save(tmp_path, "edsr", {**TINY["edsr"], "input_range": white})

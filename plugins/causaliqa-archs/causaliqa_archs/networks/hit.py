@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from causaliqa_archs.networks.base import Network, State, count
 from causaliqa_archs.networks.blocks import MEAN, conv
+from causaliqa_archs.networks.ngram import WindowContext
 from causaliqa_archs.networks.windows import PositionBias, cut, distances, join
 
 __all__ = ["HiT"]
@@ -48,14 +49,17 @@ class _Correlation(nn.Module):
         heads: number of heads.
         window: side of the windows.
         base: side of the base window.
+        context: add what a window gets from its neighbours.
     """
 
     index: Tensor
     places: Tensor
 
-    def __init__(self, width: int, heads: int, window: int, base: int) -> None:
+    def __init__(self, width: int, heads: int, window: int, base: int, *, context: bool) -> None:
         super().__init__()
-        self.heads, self.window = heads, window
+        self.heads, self.window, self.context = heads, window, context
+        if context:
+            self.ngram_window_partition = nn.ModuleDict({"ngram_context": WindowContext(width, heads, window)})
         self.base = min(window, base)
         self.step = window // self.base
         self.qv, self.proj = _DualFeatures(width), nn.Linear(width, width)
@@ -81,8 +85,11 @@ class _Correlation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape of ``(N, h, w, C)``; the sides are multiples of the window."""
         sides, size = (self.window, self.window), (x.shape[1], x.shape[2])
-        features = self.qv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        query, value = cut(features, sides).chunk(2, -1)
+        features = self.qv(x.permute(0, 3, 1, 2))
+        if self.context:
+            around = self.ngram_window_partition["ngram_context"](features)
+            features = features + around.repeat_interleave(self.window, 2).repeat_interleave(self.window, 3)
+        query, value = cut(features.permute(0, 2, 3, 1), sides).chunk(2, -1)
         found = torch.cat([self._spatial(query, value), self._channels(query, value)], -1)
         return self.proj(join(found, sides, size))
 
@@ -117,17 +124,20 @@ class _FeedForward(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, window: int, base: int, hidden: int, *, depthwise: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, window: int, base: int, hidden: int, *, depthwise: bool, context: bool
+    ) -> None:
         super().__init__()
-        self.window = window
+        # A window needs another to get anything from.
+        self.multiple = 2 * window if context else window
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.correlation = _Correlation(width, heads, window, base)
+        self.correlation = _Correlation(width, heads, window, base, context=context)
         self.mlp = _FeedForward(width, hidden, depthwise=depthwise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape of ``(N, h, w, C)``."""
         height, width = x.shape[1:3]
-        found = self.correlation(_pad(x, self.window))[:, :height, :width]
+        found = self.correlation(_pad(x, self.multiple))[:, :height, :width]
         x = x + self.norm1(found)
         return x + self.norm2(self.mlp(x))
 
@@ -142,10 +152,13 @@ def _pad(x: Tensor, side: int) -> Tensor:
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, depth: int, heads: int, base: int, hidden: int, *, depthwise: bool) -> None:
+    def __init__(
+        self, width: int, depth: int, heads: int, base: int, hidden: int, *, depthwise: bool, context: bool
+    ) -> None:
         super().__init__()
         blocks = (
-            _Block(width, heads, int(base * ratio), base, hidden, depthwise=depthwise) for ratio in _RATIOS[:depth]
+            _Block(width, heads, int(base * ratio), base, hidden, depthwise=depthwise, context=context)
+            for ratio in _RATIOS[:depth]
         )
         self.residual_group = nn.ModuleDict({"blocks": nn.ModuleList(blocks)})
         self.conv = conv(width, width)
@@ -160,7 +173,7 @@ class _Layer(nn.Module):
 
 
 class HiT(Network):
-    """HiT-SRF, with depthwise convolutions in its feed-forward networks, or HiT-SIR, without.
+    """HiT-SRF, with depthwise convolutions in its feed-forward networks; HiT-SNG, with context of windows; HiT-SIR.
 
     Args:
         width: channels of the features.
@@ -168,7 +181,8 @@ class HiT(Network):
         heads: number of heads.
         base: side of the base window.
         hidden: channels inside the feed-forward networks.
-        depthwise: whether these have depthwise convolutions.
+        depthwise: whether these have depthwise convolutions (HiT-SRF).
+        context: whether windows get something from those around them (HiT-SNG).
         scale: enlargement.
     """
 
@@ -183,6 +197,7 @@ class HiT(Network):
         base: int = 8,
         hidden: int = 120,
         depthwise: bool = True,
+        context: bool = False,
         scale: int = 4,
     ) -> None:
         super().__init__()
@@ -190,7 +205,9 @@ class HiT(Network):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.conv_first = conv(3, width)
         self.patch_embed = nn.ModuleDict({"norm": nn.LayerNorm(width)})
-        self.layers = nn.ModuleList(_Layer(width, depth, heads, base, hidden, depthwise=depthwise) for depth in depths)
+        self.layers = nn.ModuleList(
+            _Layer(width, depth, heads, base, hidden, depthwise=depthwise, context=context) for depth in depths
+        )
         self.norm = nn.LayerNorm(width)
         self.conv_after_body = conv(width, width)
         self.upsample = nn.Sequential(conv(width, 3 * scale**2), nn.PixelShuffle(scale))
@@ -207,6 +224,7 @@ class HiT(Network):
             "heads": state[block + "correlation.pos.pos3.2.weight"].shape[0],
             "hidden": state[block + "mlp.fc1.weight"].shape[0],
             "depthwise": block + "mlp.dwconv.depthwise_conv.0.weight" in state,
+            "context": block + "correlation.ngram_window_partition.ngram_context.merge.weight" in state,
             "scale": isqrt(state["upsample.0.weight"].shape[0] // 3),
         }
 
