@@ -32,7 +32,8 @@ class ArchRestorer(nn.Module):
 
     def __init__(self, network: Network, arch: str) -> None:
         super().__init__()
-        self.network, self.arch, self.scale = network, arch, network.scale
+        self.network, self.arch = network, arch
+        self.scale, self.tasks = network.scale, ARCHITECTURES[arch].tasks
 
     def forward(self, img: Tensor) -> Tensor:
         """Restore ``(N, 3, h, w)``."""
@@ -68,9 +69,12 @@ def build(*, file: str | os.PathLike[str], arch: str | None = None, **options: A
     Raises:
         InputError: there is no such file, no architecture fits it or several do, or an option is wrong.
     """
-    path = Path(file).expanduser()
+    return _from_file(Path(file).expanduser(), arch, options)
+
+
+def _from_file(path: Path, arch: str | None, options: dict[str, Any]) -> ArchRestorer:
     if not path.is_file():
-        raise InputError(f"archs: got {str(file)!r}, which is no file; expected a .pth or .safetensors checkpoint")
+        raise InputError(f"archs: got {str(path)!r}, which is no file; expected a .pth or .safetensors checkpoint")
     try:
         state = load_state(path)
     except CausaliqaError as error:
@@ -109,7 +113,7 @@ def build_named(
     """
     options = {**ARCHITECTURES[name].fixed, **options}
     if checkpoint is not None:
-        return build(file=checkpoint, arch=name, **options)
+        return _from_file(Path(checkpoint).expanduser(), name, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ArchRestorer(_network(name, options), name).eval()

@@ -61,6 +61,16 @@ def test_gradients_reach_the_input(name):
     assert (x.grad != 0).any((2, 3)).all()
 
 
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_layout_in_memory_changes_nothing(name):
+    restorer = build_named(name=name, **TINY[name])
+    x = torch.rand(2, 3, 16, 12)
+    with torch.inference_mode():
+        expected = restorer(x)
+        out = restorer.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
+    assert torch.allclose(out, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["imdn", "san", "craft", "hinet", "xrestormer", "gcanet"])
 def test_gradients_are_finite_where_the_image_is_flat(name):
     restorer = build_named(name=name, **TINY[name])

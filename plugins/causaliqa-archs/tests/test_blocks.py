@@ -52,7 +52,7 @@ def test_distances_of_places():
 @pytest.mark.parametrize(("window", "base"), [(2, 4), (4, 4), (8, 4), (12, 4)])
 def test_the_bias_of_a_cell_is_the_mean_over_its_places(window, base):
     torch.manual_seed(0)
-    layer = _Correlation(32, 2, window, base)
+    layer = _Correlation(32, 2, window, base, context=False)
     every = layer.pos(layer.places)[distance_index((window, window))].permute(2, 0, 1)
     with torch.no_grad():
         assert torch.allclose(layer._bias(), layer._gather(every).mean(-1), atol=1e-5)

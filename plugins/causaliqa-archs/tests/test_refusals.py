@@ -139,6 +139,7 @@ def test_wrong_files(tmp_path, saved):
     [
         ("edsr", {"depth": 3}, "edsr has no option 'depth'; it takes width, blocks"),
         ("dncnn", {"depth": 0, "width": -1}, "dncnn cannot be built"),
+        ("edsr", {"arch": "rcan"}, "no option 'arch'"),
         ("gcanet", {"input_range": 1}, "fixed value range"),
     ],
 )

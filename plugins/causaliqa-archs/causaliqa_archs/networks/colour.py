@@ -14,10 +14,11 @@ _MATRIX = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786
 _OFFSET = (16.0, 128.0, 128.0)
 
 
-def _constants(like: Tensor) -> tuple[Tensor, Tensor]:
+def _constants(like: Tensor, *, inverse: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the matrix, or the inverse one, and the offset, on the device of an image."""
     matrix = torch.tensor(_MATRIX, dtype=torch.float64) / 255
     offset = torch.tensor(_OFFSET, dtype=torch.float64).view(3, 1, 1) / 255
-    return matrix.to(like.device), offset.to(like)
+    return (matrix.inverse() if inverse else matrix).to(like), offset.to(like)
 
 
 def to_ycbcr(img: Tensor) -> Tensor:
@@ -28,13 +29,13 @@ def to_ycbcr(img: Tensor) -> Tensor:
         [235.0, 128.0, 128.0]
     """
     matrix, offset = _constants(img)
-    return torch.einsum("ij,njhw->nihw", matrix.to(img), img) + offset
+    return torch.einsum("ij,njhw->nihw", matrix, img) + offset
 
 
 def from_ycbcr(img: Tensor) -> Tensor:
     """Undo :func:`to_ycbcr`."""
-    matrix, offset = _constants(img)
-    return torch.einsum("ij,njhw->nihw", matrix.inverse().to(img), img - offset)
+    matrix, offset = _constants(img, inverse=True)
+    return torch.einsum("ij,njhw->nihw", matrix, img - offset)
 
 
 def enlarge(img: Tensor, scale: int) -> Tensor:
