@@ -320,6 +320,7 @@ ROWS = (
         {},
     ),
     ("prenet", "csdwren+PReNet", plain("", "networks", "PReNet", use_GPU=False), first, ODD, {}),
+    ("prenet", "csdwren+PReNet", plain("", "networks", "PReNet_r", use_GPU=False), first, ODD, {}),
     (
         "hinet",
         "megvii-model+HINet",

@@ -170,6 +170,13 @@ def test_the_other_variants_of_hit_sr(options, tmp_path):
     assert x.grad.isfinite().all()
 
 
+def test_one_block_of_prenet_is_applied_five_times(tmp_path):
+    restorer, path = save(tmp_path, "prenet", {"width": 8, "blocks": 1, "rounds": 5})
+    x = torch.rand(1, 3, 9, 9)
+    assert torch.equal(build(file=path)(x), restorer(x))
+    assert not torch.equal(build(file=path, rounds=1)(x), restorer(x))
+
+
 def test_the_value_range_of_the_edsr_family_is_in_the_file(tmp_path):
     for white in (1.0, 255.0):
         _, path = save(tmp_path, "edsr", {**TINY["edsr"], "input_range": white})

@@ -22,12 +22,14 @@ class PReNet(Network):
     Args:
         width: channels of the features.
         blocks: residual blocks of a stage.
+        rounds: how often each block is applied; 5 for the one block of PReNet_r.
         stages: how often the network is applied; no key tells it, and the paper's is 6.
     """
 
-    def __init__(self, *, width: int = 32, blocks: int = 5, stages: int = 6) -> None:
+    def __init__(self, *, width: int = 32, blocks: int = 5, rounds: int = 1, stages: int = 6) -> None:
         super().__init__()
-        self.width, self.blocks, self.stages = width, blocks, stages
+        self.width, self.stages = width, stages
+        self.order = [k for k in range(1, blocks + 1) for _ in range(rounds)]
         self.conv0 = nn.Sequential(conv(6, width), nn.ReLU())
         for k in range(1, blocks + 1):
             block = nn.Sequential(conv(width, width), nn.ReLU(), conv(width, width), nn.ReLU())
@@ -39,7 +41,8 @@ class PReNet(Network):
 
     @classmethod
     def options(cls, state: State) -> dict[str, Any]:
-        return {"width": state["conv0.0.weight"].shape[0], "blocks": count(state, r"res_conv(\d+)\.") - 1}
+        blocks = count(state, r"res_conv(\d+)\.") - 1
+        return {"width": state["conv0.0.weight"].shape[0], "blocks": blocks, "rounds": 5 if blocks == 1 else 1}
 
     def forward(self, x: Tensor) -> Tensor:
         """Derain ``(N, 3, h, w)`` in [0, 1]."""
@@ -50,7 +53,7 @@ class PReNet(Network):
             write, keep, new, show = (self.get_submodule(f"conv_{name}")(joint) for name in "ifgo")
             cell = keep * cell + write * new
             hidden = features = show * cell.tanh()
-            for k in range(1, self.blocks + 1):
+            for k in self.order:
                 features = (self.get_submodule(f"res_conv{k}")(features) + features).relu()
             out = self.conv(features) + x
         return out
