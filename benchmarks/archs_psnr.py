@@ -22,6 +22,7 @@ from PIL import Image
 import causaliqa
 
 RESULT = Path(__file__).parent / "results" / "archs_psnr.csv"
+HEADER = ("file", "options", "architecture", "scale", "degradation", "psnr", "input_psnr", "stated", "seconds")
 LUMA = np.array([65.481, 128.553, 24.966]) / 255
 
 # file below weights/, options, degradation, strength, what INDEX.md states
@@ -91,29 +92,19 @@ def main():
     args = parser.parse_args()
     images = [Image.open(path).convert("RGB") for path in sorted((args.data / "restoration" / "Set5").iterdir())]
     images = [img.crop((0, 0, img.width // 24 * 24, img.height // 24 * 24)) for img in images]
-    rows = []
-    for file, options, degradation, strength, stated in ROWS:
-        start = time.monotonic()
-        net = causaliqa.create_restorer(f"archs:{args.data / 'weights' / file}", device="cpu", **options)
-        values = np.array([measure(net, img, degradation, strength) for img in images]).mean(0)
-        rows.append(
-            {
-                "file": file,
-                "options": " ".join(f"{key}={value}" for key, value in options.items()),
-                "architecture": net.arch,
-                "scale": net.scale,
-                "degradation": degradation if strength is None else f"{degradation} {strength}",
-                "psnr": round(float(values[0]), 3),
-                "input_psnr": round(float(values[1]), 3),
-                "stated": stated or "",
-                "seconds": round(time.monotonic() - start, 1),
-            }
-        )
-        print(rows[-1], flush=True)
     with RESULT.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(HEADER)
+        for file, options, degradation, strength, stated in ROWS:
+            start = time.monotonic()
+            net = causaliqa.create_restorer(f"archs:{args.data / 'weights' / file}", device="cpu", **options)
+            values = np.array([measure(net, img, degradation, strength) for img in images]).mean(0)
+            given = " ".join(f"{key}={value}" for key, value in options.items())
+            task = degradation if strength is None else f"{degradation} {strength}"
+            row = [file, given, net.arch, net.scale, task, *values.round(3).tolist(), stated or ""]
+            writer.writerow([*row, round(time.monotonic() - start, 1)])
+            table.flush()
+            print(*row, flush=True)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,9 @@ def _from_file(path: Path, arch: str | None, options: dict[str, Any]) -> ArchRes
         raise InputError(f"archs: {error}") from error
     fit = _one_fit(state, path, arch)
     told = {**fit.options, **options}
-    for key in [key for key, value in told.items() if value is None]:
-        told[key] = hint(fit.name, key, path)
+    for key, value in fit.options.items():
+        if value is None and told[key] is None:
+            told[key] = hint(fit.name, key, path)
     network = _network(fit.name, told)
     own = network.state_dict()
     wrong = [key for key, value in fit.state.items() if key not in own or own[key].shape != value.shape]
