@@ -402,7 +402,8 @@ def measure(row, folder, seed):
     fit = compare(state, name)
     if fit is None or fit.differences:
         raise SystemExit(f"{name}: the state dict of {checkout} does not fit: {fit and fit.differences[:5]}")
-    network = network_class(name)(**{**fit.options, **untold}).eval()
+    told = {key: value for key, value in fit.options.items() if value is not None}
+    network = network_class(name)(**{**told, **untold}).eval()
     missing, unexpected = network.load_state_dict(fit.state, strict=False)
     if unexpected or any(not network.may_lack(key) for key in missing):
         raise SystemExit(f"{name}: {missing[:5]} missing, {unexpected[:5]} unexpected")

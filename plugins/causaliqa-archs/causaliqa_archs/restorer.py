@@ -16,6 +16,7 @@ from causaliqa_archs.hints import hint, read_vector
 from causaliqa_archs.identify import Fit, candidates, compare, nearest, network_class
 from causaliqa_archs.networks.base import Network, State
 from causaliqa_archs.table import ARCHITECTURES
+from causaliqa_archs.value_range import likely_range
 
 __all__ = ["ArchRestorer", "build", "build_named"]
 
@@ -82,14 +83,25 @@ def _from_file(path: Path, arch: str | None, options: dict[str, Any]) -> ArchRes
     fit = _one_fit(state, path, arch)
     told = {**fit.options, **options}
     for key, value in fit.options.items():
-        if value is None and told[key] is None:
+        if value is None and told[key] is None and key != "input_range":
             told[key] = hint(fit.name, key, path)
-    network = _network(fit.name, told)
+    if told.get("input_range", 1.0) is None:
+        told["input_range"] = likely_range(lambda white: _loaded(fit, {**told, "input_range": white}, path))
+    return _loaded(fit, told, path)
+
+
+def _loaded(fit: Fit, options: dict[str, Any], path: Path) -> ArchRestorer:
+    """Build the network and load the checkpoint into it.
+
+    Raises:
+        InputError: it does not fit a network with these options.
+    """
+    network = _network(fit.name, dict(options))
     own = network.state_dict()
     wrong = [key for key, value in fit.state.items() if key not in own or own[key].shape != value.shape]
     wrong += [key for key in own if key not in fit.state and not network.may_lack(key)]
     if wrong:
-        raise InputError(f"archs: {path.name!r} does not fit {fit.name} with {options}: {', '.join(wrong[:4])}")
+        raise InputError(f"archs: {path.name!r} does not fit {fit.name} with these options: {', '.join(wrong[:4])}")
     network.load_state_dict(dict(fit.state), strict=False)
     return ArchRestorer(network, fit.name).eval()
 

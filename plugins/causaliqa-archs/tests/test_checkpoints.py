@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from causaliqa_archs.restorer import build
+from causaliqa_archs.value_range import likely_range
 from PIL import Image
 
 import causaliqa
@@ -72,6 +74,21 @@ def test_same_size(file, data, clean):
         out = restorer(spoilt)
     assert (restorer.arch, restorer.scale) == (arch, 1)
     assert psnr(out, clean) > psnr(spoilt, clean) + gain
+
+
+@pytest.mark.parametrize(
+    ("file", "white"),
+    [
+        ("restoration/rlfn_x4.pth", 255.0),
+        ("restoration/ntire2022_rfdn_baseline.pth", 255.0),
+        ("restoration/PANx4_DF2K.pth", 1.0),
+        ("restoration/ntire2022_imdn_baseline.pth", 1.0),
+        ("imdn_x4/IMDN_x4.pth", 1.0),
+        ("restoration/ntire2024_team34_craft.pth", 1.0),
+    ],
+)
+def test_the_range_that_a_network_was_trained_for_is_seen(file, white, data):
+    assert likely_range(lambda tried: build(file=data / "weights" / file, input_range=tried)) == white
 
 
 def test_every_scale_of_a_file_with_several(data, clean):

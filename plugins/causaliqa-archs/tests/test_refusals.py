@@ -153,7 +153,7 @@ def test_wrong_options_of_a_file(saved):
     for options, words in (
         ({"arch": "resnet"}, "expected one of srcnn"),
         ({"scale": 2}, "no option 'scale'"),
-        ({"width": 16}, "does not fit dncnn with"),
+        ({"width": 16}, "does not fit dncnn with these options"),
     ):
         with pytest.raises(InputError, match=words):
             build(file=path, **options)

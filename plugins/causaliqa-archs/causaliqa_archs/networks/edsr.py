@@ -35,14 +35,14 @@ class MeanShifted(Network):
 
     @classmethod
     def frame(cls, state: State) -> dict[str, Any]:
-        """Read width, scale and input range; a file without the mean is taken for one of 0 to 255."""
+        """Read width, scale and input range, which a file without the mean does not tell."""
         width = state["head.0.weight"].shape[0]
         bias = state.get("sub_mean.bias")
-        white = 255.0 if bias is None else abs(float(bias[0])) / MEAN[0]
+        white = None if bias is None else 255.0 if abs(float(bias[0])) > 2 * MEAN[0] else 1.0
         return {
             "width": width,
             "scale": shuffle_scale(state, "tail.0.", width),
-            "input_range": 255.0 if white > 2 else 1.0,
+            "input_range": white,
         }
 
     def features(self, x: Tensor) -> Tensor:

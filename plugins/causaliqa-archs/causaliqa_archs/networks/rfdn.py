@@ -78,14 +78,23 @@ class RFDN(Network):
         narrow: channels inside the attention.
         blocks: number of blocks.
         scale: enlargement.
+        input_range: what white is, 1 or 255.
     """
 
     smallest = 15
-    input_range = 255.0
 
-    def __init__(self, *, width: int = 50, kept: int = 25, narrow: int = 12, blocks: int = 4, scale: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 50,
+        kept: int = 25,
+        narrow: int = 12,
+        blocks: int = 4,
+        scale: int = 4,
+        input_range: float = 255.0,
+    ) -> None:
         super().__init__()
-        self.scale, self.blocks = scale, blocks
+        self.scale, self.blocks, self.input_range = scale, blocks, input_range
         self.fea_conv = conv(3, width)
         for k in range(1, blocks + 1):
             self.add_module(f"B{k}", _DistillationBlock(width, kept, narrow))
@@ -101,10 +110,11 @@ class RFDN(Network):
             "narrow": state["B1.esa.conv1.weight"].shape[0],
             "blocks": count(state, r"B(\d+)\.") - 1,
             "scale": isqrt(state["upsampler.0.weight"].shape[0] // 3),
+            "input_range": None,
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge ``(N, 3, h, w)`` in [0, 255]."""
+        """Enlarge ``(N, 3, h, w)`` in [0, input_range]."""
         first = out = self.fea_conv(x)
         outs = []
         for k in range(1, self.blocks + 1):
@@ -137,14 +147,23 @@ class RLFN(Network):
         narrow: channels inside the attention.
         blocks: number of blocks.
         scale: enlargement.
+        input_range: what white is, 1 or 255.
     """
 
     smallest = 15
-    input_range = 255.0
 
-    def __init__(self, *, width: int = 52, inner: int = 52, narrow: int = 16, blocks: int = 6, scale: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 52,
+        inner: int = 52,
+        narrow: int = 16,
+        blocks: int = 6,
+        scale: int = 4,
+        input_range: float = 255.0,
+    ) -> None:
         super().__init__()
-        self.scale, self.blocks = scale, blocks
+        self.scale, self.blocks, self.input_range = scale, blocks, input_range
         self.conv_1 = conv(3, width)
         for k in range(1, blocks + 1):
             self.add_module(f"block_{k}", _LocalBlock(width, inner, narrow))
@@ -159,10 +178,11 @@ class RLFN(Network):
             "narrow": state["block_1.esa.conv1.weight"].shape[0],
             "blocks": count(state, r"block_(\d+)\.") - 1,
             "scale": isqrt(state["upsampler.0.weight"].shape[0] // 3),
+            "input_range": None,
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enlarge ``(N, 3, h, w)`` in [0, 255]."""
+        """Enlarge ``(N, 3, h, w)`` in [0, input_range]."""
         first = out = self.conv_1(x)
         for k in range(1, self.blocks + 1):
             out = self.get_submodule(f"block_{k}")(out)
