@@ -71,6 +71,20 @@ def test_the_layout_in_memory_changes_nothing(name):
     assert torch.allclose(out, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_what_is_no_number_comes_through(name):
+    """Effect maps find the reach of a network by such a patch; SADNet's offsets must not lead out of memory."""
+    restorer = build_named(name=name, **TINY[name])
+    x = torch.rand(1, 3, 24, 24)
+    x[..., 10:12, 10:12] = torch.nan
+    with torch.no_grad():
+        for parameter in restorer.parameters():
+            parameter.add_(torch.full_like(parameter, 0.01))
+        out = restorer(x)
+    s = restorer.scale
+    assert out[..., 10 * s : 12 * s, 10 * s : 12 * s].isnan().all()
+
+
 @pytest.mark.parametrize("name", ["imdn", "san", "craft", "hinet", "xrestormer", "gcanet"])
 def test_gradients_are_finite_where_the_image_is_flat(name):
     restorer = build_named(name=name, **TINY[name])

@@ -55,6 +55,8 @@ class _Deformable(nn.Module):
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Keep the shape of x."""
         offset, mask = self.conv_offset_mask(guide).split([2 * _SAMPLES, _SAMPLES], 1)
+        # torchvision reads beyond the image where an offset is no number; the mask, made beside it, is none either.
+        offset = offset.nan_to_num(0.0)
         return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask.sigmoid())
 
 
