@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from causaliqa import CausaliqaError, InputError
-from causaliqa.weights import load_state
+from causaliqa.io.weights import load_state
 from causaliqa_archs.hints import hint, read_vector
 from causaliqa_archs.identify import Fit, candidates, compare, nearest, network_class
 from causaliqa_archs.networks.base import Network, State
