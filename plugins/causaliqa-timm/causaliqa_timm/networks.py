@@ -111,7 +111,7 @@ def build(model: str, *, weights: Path | None, taps: list[int] | None = None) ->
         source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
         _check_weights(model, weights, source)
     network, tile = create_features(model, taps=taps, **source)
-    return TimmFeatures(network, config.mean, config.std, tile)
+    return TimmFeatures(network, config.mean, config.std, tile).eval().requires_grad_(False)
 
 
 def _check_weights(model: str, weights: Path, source: dict[str, Any]) -> None:
