@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from causaliqa.functional.device import constants_on, implementation, noise_on
-from causaliqa.functional.intervention import noise_field
+from causaliqa.functional.device import constants_on, implementation
+from causaliqa.functional.intervention import noise_field, noise_on
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "compiled"), ("mps", "torch"), ("xpu", "torch")])

@@ -14,6 +14,12 @@ from causaliqa.functional.transport import level_response, transport_response, w
 KINDS = ("random", "sparse", "empty", "one bin", "equal mass", "unequal mass", "identical")
 
 
+@pytest.fixture(autouse=True)
+def _few_programs(monkeypatch):
+    """More windows per program: what the interpreter takes does not depend on their number."""
+    monkeypatch.setattr(gpu, "_BLOCK", 1024)
+
+
 def _masses(bins):
     """Return masses of every kind, one per channel, ``(7, 5, bins)``."""
     generator = torch.Generator().manual_seed(3)
@@ -113,7 +119,8 @@ def test_levels_agree_with_the_plain_version(how, window, strengths):
     assert not shift[:, 4].any()
 
 
-def test_a_pair_costs_the_same_in_any_batch():
+def test_a_pair_costs_the_same_in_any_batch(monkeypatch):
+    monkeypatch.setattr(gpu, "_BLOCK", 128)
     x, y = _maps(19, 26)  # their 350 windows fill more than one program
     options = {"window": 4, "rule": "share", "noise": _noise(35, 16), "strengths": (), "threshold": 1e-4}
     together = gpu.level(x, y, **options)
@@ -191,3 +198,26 @@ def test_takes_half_precision_and_other_memory_formats():
     strided = gpu.level(*(v.contiguous(memory_format=torch.channels_last) for v in (x, y)), **options)
     for half, whole in zip(strided, gpu.level(x.float(), y.float(), **options), strict=True):
         torch.testing.assert_close(half, whole, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("how", ["share", "softmax"])
+def test_the_metric_scores_a_batch_as_it_does_on_the_cpu(how, monkeypatch):
+    import causaliqa.functional.transport
+    import causaliqa.metrics.causal
+    from causaliqa.backbones._stages import StagedBackbone, freeze
+    from causaliqa.specs import BackboneSpec
+
+    torch.manual_seed(0)
+    stage = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=2), torch.nn.ReLU())
+    net = freeze(StagedBackbone([stage], channels=[4], reduction=[2]))
+    spec = BackboneSpec(name="tiny", factory=lambda: net, summary="", licence="", mass=how, window=4)
+    metric = causaliqa.metrics.causal.CausalMetric(net, spec, strengths=(0.05,), threshold=1e-2)
+    ref = torch.rand(2, 3, 32, 36)
+    img = (ref + 0.1 * torch.randn(ref.shape)).clamp(0, 1)
+    expected = metric(img, ref)
+    for module in (causaliqa.functional.transport, causaliqa.metrics.causal):
+        monkeypatch.setattr(module, "implementation", lambda device: "triton")
+    torch.testing.assert_close(metric(img, ref), expected, rtol=1e-5, atol=0)
+    if how == "softmax":  # has no strengths, so it is quick
+        one = metric.levels(img, ref)[1]
+        torch.testing.assert_close(causaliqa.metrics.causal.combine(one, ("ot", "md"), "causal"), expected[1])

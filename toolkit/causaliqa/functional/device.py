@@ -1,4 +1,4 @@
-"""What depends on the device: which implementation runs there, and what is kept there."""
+"""What depends on the device: which implementation runs there, and constants that are kept there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import logging
 import torch
 from torch import Tensor
 
-from causaliqa.functional.intervention import noise_field
-
-__all__ = ["constants_on", "implementation", "noise_on"]
+__all__ = ["constants_on", "implementation"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,30 +52,17 @@ def _triton_works(device: torch.device) -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def constants_on(device: torch.device, values: tuple[float, ...]) -> Tensor:
-    """Return numbers as float32 ``(len(values),)`` on a device, copied once: each copy of a list makes the host wait.
+def constants_on(device: torch.device, values: tuple[float, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return numbers ``(len(values),)`` on a device, copied once: each copy of a list makes the host wait.
 
     Args:
         device: where they are wanted.
         values: the numbers.
+        dtype: their type.
 
     Example:
         >>> constants_on(torch.device("cpu"), (0.5, 1.0))
         tensor([0.5000, 1.0000])
     """
     with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float32, device=device)
-
-
-@functools.lru_cache(maxsize=32)
-def noise_on(device: torch.device, seed: int, level: int, windows: int, bins: int) -> Tensor:
-    """Return :func:`~causaliqa.functional.intervention.noise_field` on a device; do not change the tensor.
-
-    The last 32 fields are kept, which are those of five image sizes with a backbone of five stages.
-
-    Example:
-        >>> noise_on(torch.device("cpu"), 0, 1, 4, 16).shape
-        torch.Size([4, 16])
-    """
-    with torch.inference_mode(False):
-        return noise_field(seed, level, windows, bins).to(device)
+        return torch.tensor(values, dtype=dtype, device=device)

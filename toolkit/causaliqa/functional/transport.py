@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causaliqa.functional.device import implementation
 from causaliqa.functional.image import pad_to_windows, windows
 from causaliqa.functional.intervention import mass, mass_gap
 
-__all__ = ["LevelResponse", "level_response", "transport_response", "window_cost"]
+__all__ = ["LevelResponse", "level_response", "level_responses", "transport_response", "window_cost"]
 
 _CHUNK = 1 << 21
 """Elements that the plain version handles at once; bounds its memory to about 200 MB."""
@@ -150,6 +151,13 @@ def transport_response(
     plain = x.device.type != "cpu" or not clamp or x.dtype != torch.float32
     if kernel == "compiled" and plain:
         raise ValueError("kernel 'compiled' takes float32 on the CPU and clamps; use kernel='torch'")
+    if kernel == "auto" and clamp and implementation(x.device) == "triton":
+        from causaliqa.functional import _triton_level
+
+        factors = [torch.as_tensor(s, dtype=torch.float32, device=x.device) for s in scales]
+        return _triton_level.transport_response(
+            x, y, noise.to(x.device), torch.stack(factors) if factors else noise.new_zeros(0)
+        )
     if kernel == "torch" or plain:
         with torch.no_grad():
             shift = _plain_shift(x.detach(), y.detach(), noise, scales, clamp)
@@ -220,6 +228,17 @@ def level_response(
             x, y, window=window, share=how == "share", noise=noise, strengths=strengths, threshold=threshold
         )
         return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=ot.new_tensor(limit))
+    if kernel == "auto" and clamp and implementation(x.device) == "triton":
+        batch = level_responses(
+            x[None], y[None], window=window, how=how, noise=noise, strengths=strengths, threshold=threshold
+        )
+        return LevelResponse(
+            ot=batch.ot[0],
+            md=batch.md[0],
+            l2=batch.l2[0],
+            shift=batch.shift[:, 0],
+            tolerance=batch.tolerance[0, 0],
+        )
     raw_x, raw_y = (windows(pad_to_windows(v, window), window) for v in (x, y))
     mass_x, mass_y = mass(raw_x, how), mass(raw_y, how)
     noise = noise.to(mass_x)
@@ -238,3 +257,26 @@ def level_response(
         shift=shift,
         tolerance=tolerance,
     )
+
+
+def level_responses(
+    x: Tensor,
+    y: Tensor,
+    *,
+    window: int,
+    how: str,
+    noise: Tensor,
+    strengths: Sequence[float],
+    threshold: float = 1e-4,
+) -> LevelResponse:
+    """Return :func:`level_response` for a batch of pairs, ``(N, C, H, W)``, in one launch of the Triton kernel.
+
+    Tensors of the result have N before C, and the tolerance is ``(N, 1)``. Only where
+    :func:`~causaliqa.functional.device.implementation` is ``"triton"``; the kernel clamps and passes gradients.
+    """
+    from causaliqa.functional import _triton_level
+
+    ot, md, l2, shift, tolerance = _triton_level.level(
+        x, y, window=window, rule=how, noise=noise.to(x.device), strengths=strengths, threshold=threshold
+    )
+    return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=tolerance)
