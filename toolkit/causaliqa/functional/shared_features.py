@@ -118,8 +118,6 @@ def _contents(img: Tensor) -> Hashable:
 
 def _rounding() -> Hashable:
     """What else decides about the last bits of features, or whether they can be used."""
-    return (
-        torch.is_inference_mode_enabled(),
-        torch.is_autocast_cpu_enabled(),
-        torch.get_num_threads(),
-    )
+    recent = hasattr(torch, "get_autocast_dtype")  # from torch 2.4 on
+    autocast = torch.is_autocast_enabled("cpu") if recent else torch.is_autocast_cpu_enabled()
+    return torch.is_inference_mode_enabled(), autocast, torch.get_num_threads()
