@@ -39,7 +39,7 @@ def higher_thresholds() -> bool:
 WAYS: dict[str, Callable[[], bool]] = {
     "default": lambda: True,
     "keep_freed_memory()": keep_freed_memory,
-    "thresholds of 32 and 512 MB": higher_thresholds,
+    "thresholds of 32 MB and 1 GB": higher_thresholds,
 }
 SUBJECTS = ("ssim", "ms_ssim", "vif", "causal_vgg")
 

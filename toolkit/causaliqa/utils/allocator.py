@@ -8,7 +8,7 @@ import platform
 
 __all__ = ["KEPT", "keep_freed_memory"]
 
-KEPT = 2**29
+KEPT = 2**30
 """Bytes that a process may keep free at the top of its heap; more than that is returned to the system."""
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
