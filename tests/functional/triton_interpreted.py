@@ -215,9 +215,20 @@ def test_the_metric_scores_a_batch_as_it_does_on_the_cpu(how, monkeypatch):
     ref = torch.rand(2, 3, 32, 36)
     img = (ref + 0.1 * torch.randn(ref.shape)).clamp(0, 1)
     expected = metric(img, ref)
-    for module in (causaliqa.functional.transport, causaliqa.metrics.causal):
-        monkeypatch.setattr(module, "implementation", lambda device: "triton")
+    monkeypatch.setattr(causaliqa.functional.transport, "implementation", lambda device: "triton")
     torch.testing.assert_close(metric(img, ref), expected, rtol=1e-5, atol=0)
     if how == "softmax":  # has no strengths, so it is quick
         one = metric.levels(img, ref)[1]
         torch.testing.assert_close(causaliqa.metrics.causal.combine(one, ("ot", "md"), "causal"), expected[1])
+
+
+def test_every_element_of_the_results_is_written():
+    x, y = (v.requires_grad_() for v in _maps())
+    torch.use_deterministic_algorithms(True)  # fills what is not initialised with NaN
+    try:
+        assert x.new_empty(1000).isnan().all()
+        made = gpu.level(x, y, window=8, rule="softmax", noise=_noise(4, 64), strengths=(), threshold=1e-4)
+        grads = torch.autograd.grad(sum(v.sum() for v in made[:3]), (x, y))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(v.isfinite().all() for v in (*made, *grads))

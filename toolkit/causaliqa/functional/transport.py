@@ -21,7 +21,7 @@ from causaliqa.functional.device import implementation
 from causaliqa.functional.image import pad_to_windows, windows
 from causaliqa.functional.intervention import mass, mass_gap
 
-__all__ = ["LevelResponse", "level_response", "level_responses", "transport_response", "window_cost"]
+__all__ = ["LevelResponse", "level_response", "level_responses", "takes_batches", "transport_response", "window_cost"]
 
 _CHUNK = 1 << 21
 """Elements that the plain version handles at once; bounds its memory to about 200 MB."""
@@ -119,6 +119,17 @@ def _plain_shift(x: Tensor, y: Tensor, noise: Tensor, scales: Sequence[float | T
     return out
 
 
+def takes_batches(x: Tensor, clamp: bool = True) -> bool:
+    """Say whether the Triton kernel, and with it :func:`level_responses`, takes features such as these.
+
+    Example:
+        >>> takes_batches(torch.rand(1, 2, 8, 8))
+        False
+    """
+    # Its masses are float32.
+    return clamp and x.dtype != torch.float64 and implementation(x.device) == "triton"
+
+
 def transport_response(
     x: Tensor,
     y: Tensor,
@@ -151,7 +162,7 @@ def transport_response(
     plain = x.device.type != "cpu" or not clamp or x.dtype != torch.float32
     if kernel == "compiled" and plain:
         raise ValueError("kernel 'compiled' takes float32 on the CPU and clamps; use kernel='torch'")
-    if kernel == "auto" and clamp and implementation(x.device) == "triton":
+    if kernel == "auto" and takes_batches(x, clamp):
         from causaliqa.functional import _triton_level
 
         factors = [torch.as_tensor(s, dtype=torch.float32, device=x.device) for s in scales]
@@ -228,7 +239,7 @@ def level_response(
             x, y, window=window, share=how == "share", noise=noise, strengths=strengths, threshold=threshold
         )
         return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=ot.new_tensor(limit))
-    if kernel == "auto" and clamp and implementation(x.device) == "triton":
+    if kernel == "auto" and takes_batches(x, clamp):
         batch = level_responses(
             x[None], y[None], window=window, how=how, noise=noise, strengths=strengths, threshold=threshold
         )
@@ -272,7 +283,7 @@ def level_responses(
     """Return :func:`level_response` for a batch of pairs, ``(N, C, H, W)``, in one launch of the Triton kernel.
 
     Tensors of the result have N before C, and the tolerance is ``(N, 1)``. Only where
-    :func:`~causaliqa.functional.device.implementation` is ``"triton"``; the kernel clamps and passes gradients.
+    :func:`takes_batches` is true; the kernel clamps and passes gradients.
     """
     from causaliqa.functional import _triton_level
 

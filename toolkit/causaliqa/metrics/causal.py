@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from causaliqa.functional.device import constants_on, implementation
+from causaliqa.functional.device import constants_on
 from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows
 from causaliqa.functional.intervention import (
     RULES,
@@ -23,7 +23,7 @@ from causaliqa.functional.intervention import (
     noise_on,
     top_strength,
 )
-from causaliqa.functional.transport import level_response, level_responses
+from causaliqa.functional.transport import level_response, level_responses, takes_batches
 from causaliqa.metrics._features import FeatureLevels
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class CausalMetric(nn.Module):
             ValueError: shapes differ or are too small.
         """
         respond = self.channels != "all"
-        if implementation(img.device) == "triton" and self.clamp:
+        if takes_batches(img, self.clamp):
             return combine(self._levels_of_batch(img, ref, respond=respond), self.terms, self.channels)
         return torch.stack(
             [combine(levels, self.terms, self.channels) for levels in self.levels(img, ref, respond=respond)]
