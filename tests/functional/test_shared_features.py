@@ -7,6 +7,13 @@ from torch import nn
 from causaliqa.functional.shared_features import SharedFeatures
 
 
+class Info:
+    """Settings in an object whose text is its address."""
+
+    def __init__(self, value):
+        self.value = value
+
+
 class Net(nn.Module):
     def __init__(self, seed=0, stride=1, extra=None):
         super().__init__()
@@ -41,6 +48,13 @@ def test_two_equal_networks_share_what_is_bit_equal():
     assert features.hits == 1
     for maps in found:
         assert all(torch.equal(a, b) for a, b in zip(maps, expected, strict=True))
+
+
+def test_settings_in_plain_objects_are_compared():
+    features, x = SharedFeatures(), _image()
+    for value in (1, 2, 1):
+        features(Net(extra=Info(value)), x)
+    assert features.hits == 1
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,18 @@ def _settings(network: nn.Module) -> Iterator[tuple[str, ...]]:
         yield name, kind.__module__, kind.__qualname__
         for key, value in sorted(vars(module).items()):
             if key not in _NOT_SETTINGS:
-                # The text of a tensor leaves most of it out; that of a function has its address.
-                text = repr(value)
-                yield name, key, f"{id(value)}" if "tensor(" in text else text
+                yield name, key, _text(value)
+
+
+def _text(value: object, depth: int = 3) -> str:
+    """Return a text that is equal only where values are; an address where nothing else can be said."""
+    text = repr(value)
+    if "tensor(" in text:  # which leaves most of it out
+        return f"tensor at {id(value)}"
+    if depth and type(value).__repr__ is object.__repr__ and hasattr(value, "__dict__"):
+        own = sorted((key, _text(v, depth - 1)) for key, v in vars(value).items())
+        return f"{type(value).__module__}.{type(value).__qualname__}{own}"
+    return text
 
 
 def _bytes(x: Tensor) -> Any:
