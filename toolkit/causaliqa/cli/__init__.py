@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import causaliqa
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 from causaliqa.cli import _common, _options, _signals
+from causaliqa.utils.allocator import keep_freed_memory
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -129,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Names of files may hold bytes that are no text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if argv is None:  # this process is ours
+        keep_freed_memory()
     args = argparse.Namespace(verbose=False, quiet=False)
     try:
         try:

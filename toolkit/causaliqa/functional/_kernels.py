@@ -213,6 +213,7 @@ def level(
     block = _channels_together(len(noise))
     with _threads_of_torch():
         _level(a, b, window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
+    ot[np.isnan(md)] = np.nan  # the walk itself takes NaN for an empty bin
     done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
     return done[0], done[1], done[2], done[3], tolerance
 

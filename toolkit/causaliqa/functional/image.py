@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from causaliqa.functional.device import constants_on
+
 __all__ = [
     "NORMALISATIONS",
     "check_pair",
@@ -94,7 +96,7 @@ def normalise(img: Tensor, mode: str) -> Tensor:
         raise ValueError(f"normalise: got {mode!r}, expected one of {sorted(NORMALISATIONS)}")
     if mode == "none":
         return img
-    mean, std = (img.new_tensor(v).view(1, 3, 1, 1) for v in NORMALISATIONS[mode])
+    mean, std = (constants_on(img.device, v, img.dtype).view(1, 3, 1, 1) for v in NORMALISATIONS[mode])
     return (img - mean) / std
 
 

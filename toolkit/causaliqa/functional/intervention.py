@@ -5,13 +5,26 @@ Source: Causal IQA, section 4.2 (Eq. 4-7), as in the published implementation.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "STRENGTHS", "channel_strength", "keeps_channel", "mass", "mass_gap", "noise_field", "top_strength"]
+from causaliqa.functional.device import constants_on
+
+__all__ = [
+    "RULES",
+    "STRENGTHS",
+    "channel_strength",
+    "keeps_channel",
+    "mass",
+    "mass_gap",
+    "noise_field",
+    "noise_on",
+    "top_strength",
+]
 
 STRENGTHS: tuple[float, ...] = tuple(round(0.01 * k, 2) for k in range(1, 10))
 """Strengths of the published procedure: 0.1 in ten steps, without the step at 0."""
@@ -59,6 +72,20 @@ def noise_field(seed: int, level: int, windows: int, bins: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal((windows, bins), dtype=np.float32))
 
 
+@functools.lru_cache(maxsize=32)
+def noise_on(device: torch.device, seed: int, level: int, windows: int, bins: int) -> Tensor:
+    """Return :func:`noise_field` on a device; do not change the tensor.
+
+    The last 32 fields are kept, which are those of five image sizes with a backbone of five stages.
+
+    Example:
+        >>> noise_on(torch.device("cpu"), 0, 1, 4, 16).shape
+        torch.Size([4, 16])
+    """
+    with torch.inference_mode(False):
+        return noise_field(seed, level, windows, bins).to(device)
+
+
 def mass_gap(x: Tensor, y: Tensor, mode: str) -> Tensor:
     """Return ``|sum((X - Y) / 2)|`` of the masses of one level, a scalar.
 
@@ -78,12 +105,12 @@ def keeps_channel(shift: Tensor, tolerance: Tensor, rule: str = "every") -> Tens
     """Return which channels are causal: those whose distance responds to the intervention.
 
     Args:
-        shift: change of every channel's distance at T strengths, ``(T, C)``.
-        tolerance: a smaller change counts as indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar.
+        shift: change of every channel's distance at T strengths, ``(T, C)``, or ``(T, N, C)`` for N pairs.
+        tolerance: a smaller change counts as indifference: ``threshold * |sum((X - Y) / 2)|``, a scalar, or ``(N, 1)``.
         rule: one of :data:`RULES`.
 
     Returns:
-        Booleans ``(C,)``.
+        Booleans ``(C,)``, or ``(N, C)``.
 
     Example:
         >>> keeps_channel(torch.tensor([[1.0, 0.0], [-2.0, 1.0]]), torch.tensor(0.5))
@@ -108,7 +135,8 @@ def top_strength(steps: Tensor) -> Tensor:
 
 
 def channel_strength(shift: Tensor, tolerance: Tensor, strengths: Sequence[float]) -> Tensor:
-    """Return the causal strength of every channel, ``(C,)``, as in Figure 3 of the paper; higher is more causal.
+    """Return the causal strength of every channel, ``(C,)`` or ``(N, C)``, as in Figure 3 of the paper; higher is more
+    causal.
 
     It is :func:`top_strength` for a channel that responds at every strength, otherwise top_strength minus the largest
     strength at which the channel was indifferent.
@@ -117,5 +145,6 @@ def channel_strength(shift: Tensor, tolerance: Tensor, strengths: Sequence[float
         >>> channel_strength(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor(0.5), (0.1, 0.2))
         tensor([0.3000, 0.2000])
     """
-    steps = shift.new_tensor(strengths)
-    return top_strength(steps) - torch.where(shift.abs() < tolerance, steps[:, None], 0).amax(dim=0)
+    steps = constants_on(shift.device, tuple(strengths), shift.dtype)
+    below = shift.abs() < tolerance
+    return top_strength(steps) - torch.where(below, steps.view(-1, *[1] * (shift.dim() - 1)), 0).amax(dim=0)

@@ -12,11 +12,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from causaliqa.functional.device import implementation
 from causaliqa.functional.image import pad_to_windows, windows
 from causaliqa.functional.intervention import mass, mass_gap
 from causaliqa.functional.wasserstein import cost_shift, window_cost
 
-__all__ = ["LevelResponse", "level_response", "transport_response"]
+__all__ = ["LevelResponse", "level_response", "level_responses", "takes_batches", "transport_response"]
+
+
+def takes_batches(x: Tensor, clamp: bool = True) -> bool:
+    """Say whether the Triton kernel, and with it :func:`level_responses`, takes features such as these.
+
+    Example:
+        >>> takes_batches(torch.rand(1, 2, 8, 8))
+        False
+    """
+    # Its masses are float32.
+    return clamp and x.dtype != torch.float64 and implementation(x.device) == "triton"
 
 
 def transport_response(
@@ -51,6 +63,13 @@ def transport_response(
     plain = x.device.type != "cpu" or not clamp or x.dtype != torch.float32
     if kernel == "compiled" and plain:
         raise ValueError("kernel 'compiled' takes float32 on the CPU and clamps; use kernel='torch'")
+    if kernel == "auto" and takes_batches(x, clamp):
+        from causaliqa.functional import _triton_level
+
+        factors = [torch.as_tensor(s, dtype=torch.float32, device=x.device) for s in scales]
+        return _triton_level.transport_response(
+            x, y, noise.to(x.device), torch.stack(factors) if factors else noise.new_zeros(0)
+        )
     if kernel == "torch" or plain:
         with torch.no_grad():
             shift = cost_shift(x.detach(), y.detach(), noise, scales, clamp)
@@ -121,6 +140,17 @@ def level_response(
             x, y, window=window, share=mode == "share", noise=noise, strengths=strengths, threshold=threshold
         )
         return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=ot.new_tensor(limit))
+    if kernel == "auto" and takes_batches(x, clamp):
+        batch = level_responses(
+            x[None], y[None], window=window, mode=mode, noise=noise, strengths=strengths, threshold=threshold
+        )
+        return LevelResponse(
+            ot=batch.ot[0],
+            md=batch.md[0],
+            l2=batch.l2[0],
+            shift=batch.shift[:, 0],
+            tolerance=batch.tolerance[0, 0],
+        )
     raw_x, raw_y = (windows(pad_to_windows(v, window), window) for v in (x, y))
     mass_x, mass_y = mass(raw_x, mode), mass(raw_y, mode)
     noise = noise.to(mass_x)
@@ -139,3 +169,26 @@ def level_response(
         shift=shift,
         tolerance=tolerance,
     )
+
+
+def level_responses(
+    x: Tensor,
+    y: Tensor,
+    *,
+    window: int,
+    mode: str,
+    noise: Tensor,
+    strengths: Sequence[float],
+    threshold: float = 1e-4,
+) -> LevelResponse:
+    """Return :func:`level_response` for a batch of pairs, ``(N, C, H, W)``, in one launch of the Triton kernel.
+
+    Tensors of the result have N before C, and the tolerance is ``(N, 1)``. Only where
+    :func:`takes_batches` is true; the kernel clamps and passes gradients.
+    """
+    from causaliqa.functional import _triton_level
+
+    ot, md, l2, shift, tolerance = _triton_level.level(
+        x, y, window=window, rule=mode, noise=noise.to(x.device), strengths=strengths, threshold=threshold
+    )
+    return LevelResponse(ot=ot, md=md, l2=l2, shift=shift, tolerance=tolerance)

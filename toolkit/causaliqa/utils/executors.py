@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.utils.allocator import keep_freed_memory
 from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class LocalPool:
 
 def _begin(alive: Connection, slot: int, jobs: int) -> None:
     """Initialise a worker: end with the parent process, ignore Ctrl-C, share cores and GPUs."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     import torch

@@ -44,6 +44,11 @@ class FeatureLevels(nn.Module):
             for one in torch.split(small, 1)
         ]
 
+    def of_batch(self, img: Tensor) -> list[Tensor]:
+        """Return levels ``(N, C_k, H_k, W_k)`` of all images in one pass."""
+        small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
+        return [small, *self.backbone(normalise(small, self.normalisation))]
+
     def small_size(self, img: Tensor) -> tuple[int, int]:
         """Return height and width after the size protocol."""
         factor = size_factor(*img.shape[-2:]) if self.resize else 1

@@ -15,16 +15,17 @@ from torch import Tensor, nn
 
 from causaliqa.builtin.metrics._features import FeatureLevels
 from causaliqa.builtin.metrics.explanation import Explanation
+from causaliqa.functional.device import constants_on
 from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows
 from causaliqa.functional.intervention import (
     RULES,
     STRENGTHS,
     channel_strength,
     keeps_channel,
-    noise_field,
+    noise_on,
     top_strength,
 )
-from causaliqa.functional.transport import level_response
+from causaliqa.functional.transport import level_response, level_responses, takes_batches
 from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def combine(levels: Sequence[LevelCost], terms: Sequence[str], which: str) -> Te
     """
     totals = []
     for level in levels:
-        per_channel = sum(getattr(level, term).sum(dim=1) for term in terms)
-        totals.append((per_channel * level.channels(which)).sum())
-    return torch.stack(totals).mean()
+        per_channel = sum(getattr(level, term).sum(dim=-1) for term in terms)
+        totals.append((per_channel * level.channels(which)).sum(dim=-1))
+    return torch.stack(totals).mean(dim=0)
 
 
 class CausalMetric(nn.Module):
@@ -184,6 +185,8 @@ class CausalMetric(nn.Module):
             ValueError: shapes differ or are too small.
         """
         respond = self.channels != "all"
+        if takes_batches(img, self.clamp):
+            return combine(self._levels_of_batch(img, ref, respond=respond), self.terms, self.channels)
         return torch.stack(
             [combine(levels, self.terms, self.channels) for levels in self.levels(img, ref, respond=respond)]
         )
@@ -198,6 +201,12 @@ class CausalMetric(nn.Module):
             [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
             for xs, ys in zip(self.feature_levels(img), self.feature_levels.of_reference(ref), strict=True)
         ]
+
+    def _levels_of_batch(self, img: Tensor, ref: Tensor, *, respond: bool) -> list[LevelCost]:
+        """Return the cost of every level for all pairs at once; tensors have N before C."""
+        check_pair(img, ref, self.backbone_spec.min_size)
+        xs, ys = (self.feature_levels.of_batch(v) for v in (img, ref))
+        return [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
 
     def explain(self, img: Image, ref: Image) -> Explanation:
         """Return where the score of one pair comes from.
@@ -251,22 +260,20 @@ class CausalMetric(nn.Module):
         if self.protocol == "reference":
             x, y = (pad_to_windows(v, self.window, self.protocol) for v in (x, y))
         rows, cols = (-(-side // self.window) for side in x.shape[-2:])
-        made = level_response(
-            x,
-            y,
-            window=self.window,
-            mode=self.backbone_spec.mass,
-            noise=noise_field(self.seed, k, rows * cols, self.window**2),
-            strengths=self.strengths if respond else (),
-            threshold=self.threshold,
-            clamp=self.clamp,
-        )
+        options: dict[str, Any] = {
+            "window": self.window,
+            "mode": self.backbone_spec.mass,
+            "noise": noise_on(x.device, self.seed, k, rows * cols, self.window**2),
+            "strengths": self.strengths if respond else (),
+            "threshold": self.threshold,
+        }
+        made = level_response(x, y, clamp=self.clamp, **options) if x.dim() == 3 else level_responses(x, y, **options)
         if len(made.shift):
             keep = keeps_channel(made.shift, made.tolerance, self.rule)
             strength = channel_strength(made.shift, made.tolerance, self.strengths)
         else:
-            keep = torch.ones(len(x), dtype=torch.bool, device=x.device)
-            strength = top_strength(made.ot.new_tensor(self.strengths)).expand(len(x))
+            keep = torch.ones(x.shape[:-2], dtype=torch.bool, device=x.device)
+            strength = top_strength(constants_on(x.device, self.strengths)).expand(x.shape[:-2])
         return LevelCost(ot=made.ot, md=made.md, l2=made.l2, keep=keep, strength=strength, grid=(rows, cols))
 
 
