@@ -148,7 +148,7 @@ def test_level_kernel_of_identical_maps_is_zero():
 def test_nan_in_a_feature_is_nan_in_every_cost_of_its_window(how, kernel):
     x, y = _maps("random")
     x[1, 2, 3] = float("nan")
-    made = level_response(x, y, window=8, how=how, noise=torch.zeros(12, 64), strengths=[], kernel=kernel)
+    made = level_response(x, y, window=8, mode=how, noise=torch.zeros(12, 64), strengths=[], kernel=kernel)
     for name in ("ot", "md", "l2"):
         assert getattr(made, name)[1, 0].isnan(), name
 

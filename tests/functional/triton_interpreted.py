@@ -107,7 +107,7 @@ def test_levels_agree_with_the_plain_version(how, window, strengths):
     ot, md, l2, shift, tolerance = made
     assert shift.shape == ((len(strengths) if how == "share" else 0), len(x), x.shape[1])
     for k in range(len(x)):
-        plain = level_response(x[k], y[k], window=window, how=how, noise=noise, strengths=strengths, kernel="torch")
+        plain = level_response(x[k], y[k], window=window, mode=how, noise=noise, strengths=strengths, kernel="torch")
         for name, found, expected in (("ot", ot[k], plain.ot), ("md", md[k], plain.md), ("l2", l2[k], plain.l2)):
             scale = float(expected.abs().max())
             torch.testing.assert_close(
@@ -146,7 +146,7 @@ def test_gradients_agree_with_autograd(how, window):
 
     def plain(x, y):
         made = [
-            level_response(a, b, window=window, how=how, noise=noise, strengths=(), kernel="torch")
+            level_response(a, b, window=window, mode=how, noise=noise, strengths=(), kernel="torch")
             for a, b in zip(x, y, strict=True)
         ]
         return [torch.stack([getattr(pair, name) for pair in made]) for name in ("ot", "md", "l2")]
@@ -202,11 +202,10 @@ def test_takes_half_precision_and_other_memory_formats():
 
 @pytest.mark.parametrize("how", ["share", "softmax"])
 def test_the_metric_scores_a_batch_as_it_does_on_the_cpu(how, monkeypatch):
-    from causaliqa.backbones._stages import StagedBackbone, freeze
-
     import causaliqa.builtin.metrics.causal
     import causaliqa.functional.transport
     from causaliqa.api.specs import BackboneSpec
+    from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
 
     torch.manual_seed(0)
     stage = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, stride=2), torch.nn.ReLU())
