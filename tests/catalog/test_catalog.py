@@ -270,3 +270,20 @@ def test_a_record_can_bring_its_own_weights(tmp_path, tiny):
         made.create_backbone("own")
     made.create_backbone("own", pretrained=False)
     assert seen == [cache_folder() / "own.pth", None]
+
+
+def test_a_checkpoint_alone_belongs_to_whom_identifies_it(tmp_path):
+    file = tmp_path / "net.PTH"
+    file.write_bytes(b"")
+    nobody = Catalog(PluginHost(entry_points=list), load_registry())
+    with pytest.raises(UnknownNameError, match=r"0 plugins identify such files, expected one; install causaliqa-archs"):
+        nobody.find_restorer(str(file))
+    spec = RestorerSpec(name="zoo", factory=dict, summary="-", licence="MIT", part="file", suffixes=(".pth",))
+    one = catalog(entry("p", plugin(spec, hook="causaliqa_restorers")))
+    assert one.find_restorer(str(file)) == (one.registrations(RestorerSpec)["zoo"], {"file": str(file)})
+    two = catalog(
+        entry("p", plugin(spec, hook="causaliqa_restorers")),
+        entry("q", plugin(replace(spec, name="park"), hook="causaliqa_restorers")),
+    )
+    with pytest.raises(UnknownNameError, match=r"2 plugins identify .*say zoo:.*or park:"):
+        two.find_restorer(str(file))

@@ -17,6 +17,7 @@ def causaliqa_restorers() -> list[causaliqa.RestorerSpec]:
         summary=f"a checkpoint of one of {len(ARCHITECTURES)} architectures, which is found out: archs:path/to/net.pth",
         licence="that of the checkpoint",
         part="file",
+        suffixes=(".pth", ".pt", ".ckpt", ".safetensors"),
     )
     named = [
         causaliqa.RestorerSpec(

@@ -165,6 +165,9 @@ class RestorerSpec(Spec):
     part: str = ""
     """If not empty, the spec covers many networks: in ``NAME:PART`` the part selects one and is passed to the factory
     as the argument of this name."""
+    suffixes: tuple[str, ...] = ()
+    """Suffixes of checkpoint files that this spec identifies by itself: ``net.pth`` alone then stands for
+    ``NAME:net.pth``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -259,7 +259,8 @@ class Catalog:
         """Return the record of a restorer, and the argument that its name holds.
 
         ``NAME:PART`` belongs to a record that stands for many networks, such as ``basicsr:EDSR``; any other name with a
-        colon is a Python factory, ``path/to/file.py:factory`` or ``module:factory``.
+        colon is a Python factory, ``path/to/file.py:factory`` or ``module:factory``; a checkpoint file alone belongs
+        to the record that identifies its suffix.
 
         Raises:
             UnknownNameError: nothing is called so.
@@ -269,10 +270,22 @@ class Catalog:
         for owner, value in ((head, part), ("callable", name)):
             if colon and name not in known and owner in known and known[owner].spec.part:
                 return known[owner], {known[owner].spec.part: value}
+        if name not in known and Path(name).suffix and Path(name).is_file():
+            return self._restorer_of_file(name)
         found = self.get(RestorerSpec, name)
         if found.spec.part:
             raise UnknownNameError(f"restorer {name!r} stands for many networks; expected {name}:NAME")
         return found, {}
+
+    def _restorer_of_file(self, path: str) -> tuple[Registration[RestorerSpec], dict[str, str]]:
+        """Return who identifies a checkpoint that is named alone."""
+        suffix = Path(path).suffix.lower()
+        takers = [r for r in self.registrations(RestorerSpec).values() if suffix in r.spec.suffixes]
+        if len(takers) == 1:
+            return takers[0], {takers[0].spec.part: path}
+        names = " or ".join(f"{taker.spec.name}:{path}" for taker in takers)
+        remedy = f"say {names}" if takers else "install causaliqa-archs, or say spandrel:FILE or NAME --checkpoint FILE"
+        raise UnknownNameError(f"checkpoint {path}: {len(takers)} plugins identify such files, expected one; {remedy}")
 
     def create_sampler(self, name: str, **options: Any) -> Sampler:
         """Build an intervention sampler; see :func:`causaliqa.create_sampler`."""
