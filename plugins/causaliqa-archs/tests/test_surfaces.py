@@ -40,7 +40,7 @@ def test_a_map_in_one_line(command, tmp_path):
     torch.save(build_named(name="edsr", **TINY["edsr"]).network.state_dict(), tmp_path / "edsr.pth")
     img = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(img).save(tmp_path / "img.png")
-    line = [sys.executable, "-m", "causaliqa", command, f"archs:{tmp_path / 'edsr.pth'}", str(tmp_path / "img.png")]
+    line = [sys.executable, "-m", "causaliqa", command, str(tmp_path / "edsr.pth"), str(tmp_path / "img.png")]
     line += ["--task", "sr", "--roi", "8,8,8,8", "--out", str(tmp_path / "map"), "--device", "cpu"]
     if command == "cem":
         line += ["--sampler", "noise", "--coarse", "1", "--fine", "1"]
