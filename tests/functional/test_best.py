@@ -1,4 +1,4 @@
-"""Comparisons with the best: agreement with the paired tests, a direct computation, and short simulations of the rates."""
+"""Comparisons with the best: agreement with the paired tests, enumeration, and short simulations of the rates."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_two_references_get_no_interval(protocol: str, references: int, finite: 
     board = Protocols(*_data(references=references, images=20), draws=100)
     low, high = board.intervals(protocol).T
     assert np.isfinite([low, high]).all() == finite
-    assert not finite or (low < board.srcc(protocol)).all() and (board.srcc(protocol) < high).all()
+    assert not finite or ((low < board.srcc(protocol)) & (board.srcc(protocol) < high)).all()
 
 
 def test_over_sets() -> None:

@@ -50,7 +50,7 @@ def _fit(r: Array, sign: float) -> tuple[float, Array]:
     def solve(basis: Any) -> tuple[float, Array]:
         columns = r[:, :4] @ np.asarray(basis, dtype=np.float64).T
         weights = np.linalg.lstsq(columns, r[:, 4], rcond=None)[0]
-        coefficients: Array = weights @ np.asarray(basis, dtype=np.float64)
+        coefficients = np.asarray(weights @ np.asarray(basis), dtype=np.float64)
         return float(np.sum((columns @ weights - r[:, 4]) ** 2)), coefficients
 
     def inner(place: float) -> Any:

@@ -117,7 +117,7 @@ class PseudoValues:
 
     def _within(self, metric: int, keep: Mask) -> Array:
         row = np.where(keep, self.scores[metric], np.nan)[None]
-        return reference_srcc(row, self.labels, self.numbers, self.count)[0]
+        return np.asarray(reference_srcc(row, self.labels, self.numbers, self.count)[0])
 
     def _over_all(self, metric: int, keep: Mask) -> Array:
         from causaliqa.functional._ranks import Sorted, srcc_of_draws
