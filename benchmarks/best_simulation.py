@@ -10,7 +10,7 @@ uncorrected), which the winner's curse breaks.
 
 Columns, in percent: ``excluded`` a best metric that is not called tied with the best (at most 5 is promised);
 ``any_excluded`` runs in which one of several equal best is not; ``power`` worse metrics that are not called tied;
-``changed`` verdicts on these metrics that change when 30 metrics that are worse by .3 join.
+``changed`` verdicts on these metrics that change when 30 metrics that are worse by .3 join (where that is tried).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from causaliqa.functional.statistics import srcc
 
 Array = NDArray[np.float64]
 
-TYPES, LEVELS, MANY, BYSTANDERS = 12, 5, 4000, 30
+TYPES, LEVELS, MANY = 12, 5, 4000
 ERRORS = (0.25, 0.3, 0.15)
 """Deviations of a metric's errors by reference, by type on a reference, by image; quality spans about 3."""
 RESULT = Path(__file__).parent / "results" / "best_simulation.csv"
@@ -51,18 +51,20 @@ class Scenario:
     """Errors by reference and type have Student's t with three degrees of freedom."""
     protocol: str = "all"
     """SRCC over all images or within references."""
+    bystanders: int = 0
+    """Metrics that are worse by .3 and join afterwards."""
 
 
 SCENARIOS = {
-    "one worse": Scenario(worse=1),
-    "one worse, within": Scenario(worse=1, protocol="within"),
-    "ten worse": Scenario(worse=10),
-    "ten slightly worse": Scenario(worse=10, gap=0.01),
+    "one worse": Scenario(worse=1, bystanders=30),
+    "one worse, within": Scenario(worse=1, protocol="within", bystanders=30),
+    "ten worse": Scenario(worse=10, bystanders=30),
+    "ten slightly worse": Scenario(worse=10, gap=0.01, bystanders=30),
     "two equal": Scenario(best=2),
     "ten equal": Scenario(best=10),
     "ten equal, within": Scenario(best=10, protocol="within"),
     "ten equal, heavy tails": Scenario(best=10, heavy=True),
-    "five equal, five worse": Scenario(best=5, worse=5),
+    "five equal, five worse": Scenario(best=5, worse=5, bystanders=30),
     "forty equal": Scenario(best=40),
 }
 
@@ -126,21 +128,21 @@ def simulate(scenario: Scenario, *, references: int, runs: int, seed: int = 0) -
     """Shares in percent, see above."""
     best = np.tile(ERRORS, (scenario.best, 1))
     worse = np.tile(below(scenario.gap, scenario), (scenario.worse, 1)) if scenario.worse else np.empty((0, 3))
-    bystanders = np.tile(below(0.3, scenario), (BYSTANDERS, 1))
+    bystanders = np.tile(below(0.3, scenario), (scenario.bystanders, 1)) if scenario.bystanders else np.empty((0, 3))
     count = len(best) + len(worse)
     out: dict[str, float] = {}
     for run in range(runs):
         rng = np.random.default_rng([seed, run])
         data = sample(rng, np.concatenate([best, worse, bystanders]), references, heavy=scenario.heavy)
         alone = compare(data[0][:count], *data[1:], protocol=scenario.protocol, seed=run)
-        crowd = compare(*data, protocol=scenario.protocol, seed=run)
+        crowd = compare(*data, protocol=scenario.protocol, seed=run) if scenario.bystanders else alone
         joined = verdicts(crowd)
         for rule, tied in verdicts(alone).items():
             rates = {
                 "excluded": 1 - tied[: scenario.best].mean(),
                 "any_excluded": float(not tied[: scenario.best].all()),
                 "power": 1 - tied[scenario.best :].mean() if scenario.worse else np.nan,
-                "changed": (tied != joined[rule][:count]).mean(),
+                "changed": (tied != joined[rule][:count]).mean() if scenario.bystanders else np.nan,
             }
             for name, rate in rates.items():
                 out[f"{name} {rule}"] = out.get(f"{name} {rule}", 0.0) + 100 * float(rate) / runs
