@@ -24,7 +24,7 @@ from best_simulation import ERRORS, population, sample
 from numpy.typing import NDArray
 
 from causaliqa.functional.best import compare
-from causaliqa.functional.protocols import flips
+from causaliqa.functional.protocols import PROTOCOLS, flips
 
 RESULT = Path(__file__).parent / "results" / "flip_simulation.csv"
 
@@ -46,7 +46,8 @@ SCENARIOS = {
 def simulate(name: str, *, references: int, runs: int, seed: int = 0) -> dict[str, float]:
     """Shares in percent, see above."""
     errors, true = SCENARIOS[name]
-    truth = [[population(np.array(e), protocol, False) for e in errors] for protocol in ("all", "within")]
+    known = {(e, protocol): population(np.array(e), protocol, False) for e in set(errors) for protocol in PROTOCOLS}
+    truth = [[known[e, protocol] for e in errors] for protocol in PROTOCOLS]
     allowed = {
         (a, b)
         for a in range(len(errors))
