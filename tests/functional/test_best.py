@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.best import compare, compare_sets
 from causaliqa.functional.significance import ClusterBootstrap
 

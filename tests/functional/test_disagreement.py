@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from scipy.spatial import distance
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.disagreement import gmad_pairs, largest_residuals, metric_map, rank_correlations
 from causaliqa.functional.logistic import fit_logistic
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional._cubic import monotonic_cubic
 from causaliqa.functional.p1401 import ceiling, confidence_95, errors_p1401
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.best import compare
 from causaliqa.functional.protocols import Protocols, flips, over_sets, within_references
 from causaliqa.functional.significance import ClusterBootstrap

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.vqeg import areas, resolving_power
 
 

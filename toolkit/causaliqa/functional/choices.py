@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional._intervals import FEWEST, interval
 from causaliqa.functional.significance import _multiplicities
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit, fit_logistic
 from causaliqa.functional.statistics import srcc
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 from causaliqa.functional._intervals import COARSE, FEWEST, interval
 from causaliqa.functional._pseudo import PROTOCOLS, SMALLEST, checked, reference_srcc
 from causaliqa.functional.best import Comparison, tail

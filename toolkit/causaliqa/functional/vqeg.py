@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from causaliqa.errors import InputError
+from causaliqa.api.errors import InputError
 
 __all__ = ["Areas", "areas", "resolving_power"]
 
