@@ -107,9 +107,16 @@ def test_gradients_are_right_and_finite_in_flat_windows():
 def test_calibration_by_hand():
     costs = torch.tensor([[2.0, 6.0], [1.0, 0.0]])
     responses = torch.tensor([[[1.0, 2.0], [4.0, 0.0]], [[3.0, 4.0], [0.0, 0.0]]])
-    # Mean responses 2 3 / 2 0, of their level 2.5 / 1; a quarter of that makes the units 2.1 2.9 / 1.8 0.2.
-    expected = [[2 / 2.1, 6 / 2.9], [1 / 1.8, 0.0]]
-    torch.testing.assert_close(calibrated_ratio(costs, responses, share=0.25, eps=0.0), torch.tensor(expected))
+    # Mean responses 2 3 / 2 0, of their level 2.5 / 1, so with a fifth of that 2.5 3.5 / 2.2 0.2; times the mean of
+    # 2/2.5 and 3/3.5, and of 2/2.2 and 0.
+    units = [[2.5 * 29 / 35, 3.5 * 29 / 35], [1.0, 0.2 / 2.2]]
+    expected = [[2 / units[0][0], 6 / units[0][1]], [1.0, 0.0]]
+    torch.testing.assert_close(calibrated_ratio(costs, responses, share=0.2, eps=0.0), torch.tensor(expected))
+
+
+def test_the_changes_themselves_have_mean_one():
+    responses = torch.rand(5, 3, 40, generator=torch.Generator().manual_seed(0)) ** 4
+    torch.testing.assert_close(calibrated_ratio(responses, responses, eps=0.0).mean(dim=(0, 2)), torch.ones(3))
 
 
 def test_a_constant_keeps_silent_channels_finite():

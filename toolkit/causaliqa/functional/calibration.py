@@ -122,8 +122,10 @@ def window_terms(x: Tensor, y: Tensor, *, window: int, floor: Tensor) -> Tensor:
     )
 
 
-def calibrated_ratio(costs: Tensor, responses: Tensor, *, share: float = 0.1, eps: float = 1e-4) -> Tensor:
+def calibrated_ratio(costs: Tensor, responses: Tensor, *, share: float = 0.3, eps: float = 1e-4) -> Tensor:
     """Return costs in units of the mean response to small changes.
+
+    The mean over channels of a response's own ratio, averaged over the K changes, is 1 (but for ``eps``).
 
     Args:
         costs: costs ``(..., T, C)`` of T terms and C channels.
@@ -140,5 +142,6 @@ def calibrated_ratio(costs: Tensor, responses: Tensor, *, share: float = 0.1, ep
         tensor([[2.]])
     """
     mean = responses.mean(dim=0)
-    unit = (mean + share * mean.mean(dim=-1, keepdim=True)) / (1 + share)
+    unit = mean + share * mean.mean(dim=-1, keepdim=True)
+    unit = unit * (mean / unit.clamp(min=1e-12)).mean(dim=-1, keepdim=True)
     return costs / (unit + eps)
