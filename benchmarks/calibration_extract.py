@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from causaliqa.catalog import create_backbone, default_catalog, parse_request
-from causaliqa.functional.calibration import intervene, visibility
+from causaliqa.functional.calibration import intervene
 from causaliqa.functional.image import downsample, normalise, size_factor
 from causaliqa.images import load_image
 
@@ -58,7 +58,8 @@ class Extractor:
         return [m[0] for m in (img, *self.net(normalise(img, self.spec.normalise)))]
 
     def costs(self, xs: list[Tensor], ys: list[Tensor], energies: list[Tensor]) -> np.ndarray:
-        return np.concatenate([self.level(x, y, self.spec.window, e) for x, y, e in zip(xs, ys, energies)], axis=1)
+        levels = zip(xs, ys, energies, strict=True)
+        return np.concatenate([self.level(x, y, self.spec.window, e) for x, y, e in levels], axis=1)
 
     def level(self, x: Tensor, y: Tensor, side: int, energy: Tensor) -> np.ndarray:
         """Return ``(costs, channels)`` of one level; ``energy`` is that of a difference that hardly shows."""
@@ -111,7 +112,8 @@ def extract(extractor: Extractor, name: str, path: Path, args: argparse.Namespac
     for ref, rows in tqdm(table.groupby("ref", sort=False), desc=f"{name} {extractor.name}", mininterval=20):
         small = extractor.small(path.parent / ref)
         base = extractor.levels(small)
-        energies = [visibility(x, y) for x, y in zip(extractor.levels(intervene(small, "noise")), base)]
+        noisy = extractor.levels(intervene(small, "noise"))
+        energies = [(x - y).square().mean() for x, y in zip(noisy, base, strict=True)]
         answers[ref] = np.stack(
             [extractor.costs(extractor.levels(intervened(small, k)), base, energies) for k in INTERVENTIONS]
         )

@@ -37,7 +37,9 @@ def test_interventions_are_small_and_leave_the_image_alone(name):
 def test_interventions_by_hand():
     img = torch.tensor([0.5, 1.0, 0.25]).view(1, 3, 1, 1).repeat(1, 1, 2, 2)
     img[..., 0, 0] = 0.0
-    assert intervene(img, "brightness")[0, :, 1, 1].tolist() == pytest.approx([0.5 + 8 / 255, 1 + 8 / 255, 0.25 + 8 / 255])
+    assert intervene(img, "brightness")[0, :, 1, 1].tolist() == pytest.approx(
+        [0.5 + 8 / 255, 1 + 8 / 255, 0.25 + 8 / 255]
+    )
     assert intervene(img, "contrast")[0, :, 1, 1].tolist() == pytest.approx([0.5, 0.95, 0.275])
     assert intervene(img, "colour")[0, :, 1, 1].tolist() == pytest.approx([0.53, 1.0, 0.235])
     assert intervene(img, "shift")[0, 0].tolist() == [[0.0, 0.0], [0.0, 0.0]]

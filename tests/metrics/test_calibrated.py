@@ -7,10 +7,10 @@ import math
 
 import pytest
 import torch
-from conftest import photo
 
 from causaliqa.functional.calibration import INTERVENTIONS, intervene
 from causaliqa.metrics.calibrated import CalibratedMetric
+from conftest import photo
 
 
 @pytest.fixture

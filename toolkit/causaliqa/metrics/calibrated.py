@@ -260,9 +260,7 @@ class CalibratedMetric(nn.Module):
         responses = tuple(torch.stack(level) for level in zip(*costs, strict=True))
         return Reference(levels=levels, floors=floors, responses=responses, energy=torch.stack(energy).mean(dim=0))
 
-    def _costs(
-        self, k: int, x: tuple[Tensor, ...], y: tuple[Tensor, ...], floors: tuple[Tensor, ...]
-    ) -> Tensor:
+    def _costs(self, k: int, x: tuple[Tensor, ...], y: tuple[Tensor, ...], floors: tuple[Tensor, ...]) -> Tensor:
         return window_terms(x[k], y[k], window=self.window, floor=floors[k])
 
     def _ratios(self, levels: tuple[Tensor, ...], known: Reference) -> tuple[Tensor, ...]:
@@ -294,6 +292,6 @@ def _score(ratios: tuple[Tensor, ...]) -> Tensor:
 
 def _digest(img: Tensor) -> bytes:
     """Checksum of shape, type, device and values."""
-    data = img.detach().contiguous().view(torch.uint8).cpu().numpy()
+    data = img.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes()
     head = f"{tuple(img.shape)} {img.dtype} {img.device}".encode()
     return hashlib.blake2b(data, digest_size=16, key=hashlib.blake2b(head).digest()).digest()
