@@ -41,6 +41,18 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         backbone="*",
     )
     yield MetricSpec(
+        name="calibrated",
+        factory=lazy("causaliqa.builtin.metrics.calibrated:CalibratedMetric"),
+        summary="effects on deep features in units of just noticeable changes",
+        licence="Apache-2.0",
+        reference="docs/calibrated-metric.md; after full-reference IQA by abductive counterfactual inference",
+        lower_better=True,
+        seeded=True,
+        identity=0.0,
+        differentiable=True,
+        backbone="*",
+    )
+    yield MetricSpec(
         name="deepwsd",
         factory=lazy("causaliqa.builtin.metrics.deepwsd:DeepWSD"),
         summary="Wasserstein distance between VGG16 features",

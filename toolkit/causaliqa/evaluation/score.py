@@ -216,6 +216,8 @@ def explain(
     """
     catalog = catalog or default_catalog()
     catalog.get(MetricSpec, parse_request(metric)[0])
+    from causaliqa.builtin.metrics.explanation import Explanation  # loads torch
+
     device = choose_device(device)
     built = build_metric(catalog, metric, device, seed)
     if not hasattr(built, "explain"):
@@ -225,11 +227,13 @@ def explain(
     if distorted.shape != reference.shape:
         raise ImageError(f"sizes differ: {what} and its reference; crop or resize one of them first")
     try:
-        made: Explanation = built.explain(distorted, reference)
+        made = built.explain(distorted, reference)
     except CausaliqaError:
         raise
     except ValueError as error:
         raise ImageError(f"{what}: {error}") from error
     except Exception as error:
         raise _failed(metric, what, error) from error
+    if not isinstance(made, Explanation):
+        raise InputError(f"metric {metric!r} explains itself in its own terms; call create_metric({metric!r}).explain")
     return made

@@ -1,0 +1,298 @@
+"""The calibrated metric: what a distortion does to deep features, in units of changes that hardly show."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from causaliqa.functional.calibration import (
+    INTERVENTIONS,
+    calibrated_ratio,
+    intervene,
+    visibility,
+    window_terms,
+)
+from causaliqa.functional.image import NORMALISATIONS, check_pair, downsample, normalise, size_factor
+
+if TYPE_CHECKING:
+    from causaliqa.api.protocols import FeatureBackbone
+    from causaliqa.api.specs import BackboneSpec
+
+__all__ = ["CalibratedExplanation", "CalibratedMetric", "Reference"]
+
+_REMEMBERED = 4
+"""References that are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What the metric knows of one reference: features, and how they respond to small changes of it.
+
+    Level 0 is the image in [0, 1], the others are the stages of the backbone.
+    """
+
+    levels: tuple[Tensor, ...]
+    """Features ``(C_k, H_k, W_k)``."""
+    floors: tuple[Tensor, ...]
+    """Energy of a difference that does not show, per level: scalars."""
+    responses: tuple[Tensor, ...]
+    """Costs of every intervention, per level ``(K, T, C_k)``."""
+    energy: Tensor
+    """Mean squared change of every colour channel of the image over the interventions, ``(3,)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedExplanation:
+    """Where a score comes from, for one image pair; level 0 is the image, the others the stages of the backbone."""
+
+    score: float
+    """The score itself; lower is better, 1 is about a just noticeable change."""
+    ratios: tuple[Tensor, ...]
+    """Cost of every term and channel in units of its mean response, per level ``(T, C_k)``."""
+    responses: tuple[Tensor, ...]
+    """Response of every term and channel to every intervention on the reference, per level ``(K, T, C_k)``."""
+    shares: tuple[Tensor, ...]
+    """Each channel's share of the score, per level ``(C_k,)``; all shares sum to 1 (to 0 if the score is 0)."""
+    cost_map: Tensor
+    """Score in place, ``(H, W)`` of the downsampled image: its mean is about the score."""
+
+
+class CalibratedMetric(nn.Module):
+    """What a distortion does to deep features, in units of changes that hardly show; lower is better, 0 if equal.
+
+    Every channel of the image and of every stage is compared in windows: local mean, contrast and structure. The same
+    costs are measured between the reference and small changes of it: do(brightness), do(contrast), do(colour),
+    do(noise) and do(shift). The score is the mean, over levels, channels and terms, of the cost in units of the mean
+    response to these changes. So their own scores have mean 1, with every backbone and on every reference: 1 is a just
+    noticeable change. A pair takes one pass of the backbone, a new reference one more and one for every intervention.
+
+    Args:
+        backbone: feature network, timm's ``features_only`` contract; it is kept in evaluation mode.
+        backbone_spec: record of that network; gives window and normalisation where they are not given here.
+        interventions: how the reference is changed, joined by ``+``.
+        window: side of the windows in feature pixels.
+        seed: seed of the intervention ``noise``.
+        normalise: input normalisation, ``none``, ``imagenet`` or ``half``.
+        resize: average-pool large images to about 256 pixels first.
+        unit: map the score s to ``s / (1 + s)``, between 0 and 1.
+        as_loss: return what :meth:`loss` returns.
+
+    Raises:
+        ValueError: an option is out of its range.
+
+    Example:
+        >>> from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
+        >>> from causaliqa.api.specs import BackboneSpec
+        >>> stage = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        >>> net = freeze(StagedBackbone([stage], channels=[4], reduction=[1]))
+        >>> spec = BackboneSpec(name="tiny", factory=lambda: net, summary="", licence="", window=8)
+        >>> metric = CalibratedMetric(net, spec)
+        >>> x = torch.rand(2, 3, 40, 40)
+        >>> metric(x, x)
+        tensor([0., 0.])
+    """
+
+    lower_better = True
+    metric_mode = "FR"
+
+    def __init__(
+        self,
+        backbone: FeatureBackbone,
+        backbone_spec: BackboneSpec,
+        *,
+        interventions: str = "+".join(INTERVENTIONS),
+        window: int | None = None,
+        seed: int = 0,
+        normalise: str | None = None,
+        resize: bool = True,
+        unit: bool = False,
+        as_loss: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.backbone_spec = backbone_spec
+        self.interventions = tuple(part.strip() for part in interventions.split("+"))
+        self.window = backbone_spec.window if window is None else window
+        self.seed = seed
+        self.how = backbone_spec.normalise if normalise is None else normalise
+        self.resize = resize
+        self.unit = unit
+        self.as_loss = as_loss
+        self._known: OrderedDict[bytes, Reference] = OrderedDict()
+        self._check_options()
+        self.train(self.training)
+
+    def _check_options(self) -> None:
+        for name, values, allowed in (
+            ("interventions", self.interventions, INTERVENTIONS),
+            ("normalise", (self.how,), tuple(NORMALISATIONS)),
+        ):
+            if wrong := [v for v in values if v not in allowed]:
+                raise ValueError(f"{name}: got {wrong[0]!r}, expected {' or '.join(allowed)}")
+        if len(set(self.interventions)) < len(self.interventions):
+            raise ValueError(f"interventions: got {'+'.join(self.interventions)}, expected each once")
+        if not isinstance(self.window, int) or self.window < 1:
+            raise ValueError(f"window: got {self.window!r}, expected a positive whole number")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed: got {self.seed!r}, expected a whole number, 0 or more")
+
+    def forward(self, img: Tensor, ref: Tensor) -> Tensor:
+        """Score a batch.
+
+        Args:
+            img: distorted images ``(N, 3, H, W)``, RGB in [0, 1], at least 32 x 32.
+            ref: references of the same shape.
+
+        Returns:
+            Scores ``(N,)``; lower is better, 0 for equal images, 1 for about a just noticeable change. Differentiable.
+
+        Raises:
+            ValueError: shapes differ or are too small.
+        """
+        if self.as_loss:
+            return self.loss(img, ref)
+        scores = torch.stack([_score(self._ratios(levels, known)) for levels, known in self._pairs(img, ref)])
+        return scores / (1 + scores) if self.unit else scores
+
+    def loss(self, img: Tensor, ref: Tensor) -> Tensor:
+        """Return a loss for training, ``(N,)``: smooth, 0 for equal images, lower is better.
+
+        It is the logarithm of one plus the score, plus the mean squared error in units of the mean squared change by
+        the interventions. Features alone are no loss: images that look bad can have nearly the features of the
+        reference, and far from it the window terms saturate, so a squared error has to lead the way. The logarithm
+        keeps the features, which start many units away, from outweighing it.
+
+        Args:
+            img: images ``(N, 3, H, W)``, RGB about [0, 1].
+            ref: references of the same shape.
+
+        Raises:
+            ValueError: shapes differ or are too small.
+        """
+        return torch.stack(
+            [
+                _score(self._ratios(levels, known)).log1p()
+                + ((levels[0] - known.levels[0]).square().mean(dim=(1, 2)) / known.energy).mean()
+                for levels, known in self._pairs(img, ref)
+            ]
+        )
+
+    def explain(self, img: Tensor, ref: Tensor) -> CalibratedExplanation:
+        """Say where the score of one pair comes from: which channels, where, against which interventions.
+
+        Args:
+            img: distorted image ``(1, 3, H, W)``, RGB in [0, 1].
+            ref: its reference.
+
+        Raises:
+            ValueError: more than one pair, or shapes that differ.
+        """
+        if len(img) != 1:
+            raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
+        with torch.no_grad():
+            levels, known = next(self._pairs(img, ref))
+            ratios = self._ratios(levels, known)
+            score = float(_score(ratios))
+            whole = len(ratios) * score if score > 0 else 1.0
+            maps = [self._map(k, levels, known) for k in range(len(levels))]
+        return CalibratedExplanation(
+            score=score,
+            ratios=ratios,
+            responses=known.responses,
+            shares=tuple(r.mean(dim=0) / (r.shape[1] * whole) for r in ratios),
+            cost_map=torch.stack(maps).mean(dim=0),
+        )
+
+    def _map(self, k: int, levels: tuple[Tensor, ...], known: Reference) -> Tensor:
+        """Calibrated cost of the windows of level ``k``, over the pixels below them."""
+        costs = self._costs(k, levels, known.levels, known.floors)
+        shape = costs.shape[2:]
+        ratios = calibrated_ratio(costs.flatten(2).movedim(2, 0), known.responses[k]).mean(dim=(1, 2))
+        side = levels[0].shape[-2:]
+        return F.interpolate(ratios.view(1, 1, *shape), size=side, mode="bilinear", align_corners=False)[0, 0]
+
+    def _pairs(self, img: Tensor, ref: Tensor) -> Iterator[tuple[tuple[Tensor, ...], Reference]]:
+        """Levels of every image, and what is known of its reference."""
+        check_pair(img, ref, self.backbone_spec.min_size)
+        # Half precision is too coarse for differences of features.
+        with torch.autocast(img.device.type, enabled=False):
+            for x, y in zip(self._small(img), self._small(ref), strict=True):
+                yield self._levels(x), self._reference(y)
+
+    def _small(self, img: Tensor) -> tuple[Tensor, ...]:
+        img = img if img.dtype == torch.float64 else img.float()
+        # One image at a time: convolutions round differently at other batch sizes.
+        return torch.split(downsample(img, size_factor(*img.shape[-2:])) if self.resize else img, 1)
+
+    def _levels(self, img: Tensor) -> tuple[Tensor, ...]:
+        return tuple(level[0] for level in (img, *self.backbone(normalise(img, self.how))))
+
+    def _reference(self, ref: Tensor) -> Reference:
+        """Return what is known of a reference ``(1, 3, h, w)``; kept by its values, not by the tensor's identity."""
+        if ref.requires_grad:
+            return self._measure(ref)
+        key = _digest(ref)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        with torch.inference_mode(False), torch.no_grad():
+            known = self._measure(ref.clone())
+        self._known[key] = known
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return known
+
+    def _measure(self, ref: Tensor) -> Reference:
+        levels = self._levels(ref)
+        noisy = self._levels(intervene(ref, "noise", seed=self.seed))
+        floors = tuple(visibility(a, b) for a, b in zip(noisy, levels, strict=True))
+        costs, energy = [], []
+        for name in self.interventions:
+            changed = noisy if name == "noise" else self._levels(intervene(ref, name))
+            costs.append([self._costs(k, changed, levels, floors).flatten(2).mean(2) for k in range(len(levels))])
+            energy.append((changed[0] - levels[0]).square().mean(dim=(1, 2)))
+        responses = tuple(torch.stack(level) for level in zip(*costs, strict=True))
+        return Reference(levels=levels, floors=floors, responses=responses, energy=torch.stack(energy).mean(dim=0))
+
+    def _costs(self, k: int, x: tuple[Tensor, ...], y: tuple[Tensor, ...], floors: tuple[Tensor, ...]) -> Tensor:
+        return window_terms(x[k], y[k], window=self.window, floor=floors[k])
+
+    def _ratios(self, levels: tuple[Tensor, ...], known: Reference) -> tuple[Tensor, ...]:
+        """Calibrated costs ``(T, C_k)`` of every level."""
+        return tuple(
+            calibrated_ratio(self._costs(k, levels, known.levels, known.floors).flatten(2).mean(2), known.responses[k])
+            for k in range(len(levels))
+        )
+
+    def train(self, mode: bool = True) -> CalibratedMetric:
+        """Set the mode of the module; the backbone stays in evaluation mode."""
+        super().train(mode)
+        if isinstance(self.backbone, nn.Module):
+            self.backbone.eval()
+        return self
+
+    def _apply(self, fn: Any, recurse: bool = True) -> CalibratedMetric:
+        self._known.clear()  # the module moves to another device or type
+        return cast("CalibratedMetric", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_known": OrderedDict()}
+
+
+def _score(ratios: tuple[Tensor, ...]) -> Tensor:
+    """Mean over levels of the mean over terms and channels, a scalar."""
+    return torch.stack([r.mean() for r in ratios]).mean()
+
+
+def _digest(img: Tensor) -> bytes:
+    """Checksum of shape, type, device and values."""
+    data = img.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes()
+    head = f"{tuple(img.shape)} {img.dtype} {img.device}".encode()
+    return hashlib.blake2b(data, digest_size=16, key=hashlib.blake2b(head).digest()).digest()
