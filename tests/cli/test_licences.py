@@ -44,7 +44,7 @@ def test_list(capsys):
     every = items(capsys, "metrics", "--license")
     free = items(capsys, "metrics", "--license", "permissive")
     assert set(every) == set(default_catalog().names(MetricSpec))
-    assert set(free) == {name for name in every if name.startswith("causal") or name == "deepwsd"}
+    assert set(free) == {name for name in every if name.startswith(("causal", "calibrated")) or name == "deepwsd"}
     assert "callable" not in items(capsys, "restorers", "--license", "permissive")
     assert "tiny_edsr_x4" in items(capsys, "restorers", "--license", "permissive")
 

@@ -12,7 +12,8 @@ from causaliqa.catalog.create import default_catalog
 NAMES = default_catalog()
 METRICS = NAMES.names(MetricSpec)
 OURS = [name for name in METRICS if NAMES.get(MetricSpec, name).provider == "causaliqa"]
-LARGE = ("causal_effnet", "causal_resnet", "causal_vgg", "deepwsd")
+FAMILIES = [name for name in OURS if NAMES.get(MetricSpec, name).spec.backbone == "*"]
+LARGE = ("deepwsd", *(f"{family}_{net}" for family in FAMILIES for net in ("effnet", "resnet", "vgg")))
 
 
 def marked(names):
@@ -33,7 +34,7 @@ def _no_network(monkeypatch):
 
 @pytest.mark.parametrize("name", marked(OURS))
 def test_metrics(name):
-    options = {"backbone": "effnet_lite0"} if name == "causal" else {}
+    options = {"backbone": "effnet_lite0"} if name in FAMILIES else {}
     try:
         testing.check_metric(name, **options)
     except WeightsError:
