@@ -104,7 +104,7 @@ class Catalog:
         return None
 
     def stands_for_many(self, spec: Spec) -> bool:
-        """Say whether a record needs a part after its name before anything can be built."""
+        """Return whether a record covers many networks, so that its name alone builds nothing."""
         if isinstance(spec, MetricSpec):
             backbone = self.registrations(BackboneSpec).get(spec.backbone or "")
             return backbone is not None and backbone.spec.many is not None

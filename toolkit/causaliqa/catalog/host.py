@@ -251,7 +251,7 @@ class PluginHost:
         return claims
 
     def _with_conflicts(self, statuses: list[PluginStatus], claims: _ClaimsByKind) -> list[PluginStatus]:
-        """Say which names several plugins claim, and mark the claimants."""
+        """Report names that several plugins claim, and set the state of these plugins to ``conflict``."""
         for kind, names in claims.items():
             for name, claim in names.items():
                 if len(claim.registrations) > 1:

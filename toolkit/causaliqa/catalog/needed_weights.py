@@ -1,4 +1,4 @@
-"""Which weights files a metric or a restorer would load, which of them are here, and which would be downloaded."""
+"""Which weights files a metric or a restorer would load, which of them exist locally, and which would be downloaded."""
 
 from __future__ import annotations
 

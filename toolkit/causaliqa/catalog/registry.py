@@ -26,7 +26,7 @@ _PACKAGE = re.compile(r"\w+:(?!.*\.\.)[^\x00-\x1f]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Metrics that belong together in a leaderboard."""
+    """A named list of metrics for a leaderboard."""
 
     name: str
     metrics: tuple[str, ...]

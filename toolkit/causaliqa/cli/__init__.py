@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     os.environ[VARIABLE] = "1"
                 enforce()
                 with _messages(args.quiet):
-                    # The catalogue that a command chooses is gone with its context.
+                    # The catalogue of a command is used in this context only.
                     code: int = copy_context().run(args.run, args)
                 return code
         finally:
@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"causaliqa: stopped by {name}{left and '; '}{left}", file=sys.stderr)
         return code
     except BrokenPipeError:
-        # The reader of our output has gone (head, less).
+        # The reader of stdout was closed (head, less).
         _signals.abandon_stdout()
         return 0
     except OSError as error:

@@ -21,11 +21,11 @@ def add_arguments(command: Any, *, several: bool = False) -> None:
     command.add_argument(
         "network", metavar="RESTORER", help="NAME[:key=value,...], basicsr:ARCH, path/to/file.py:factory"
     )
-    told = "ground truth; the degradation makes the input"
+    text = "ground truth; the degradation makes the input"
     if several:
-        command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help=told)
+        command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help=text)
     else:
-        command.add_argument("image", metavar="IMAGE", type=Path, help=told)
+        command.add_argument("image", metavar="IMAGE", type=Path, help=text)
     command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
     add, group = _dataclass_options.add_options, command.add_argument_group("network and degradation")
     add(group, NetworkRequest, only=("scale", "checkpoint", "arch_options"), metavars=_METAVARS)

@@ -1,7 +1,7 @@
-"""How a command ends that does not finish: what is kept, and the exit code.
+"""Interrupted commands: exit codes, and messages about the results that were kept.
 
 130 after SIGINT (Ctrl-C), 143 after SIGTERM, as shells count them; both go the way of an exception, so that files are
-closed and half written ones are gone.
+closed and half-written ones are removed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM end a command in the way of Ctrl-C."""
+    """Treat SIGTERM like Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -43,12 +43,12 @@ def stoppable() -> Iterator[None]:
 
 
 def no_room(error: OSError) -> bool:
-    """Say whether an error is the disk's and not ours."""
+    """Return whether an error means that the disk is full or read-only."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def abandon_stdout() -> None:
-    """Write nothing more to a reader who has gone, or to a full disk: it would fail again at exit."""
+    """Discard further output: the reader was closed or the disk is full, and flushing would fail again at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -60,7 +60,7 @@ def kept(args: argparse.Namespace) -> str:
 
 
 def kept_scores(args: argparse.Namespace) -> str:
-    """Say how many scores are in the store."""
+    """Return how many scores are in the store, as a message."""
     if args.store is None:
         return "nothing is kept; with --store FILE every score is kept as it comes"
     from causaliqa.evaluation.store import ScoreStore
@@ -74,7 +74,7 @@ def kept_scores(args: argparse.Namespace) -> str:
 
 
 def kept_patches(args: argparse.Namespace) -> str:
-    """Say how many patches are in the journals."""
+    """Return how many patches are in the journals, as a message."""
     journals = sorted(args.out.rglob("cem.journal")) if args.out else []
     count = 0
     for journal in journals:

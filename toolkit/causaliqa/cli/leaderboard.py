@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
         asked = LeaderboardRun(**given, progress=not args.quiet)
-    args.store = asked.store_file  # what is kept is found there
+    args.store = asked.store_file  # the message of an interrupted run names it
     catalog = _common.catalog(args)
     inputs = resolve(asked, catalog)
     if not args.shard:

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Say what is in the store, or what came out of it."""
+    """Print what the store holds, or how much was recovered."""
     if args.action == "recover":
         if args.out is None:
             raise InputError("store recover: --out NEW is missing; it names the new store")

@@ -147,7 +147,7 @@ def score_dataset(
 
 
 def by_reference(dataset: PairDataset) -> list[tuple[int, Pair]]:
-    """Return all pairs with their places, those of one reference together."""
+    """Return all pairs with their indices, sorted by reference."""
     return sorted(enumerate(dataset.pairs), key=lambda item: (str(item[1].ref), item[0]))
 
 

@@ -1,4 +1,4 @@
-"""A data set in parts: shares for machines that know nothing of each other, units for the workers of one run."""
+"""A data set in parts: shards for independent processes, units for the workers of one run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoreUnit", "score_elsewhere", "shard"]
 
-_TOGETHER = 8
-"""Most pairs in a unit: what a stopped run loses of a worker at most, and few enough for many workers to share."""
+_UNIT_SIZE = 8
+"""Most pairs in a unit: an interrupted run loses at most one unit per worker."""
 
 
 def shard(dataset: PairDataset, number: int, count: int) -> PairDataset:
@@ -63,7 +63,7 @@ def score_elsewhere(
 ) -> Iterator[ScoreRow]:
     """Yield what :func:`score_dataset` yields, computed by other processes, whatever the order of their answers.
 
-    Only what the store lacks is sent, and a unit that comes back is written at once: nobody else writes the store.
+    Only pairs that the store lacks are sent, and results are written as they arrive; workers never write the store.
 
     Args:
         metrics: metrics by the name that rows shall carry; only their facts are used.
@@ -122,9 +122,9 @@ def score_elsewhere(
 
 
 def _units(dataset: PairDataset, lacking: Iterable[tuple[int, tuple[str, ...]]]) -> Iterator[ScoreUnit]:
-    """Bring neighbours together that have a reference in common and lack the same metrics."""
+    """Group consecutive pairs that share a reference and lack the same metrics."""
     for (_, metrics), group in groupby(lacking, key=lambda item: (dataset.pairs[item[0]].ref, item[1])):
         numbers = (k for k, _ in group)
-        while places := tuple(islice(numbers, _TOGETHER)):
+        while places := tuple(islice(numbers, _UNIT_SIZE)):
             part = replace(dataset, pairs=tuple(dataset.pairs[k] for k in places))
             yield ScoreUnit(dataset=part, metrics=metrics, places=places)

@@ -69,9 +69,9 @@ def pyiqa_files(name: str) -> PyiqaFiles:
     text = next((t for t in _sources().values() if defined.search(t)), None)
     if text is None:
         return PyiqaFiles(more=True)
-    told = _words(name, *(str(value) for value in options.values()))
+    words = _words(name, *(str(value) for value in options.values()))
     keyed = dict(_KEYED.findall(text))
-    chosen = {file for key, file in keyed.items() if _words(key) <= told} or set(_FILE.findall(text))
+    chosen = {file for key, file in keyed.items() if _words(key) <= words} or set(_FILE.findall(text))
     backbones = dict.fromkeys([*_TORCHVISION.findall(text), *_TIMM.findall(text)])
     if {"alexnet", "vgg16"} <= set(backbones):
         # The module of LPIPS holds every network that it may stand on.
@@ -87,7 +87,7 @@ def _words(*texts: str) -> set[str]:
 
 
 def needed_files(name: str) -> Iterator[NeededFile]:
-    """Yield the files that a metric of pyiqa would load, and which of them are here.
+    """Yield the files that a metric of pyiqa would load, and which of them exist locally.
 
     Example:
         >>> [file.state for file in needed_files("psnr")]
