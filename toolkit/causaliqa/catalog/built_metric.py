@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
+from causaliqa.functional.threads import one_thread_after_fork
 from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class BuiltMetric(nn.Module):
             InputError: the reference is missing, or an image is of another kind.
             ImageError: a file cannot be read.
         """
+        one_thread_after_fork()
         if ref is None:
             if self.metric_mode == "FR":
                 raise InputError(f"metric {self.name!r} compares with a reference: got none, expected metric(img, ref)")
