@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import causaliqa
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 from causaliqa.cli import _common, _options, _signals
+from causaliqa.utils.caches import give_matplotlib_a_folder
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -125,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if args.offline:
                     os.environ[VARIABLE] = "1"
                 enforce()
+                give_matplotlib_a_folder()
                 with _messages(args.quiet):
                     # The catalogue that a command chooses is gone with its context.
                     code: int = copy_context().run(args.run, args)

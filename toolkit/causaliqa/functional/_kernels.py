@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causaliqa.functional._compiled import compiled, inlined
 from causaliqa.functional._lanes import LANES, lane_costs
+from causaliqa.functional.compiled import compiled, inlined
 from causaliqa.functional.threads import share_work
 from causaliqa.functional.wasserstein import cost_potential
 

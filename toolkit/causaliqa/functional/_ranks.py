@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from causaliqa.functional._compiled import compiled, inlined
+from causaliqa.functional.compiled import compiled, inlined
 
 __all__ = ["Sorted", "srcc_of_draws"]
 

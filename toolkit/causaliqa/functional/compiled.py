@@ -20,6 +20,7 @@ from numba.core import config
 
 __all__ = ["cache_folder", "compiled", "inlined"]
 
+
 def inlined(function: Any = None, **options: Any) -> Any:
     """Compile a function that only compiled functions call; it becomes a part of them."""
     if function is None:
@@ -66,7 +67,7 @@ def cache_folder() -> str:
     """
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    for source in sorted(here.glob("_*.py")):
+    for source in sorted([*here.glob("_*.py"), Path(__file__)]):
         digest.update(source.name.encode() + source.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     places = [config.CACHE_DIR] if config.CACHE_DIR else [str(here / "__pycache__"), *_of_user()]
