@@ -6,7 +6,7 @@ import re
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
-from causaliqa.utils.text import number
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["TID2008", "TID2013"]
 
@@ -75,7 +75,7 @@ def _read(tree: Tree) -> list[Entry]:
 
 def _value(text: str) -> float:
     try:
-        return number(text)
+        return number_of(text)
     except ValueError:
         return float("nan")
 
