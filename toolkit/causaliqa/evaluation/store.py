@@ -419,8 +419,8 @@ def check_locks(path: str | os.PathLike[str]) -> None:
 
 def _no_locks(path: str | os.PathLike[str]) -> InputError:
     return InputError(
-        f"store {os.fspath(path)}: its file system has no locks, which SQLite needs (Lustre without -o flock, NFS whose "
-        "lock daemon is down); put the store into a local folder, one store a shard, and join them with --merge"
+        f"store {os.fspath(path)}: its file system has no locks, which SQLite needs (Lustre without -o flock, or NFS "
+        "whose lock daemon is down); put the store into a local folder, one store a shard, and join them with --merge"
     )
 
 

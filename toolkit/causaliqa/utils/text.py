@@ -1,4 +1,4 @@
-"""Text from data, escaped for its destination (one line, csv cell, Markdown, LaTeX, figure, table) or read as a number."""
+"""Text from data: escaped for its destination, put into tables, or read as a number."""
 
 from __future__ import annotations
 
