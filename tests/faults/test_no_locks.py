@@ -34,14 +34,9 @@ def without_locks(library, tmp_path):
     def call(code, *line):
         environment = {**os.environ, "LD_PRELOAD": str(library), "NOLOCK": str(code)}
         start = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, *map(str, line)],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=tmp_path,
-            timeout=240,
-        )
+        options = {"capture_output": True, "text": True, "timeout": 240}
+        line = [sys.executable, *map(str, line)]
+        done = subprocess.run(line, env=environment, cwd=tmp_path, check=False, **options)
         done.seconds = time.monotonic() - start
         return done
 

@@ -1,6 +1,5 @@
 """A process that has scored can be forked, and can score in several threads."""
 
-import os
 import subprocess
 import sys
 
@@ -57,7 +56,7 @@ if __name__ == "__main__":
 def test_scores_after_a_score_in_the_parent(how, threads, tmp_path):
     (tmp_path / "case.py").write_text(_SCORES)
     line = [sys.executable, "case.py", how, str(threads)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=240, cwd=tmp_path, env=dict(os.environ))
+    done = subprocess.run(line, capture_output=True, text=True, timeout=240, cwd=tmp_path, check=False)
     assert done.stdout.split() == ["True"], done.stderr[-2000:]
 
 
