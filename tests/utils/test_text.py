@@ -131,7 +131,7 @@ def test_every_table_of_the_package_is_made_by_the_helper():
 
 def test_a_cell_cannot_break_a_table():
     made = text_table([{"a": "x\ny\x1b[31m"}, {"a": None}])
-    assert len(made.splitlines()) == 4 and "\x1b" not in made
+    assert len(made.split("\n")) == 4 and "\x1b" not in made
 
 
 @pytest.mark.parametrize(
