@@ -74,7 +74,7 @@ import sys
 from pathlib import Path
 from causaliqa.api.specs import WeightsEntry
 from causaliqa.io.weights import fetch
-print(Path(fetch(WeightsEntry(file="w.pth", url=Path(sys.argv[1]).as_uri()))).read_text())
+print(Path(fetch(WeightsEntry(file="w.pth", url=Path(sys.argv[1]).as_uri(), licence="MIT"))).read_text())
 """
 
 

@@ -63,7 +63,7 @@ def test_no_folder_at_all(places, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(places / "file"))
     monkeypatch.delenv("CAUSALIQA_OFFLINE")
     assert caches.writable_root() is None
-    entry = WeightsEntry(file="w.pth", url="http://127.0.0.1:9/w.pth")
+    entry = WeightsEntry(file="w.pth", url="http://127.0.0.1:9/w.pth", licence="MIT")
     assert weights.find(entry) is None
     with pytest.raises(WeightsError, match="cannot be written to; set XDG_CACHE_HOME"):
         weights.fetch(entry)
