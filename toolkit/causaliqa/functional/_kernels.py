@@ -26,6 +26,14 @@ _FAST = {"nsz", "arcp", "contract", "reassoc"}
 _BLOCK = 256
 """Windows processed together if one channel has fewer."""
 
+_WORTH = 65_536
+"""Values that a further thread is worth: half a millisecond of work, against a tenth to start it."""
+
+
+def _parts(x: Tensor, block: int) -> int:
+    """Return the number of threads that have enough to do."""
+    return min(-(-len(x) // block), 1 + x.numel() // _WORTH)
+
 
 def _channels_together(windows: int) -> int:
     """Return the number of channels in a block."""
@@ -198,7 +206,8 @@ def level(
     shares, mean, tolerance = (0.0, 0.0), 0.0, 0.0
     if share:
         sums = np.empty((2, len(a), 2))
-        share_work(lambda k, n: (_moments(a, sums[0], k, n), _moments(b, sums[1], k, n)), len(a))
+        parts = min(len(a), 1 + x.numel() // (32 * _WORTH))
+        share_work(lambda k, n: (_moments(a, sums[0], k, n), _moments(b, sums[1], k, n)), parts)
         (first_x, second_x), (first_y, second_y) = sums.sum(axis=1)
         shares = (1 / (first_x + 1e-6), 1 / (first_y + 1e-6))
         mass_x, mass_y = second_x * shares[0], second_y * shares[1]
@@ -210,7 +219,7 @@ def level(
     shift = np.zeros((len(a), len(scales) - 1))
     block = _channels_together(len(noise))
     found = (window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
-    share_work(lambda k, n: _level(a, b, *found, k, n), -(-len(a) // block))
+    share_work(lambda k, n: _level(a, b, *found, k, n), _parts(x, block))
     done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
     return done[0], done[1], done[2], done[3], tolerance
 
@@ -224,7 +233,7 @@ class _Response(torch.autograd.Function):
         a, b, s = (v.detach().contiguous().numpy() for v in (x, y, scales))
         block = _channels_together(x.shape[1])
         given = (a, b, _noise_lanes(noise, block), s, block, cost, shift)
-        share_work(lambda k, n: _response(*given, k, n), -(-len(a) // block))
+        share_work(lambda k, n: _response(*given, k, n), _parts(x, block))
         out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.T.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out

@@ -26,8 +26,8 @@ def one_thread_after_fork() -> None:
             torch.set_num_threads(1)
 
 
-def share_work(work: Callable[[int, int], object], blocks: int) -> None:
-    """Call ``work(k, threads)`` in as many threads as torch uses, at most one per block.
+def share_work(work: Callable[[int, int], object], most: int) -> None:
+    """Call ``work(k, threads)`` in as many threads as torch uses, but at most ``most``.
 
     Threads run at the same time only while ``work`` releases the interpreter lock, as compiled functions do.
 
@@ -36,12 +36,12 @@ def share_work(work: Callable[[int, int], object], blocks: int) -> None:
 
     Example:
         >>> seen = []
-        >>> share_work(lambda k, threads: seen.append(k < threads), blocks=1)
+        >>> share_work(lambda k, threads: seen.append(k < threads), most=1)
         >>> seen
         [True]
     """
     one_thread_after_fork()
-    count = max(1, min(torch.get_num_threads(), blocks))
+    count = max(1, min(torch.get_num_threads(), most))
     errors: list[BaseException] = []
 
     def call(k: int) -> None:
