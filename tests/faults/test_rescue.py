@@ -10,6 +10,8 @@ import pytest
 from causaliqa.report import leaderboard as module
 from causaliqa.report.merge import read_rows
 
+pytest_plugins = ["processes"]
+
 
 def _broken(*_, **__):
     raise RuntimeError("two\nlines")
