@@ -63,6 +63,7 @@ with ScoreStore(sys.argv[1], create=False) as store:
 """
 _KEEP = """
 import sys
+import numpy as np
 from causaliqa.effects.journal import Journal
 with Journal(sys.argv[1], {"seed": 0}) as journal:
     journal.add("fine", 3, np.array([0.5]))

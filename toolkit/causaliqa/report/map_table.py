@@ -33,7 +33,10 @@ _COLUMNS = {
 def _names(name: str, made: EffectMap) -> tuple[str, str, str]:
     """Return network, task and image of a map; its folder where it does not say."""
     facts = made.facts
-    return str(facts.get("restorer", name)), str(facts.get("task", "")), str(facts.get("image", name))
+    found = facts.get("restorer", name), facts.get("task", ""), facts.get("image", name)
+    # Frames hold valid text only; names of files may not be.
+    restorer, task, image = (one_line(str(text)) for text in found)
+    return restorer, task, image
 
 
 def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.DataFrame:
