@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
 
 __all__ = ["cache_folder", "compiled", "inlined"]
+
+config: Any = numba.config
 
 
 def inlined(function: Any = None, **options: Any) -> Any:
