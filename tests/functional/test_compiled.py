@@ -70,7 +70,7 @@ def test_a_cache_that_fails_while_it_is_used(error):
     def double(x):
         return 2 * x
 
-    made = compiled(double)
+    made = compiled()(double)
 
     def fail(*_):
         raise error

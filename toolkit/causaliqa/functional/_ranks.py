@@ -42,7 +42,7 @@ def _ties(values: Any) -> Any:
     return tie
 
 
-@inlined
+@inlined()
 def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
     """Fill ``out`` with midranks divided by the total, minus 1/2; images count as often as their cluster."""
     n = len(cluster)
@@ -62,7 +62,7 @@ def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
         start = stop
 
 
-@inlined
+@inlined()
 def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any) -> None:
     """Add to ``out[c]`` the influence of cluster c on ``scale * sum(values)`` through the ranks above its images."""
     above = 0.0
@@ -80,7 +80,7 @@ def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out:
         stop = start
 
 
-@inlined
+@inlined()
 def _draw(
     label_cluster: Any,
     label_tie: Any,
@@ -138,7 +138,7 @@ def _draw(
     return rho, np.sqrt(squares)
 
 
-@compiled
+@compiled()
 def _draws(
     label_cluster: Any,
     label_tie: Any,

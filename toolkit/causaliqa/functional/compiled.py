@@ -9,11 +9,11 @@ import hashlib
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -21,27 +21,30 @@ __all__ = ["cache_folder", "compiled", "inlined"]
 
 config: Any = numba.config
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-def inlined(function: Any = None, **options: Any) -> Any:
+
+def inlined(**options: Any) -> Callable[[Function], Function]:
     """Compile a function that only compiled functions call; it becomes a part of them."""
-    if function is None:
-        return lambda given: inlined(given, **options)
-    return numba.njit(nogil=True, **options)(function)
+    decorate: Any = numba.njit(nogil=True, **options)
+    return cast("Callable[[Function], Function]", decorate)
 
 
-def compiled(function: Any = None, **options: Any) -> Any:
+def compiled(**options: Any) -> Callable[[Function], Function]:
     """Compile a function that Python calls; the machine code is kept on disk where that is possible.
 
     Where it cannot be read or written (no home, a full disk, a damaged file), it is compiled again by every process.
     """
-    if function is None:
-        return lambda given: compiled(given, **options)
-    try:
-        with _kept_in(cache_folder()):
-            kept = numba.njit(cache=config.CACHE_DIR != "", nogil=True, **options)(function)
-    except (RuntimeError, OSError):  # numba finds no place for it
-        kept = numba.njit(nogil=True, **options)(function)
-    return _Compiled(kept, function, options)
+
+    def decorate(function: Any) -> Any:
+        try:
+            with _kept_in(cache_folder()):
+                kept = numba.njit(cache=config.CACHE_DIR != "", nogil=True, **options)(function)
+        except (RuntimeError, OSError):  # numba finds no place for it
+            kept = numba.njit(nogil=True, **options)(function)
+        return _Compiled(kept, function, options)
+
+    return decorate
 
 
 class _Compiled:

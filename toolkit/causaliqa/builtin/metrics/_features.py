@@ -74,6 +74,8 @@ class FeatureLevels(nn.Module):
 
     def _state(self, small: Tensor) -> tuple[object, ...] | None:
         """Return what the levels depend on beside the values of the reference; None if that is not known."""
+        if not isinstance(self.backbone, nn.Module):
+            return None
         tensors = [*self.backbone.parameters(), *self.backbone.buffers()]
         if any(v.is_inference() for v in tensors):
             return None
