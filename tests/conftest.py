@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +25,36 @@ def stored(store):
         return set()
 
 
+FOREIGN = {
+    re.sub(r"[-_.]+", "-", entry.dist.name).lower()
+    for entry in entry_points(group="causaliqa.plugins")
+    if entry.dist is not None
+}
+"""Distributions with plugins in the environment of the tests; those that a test makes are not among them."""
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch, tmp_path):
+def _no_foreign_plugins(monkeypatch):
+    """No test sees the plugins that happen to be installed, neither here nor in the processes it starts."""
+    import entrypoints
+
+    real = entrypoints.get_group_all
+
+    def own(group, path=None):
+        found = real(group, path=path)
+        names = [re.sub(r"[-_.]+", "-", entry.distro.name).lower() if entry.distro else "" for entry in found]
+        return [entry for entry, name in zip(found, names, strict=True) if path is not None or name not in FOREIGN]
+
+    monkeypatch.setattr(entrypoints, "get_group_all", own)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch, tmp_path, _no_foreign_plugins):
     """No test sees the user's cache, registry or switches."""
     for name in [n for n in os.environ if n.startswith("CAUSALIQA_") and n != "CAUSALIQA_TEST_DATA"]:
         monkeypatch.delenv(name)
+    if FOREIGN:
+        monkeypatch.setenv("CAUSALIQA_DISABLE_PLUGINS", ",".join(sorted(FOREIGN)))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("CAUSALIQA_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,13 @@ def test_noise_and_constant():
     assert float(noise.mean()) == pytest.approx(0.5, abs=0.02)
     with pytest.raises(InputError):
         Constant(value=2)
+
+
+def test_an_image_that_changes_and_keeps_its_size_and_time_stamp(tmp_path):
+    image = tmp_path / "a.bmp"
+    made = []
+    for value in (10, 200):
+        Image.new("RGB", (32, 32), (value,) * 3).save(image)
+        os.utime(image, (1_700_000_000, 1_700_000_000))
+        made.append(int(Library(tmp_path).patches(8).max()))
+    assert made == [10, 200]

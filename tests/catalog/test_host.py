@@ -1,7 +1,11 @@
 """The plugin host against good, broken, blocked and conflicting plugins."""
 
+import os
+import shutil
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +242,32 @@ def test_malformed_metadata_say_so(tmp_path):
     _distribution(tmp_path, "bad", "this is no ini file\n")
     with pytest.raises(PluginError, match="malformed"):
         discover([str(tmp_path)])
+
+
+def test_the_suite_sees_no_plugin_of_the_environment(tmp_path):
+    """A stranger's plugin that is installed is not listed in a test, nor in a process that a test starts."""
+    (tmp_path / "stranger_plugin.py").write_text("raise RuntimeError('imported')\n")
+    info = tmp_path / "stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[causaliqa.plugins]\nstranger = stranger_plugin\n")
+    shutil.copyfile(Path(__file__).parents[1] / "conftest.py", tmp_path / "conftest.py")
+    inner = tmp_path / "test_inner.py"
+    inner.write_text(
+        "import subprocess, sys\n"
+        "from causaliqa.catalog.host import discover\n"
+        "def test_it():\n"
+        "    assert 'stranger' not in [entry.distribution for entry in discover()]\n"
+        "    line = [sys.executable, '-m', 'causaliqa', 'plugins', '--check']\n"
+        "    assert subprocess.run(line, capture_output=True).returncode == 0\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(inner)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,5 +1,6 @@
 """registry.yaml: what is refused, and how a user's file is merged."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,12 @@ def test_a_restorer_without_a_line_of_code(tmp_path):
     restorer = load_registry(file).restorers["mine"]
     assert (restorer.scale, restorer.tasks, restorer.weights) == (2, ("sr",), None)
     assert restorer.factory.fixed == (("arch", "EDSR"), ("num_feat", 8))
+
+
+def test_a_file_that_changes_and_keeps_its_time_stamp(tmp_path):
+    file = tmp_path / "registry.yaml"
+    stamp = (1_700_000_000, 1_700_000_000)
+    for name in ("one", "two"):
+        file.write_text(f"presets:\n  {name}:\n    metrics: [psnr]\n")
+        os.utime(file, stamp)
+        assert name in load_registry(file).presets

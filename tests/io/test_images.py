@@ -128,8 +128,8 @@ def test_of_several_frames_the_first_is_taken(tmp_path, suffix):
     ("data", "words"),
     [
         (np.array([[0.25, 1.0]], np.float32), "floating-point numbers of unknown range; convert it"),
-        (np.array([[0, 70_000]], np.int32), "gray values from 0 to 70000, expected 8 or 16 bits"),
-        (np.array([[-1, 5]], np.int32), "gray values from -1 to 5"),
+        (np.array([[0, 70_000]], np.int32), "signed integers of unknown range"),
+        (np.array([[-1, 5]], np.int32), "signed integers of unknown range"),
     ],
 )
 def test_numbers_of_unknown_range_are_refused(tmp_path, data, words):

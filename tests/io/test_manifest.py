@@ -192,3 +192,60 @@ def test_accents_of_another_system_are_found(tmp_path, there, said):
     (tmp_path / there).touch()
     (tmp_path / "m.csv").write_text(f"ref,dist,mos\n{said},{said},1\n")
     assert read_manifest(tmp_path / "m.csv").pairs[0].dist.is_file()
+
+
+_ONLY_PYTHONS = [
+    "1_000",
+    "１２",
+    "0x10",
+    "infinity",
+    "-Infinity",
+    "1e5_0",
+    "1e",
+    "٣",
+    "1\u00a0",
+    "1 000",
+    "1,5",
+    "+-1",
+    "0b1",
+]
+
+
+@pytest.mark.parametrize("cell", _ONLY_PYTHONS)
+def test_what_only_python_takes_for_a_number(write, cell):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(write(f'ref,dist,mos\na.png,a.png,1\na.png,b c.png,"{cell}"\n'))
+    assert "line 3: mos is" in str(caught.value) and repr(cell) in str(caught.value)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("1e5 ", 1e5), (" -.5", -0.5), ("+3.", 3.0), ("2E-1", 0.2), ("007", 7.0)])
+def test_numbers_as_tables_write_them(write, cell, value):
+    assert read_manifest(write(f'ref,dist,mos\na.png,a.png,"{cell}"\n')).pairs[0].label == value
+
+
+@pytest.mark.parametrize("again", ["a.png,b c.png,2", "./a.png,x/../b c.png,2.0", "a.png,b c.png,2,jpeg"])
+def test_a_pair_that_stands_there_twice_is_told(write, again, caplog):
+    (write("").parent / "x").mkdir()
+    head = "ref,dist,mos,type" if again.count(",") == 3 else "ref,dist,mos"
+    end = ",blur" if again.count(",") == 3 else ""
+    data = read_manifest(write(f"{head}\na.png,a.png,1{end}\na.png,b c.png,2{end}\n{again}\n"))
+    assert len(data) == 3
+    (record,) = caplog.records
+    assert "1 line has a pair again" in record.getMessage() and "b c.png" in record.getMessage()
+
+
+def test_a_pair_with_two_labels_is_refused(write):
+    with pytest.raises(ManifestError, match=r"b c\.png stands there twice .* with labels 2 and 3"):
+        read_manifest(write("ref,dist,mos\na.png,a.png,1\na.png,b c.png,2\na.png,b c.png,3\n"))
+
+
+def test_one_image_with_two_references_is_no_repetition(write, caplog):
+    read_manifest(write("ref,dist,mos\na.png,a.png,1\nb c.png,a.png,2\na.png,b c.png,2\n"))
+    assert not caplog.records
+
+
+def test_backslashes_are_named_as_the_cause(write, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "a.png").touch()
+    with pytest.raises(ManifestError, match=r"images are missing.*separated by backslashes, expected /"):
+        read_manifest(write("ref,dist,mos\nx\\a.png,a.png,1\n"))

@@ -136,3 +136,15 @@ def test_labels_of_both_directions_are_refused(rows):
 
 def test_nothing_is_lost_by_joining_one(rows):
     pd.testing.assert_frame_equal(join([Source(path=Path("a"), rows=rows, metrics=())])[0], rows)
+
+
+@pytest.mark.parametrize("column", ["score", "label"])
+@pytest.mark.parametrize("cell", ["1_000", "１２", "0x10", "infinity", "1 0"])
+def test_what_only_python_takes_for_a_number(rows, tmp_path, column, cell):
+    path = tmp_path / "rows.csv"
+    changed = rows.astype({column: object})
+    changed.loc[3, column] = cell
+    path.write_text(rows_csv(changed))
+    with pytest.raises(InputError) as caught:
+        read_rows(path)
+    assert column in str(caught.value) and repr(cell) in str(caught.value)

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +14,17 @@ from matplotlib.figure import Figure
 
 from causaliqa.report.merge import read_rows
 from causaliqa.report.table import rows_csv
-from causaliqa.utils.text import csv_cell, csv_text, figure_text, latex, markdown, one_line
+from causaliqa.utils.text import (
+    csv_cell,
+    csv_text,
+    figure_text,
+    latex,
+    markdown,
+    number,
+    one_line,
+    text_table,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +113,41 @@ def test_csv_stays_csv():
     text = io.StringIO()
     csv.writer(text).writerow([csv_cell('=a,"b"'), csv_cell("c")])
     assert next(csv.reader(io.StringIO(text.getvalue()))) == ['\'=a,"b"', "c"]
+
+
+@pytest.mark.parametrize("style", ["simple", "github", "html", "latex_raw", "plain"])
+@pytest.mark.parametrize("text", ["1.10", "007", "1e5", "0x10", "1_000", "nan", "inf", "+5", "1234567890123456789.10"])
+def test_a_table_prints_text_as_it_is(style, text):
+    made = text_table([{"plugin": text, "version": 3}, {"plugin": "b", "version": 12}], style=style)
+    assert text in made and " 12" in made.replace(">", " ")
+
+
+def test_every_table_of_the_package_is_made_by_the_helper():
+    import causaliqa
+
+    files = Path(causaliqa.__file__).parent.rglob("*.py")
+    assert [f.name for f in files if re.search(r"^\s*(from|import) tabulate", f.read_text(), re.M)] == ["text.py"]
+
+
+def test_a_cell_cannot_break_a_table():
+    made = text_table([{"a": "x\ny\x1b[31m"}, {"a": None}])
+    assert len(made.split("\n")) == 4 and "\x1b" not in made
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", "１２", "0x10", "infinity", "", " ", "1e", "1\u00a0", "1.2.3", "--1", "1\n2"]
+)
+def test_what_is_no_number(text):
+    with pytest.raises(ValueError, match="no number"):
+        number(text)
+
+
+@given(st.floats())
+def test_numbers_come_back(value):
+    assert number(repr(value)) == value or value != value
+
+
+@pytest.mark.parametrize("text", ["1_0", "１", "1.0", "", "0x1", "9" * 30])
+def test_what_is_no_whole_number(text):
+    with pytest.raises(ValueError, match="no whole number"):
+        whole_number(text)

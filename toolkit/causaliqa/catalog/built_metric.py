@@ -13,6 +13,7 @@ from causaliqa.api.data import ScoreKey
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.functional.frozen import StayInEval
+from causaliqa.functional.threads import one_thread_after_fork
 from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class BuiltMetric(StayInEval):
             InputError: the reference is missing, or an image is of another kind.
             ImageError: a file cannot be read.
         """
+        one_thread_after_fork()
         if ref is None and self.metric_mode == "FR":
             raise InputError(f"metric {self.name!r} compares with a reference: got none, expected metric(img, ref)")
         images = [self._tensor("img", img)] if ref is None else [self._tensor("img", img), self._tensor("ref", ref)]

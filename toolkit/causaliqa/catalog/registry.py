@@ -206,7 +206,7 @@ def _merged(base: Registry, over: Registry) -> Registry:
 
 
 @lru_cache(maxsize=8)
-def _read_cached(file: Path, _changed: int) -> Registry:
+def _read_cached(file: Path, _content: bytes) -> Registry:
     return _read(file)
 
 
@@ -224,11 +224,12 @@ def load_registry(file: str | os.PathLike[str] | None = None) -> Registry:
         '397923af'
     """
     own = Path(__file__).parents[1].joinpath("registry.yaml").resolve()
-    registry = _read_cached(own, 0)
+    registry = _read_cached(own, b"")
     chosen = file or os.environ.get("CAUSALIQA_REGISTRY")
     if chosen is None and Path("registry.yaml").is_file():
         chosen = "registry.yaml"
     if chosen is not None and (user := Path(chosen).expanduser().resolve()) != own:
-        changed = user.stat().st_mtime_ns if user.is_file() else 0
-        registry = _merged(registry, _read_cached(user, changed))
+        # By content: a time stamp can stay the same.
+        content = user.read_bytes() if user.is_file() and os.access(user, os.R_OK) else b""
+        registry = _merged(registry, _read_cached(user, content))
     return registry

@@ -10,6 +10,7 @@ from typing import Any
 from causaliqa.api.errors import InputError
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
+from causaliqa.utils.text import one_line
 
 __all__ = ["check_options", "labels_of", "parse_request"]
 
@@ -36,7 +37,8 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
         if key in options:
             raise InputError(f"{text!r}: option {key!r} is given twice")
         try:
-            options[key] = safe_yaml.load(value)
+            # YAML has no bytes that are no text, which paths may hold.
+            options[key] = safe_yaml.load(value) if _is_text(value) else value
         except ValueError as error:
             raise InputError(f"the value of {key!r} is not valid: got {shown(value)}; {error}") from error
         if isinstance(options[key], dict):
@@ -44,6 +46,14 @@ def parse_request(text: str) -> tuple[str, dict[str, Any]]:
     if not name.strip():
         raise InputError(f"{text!r}: the name is empty, expected NAME[:key=value[,key=value]]")
     return name, options
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def labels_of(requests: list[str] | tuple[str, ...]) -> dict[str, str]:
@@ -59,7 +69,8 @@ def labels_of(requests: list[str] | tuple[str, ...]) -> dict[str, str]:
         shown_options = ",".join(f"{key}={value}" for key, value in options.items() if key != "weights")
         short.append(f"{name}:{shown_options}" if shown_options else name)
     return {
-        label if short.count(label) == 1 else request: request for label, request in zip(short, requests, strict=True)
+        one_line(label if short.count(label) == 1 else request): request
+        for label, request in zip(short, requests, strict=True)
     }
 
 

@@ -24,6 +24,7 @@ import causaliqa
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 from causaliqa.cli import _common, _options, _signals
 from causaliqa.utils.allocator import keep_freed_memory
+from causaliqa.utils.caches import give_matplotlib_a_folder
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -141,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if args.offline:
                     os.environ[VARIABLE] = "1"
                 enforce()
+                give_matplotlib_a_folder()
                 with _messages(args.quiet):
                     # The catalogue of a command is used in this context only.
                     code: int = copy_context().run(args.run, args)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from causaliqa.api.errors import InputError
+from causaliqa.api.errors import InputError, OutputError
 from causaliqa.cli._options import out_file, out_folder
+from causaliqa.cli._signals import abandon_stdout
 from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ def write_or_print(text: str, out: Path | None) -> None:
     from causaliqa.utils.files import write_text
 
     if out is None:
-        print(text)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            abandon_stdout()
+            raise OutputError(f"the output cannot be written: {error.strerror}; make room and run it again") from error
     else:
         write_text(text, out)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import DatasetSpec
 from causaliqa.cli import _common, _options
-from causaliqa.utils.text import one_line
+from causaliqa.utils.text import one_line, text_table
 
 if TYPE_CHECKING:
     from causaliqa.api.data import Finding
@@ -104,7 +104,5 @@ def _list(catalog: Catalog, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"schema": 1, "items": rows}, indent=2))
         return 0
-    from tabulate import tabulate
-
-    print(tabulate(rows, headers="keys", disable_numparse=True))
+    print(text_table(rows))
     return 0

@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     from causaliqa.evaluation.job import resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
-    from causaliqa.report.leaderboard import check_breakdown, ranked
+    from causaliqa.report.leaderboard import check_breakdown, rescued
     from causaliqa.report.table import rows_csv
 
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
@@ -122,11 +122,19 @@ def run(args: argparse.Namespace) -> int:
         check_breakdown(inputs, args.by)
     _common.check_picture("--figure", args.figure)
     scored = score_inputs(asked, catalog, inputs)
-    if args.rows is not None:
-        _common.write_or_print(rows_csv(scored.rows), args.rows)
-    if args.shard:
-        _common.note(f"shard {args.shard}: {len(scored.rows)} scores are in {args.store}")
-        return _complain(scored.rows, [])
+    with rescued(scored.rows, store=args.store, file=args.rows):
+        if args.rows is not None:
+            _common.write_or_print(rows_csv(scored.rows), args.rows)
+        if args.shard:
+            _common.note(f"shard {args.shard}: {len(scored.rows)} scores are in {args.store}")
+            return _complain(scored.rows, [])
+        return _publish(args, asked, catalog, inputs, scored)
+
+
+def _publish(args: argparse.Namespace, asked: Any, catalog: Any, inputs: Any, scored: Any) -> int:
+    """Rank what was scored, and print or write it."""
+    from causaliqa.report.leaderboard import ranked
+
     made = ranked(asked, catalog, inputs, scored, by=args.by if args.format != "html" else None)
     if bare := made.overall.loc[made.overall["clusters"] == "image", "dataset"].unique().tolist():
         _common.note(
@@ -134,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
             "narrow"
         )
     if args.out is None:
-        print(made.to_text(args.format))
+        _common.write_or_print(made.to_text(args.format), None)
     else:
         made.save(args.out, args.format)
     if args.figure is not None:

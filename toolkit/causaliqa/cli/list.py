@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.hookspecs import KINDS
 from causaliqa.api.specs import DatasetSpec, MetricSpec, Spec
 from causaliqa.cli import _common, _options
+from causaliqa.utils.text import text_table
 
 if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
@@ -104,12 +105,7 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
 
 def _fitted(rows: list[dict[str, Any]]) -> str:
     """Return a table that is no wider than the terminal; in a file or a pipe nothing is cut."""
-    from tabulate import tabulate
-
-    def table(cells: list[dict[str, Any]]) -> str:
-        return tabulate(cells, headers="keys", disable_numparse=True)
-
-    made = table(rows)
+    made = text_table(rows)
     width = shutil.get_terminal_size().columns
     excess = max(map(len, made.splitlines())) - width
     if not sys.stdout.isatty() or excess <= 0:
@@ -118,7 +114,7 @@ def _fitted(rows: list[dict[str, Any]]) -> str:
     longest = max(len(str(row.get(last, ""))) for row in rows)
     room = max(12, longest - excess)
     shown = [{**row, last: _cut(str(row.get(last, "")), room)} for row in rows]
-    return table(shown)
+    return text_table(shown)
 
 
 def _cut(text: str, length: int) -> str:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from causaliqa.cli import _common, _options
+from causaliqa.utils.text import text_table
 
 __all__ = ["add", "run"]
 
@@ -41,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"schema": 1, "checked": args.check, "plugins": rows}, indent=2))
     else:
-        from tabulate import tabulate
-
-        print(tabulate(rows, headers="keys", disable_numparse=True) if rows else "no plugins installed")
+        print(text_table(rows) if rows else "no plugins installed")
     for status in statuses:
         if status.trace:
             print(f"\n{status.canonical}:\n{status.trace}", file=sys.stderr)

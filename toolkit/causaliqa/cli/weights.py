@@ -7,6 +7,7 @@ from typing import Any
 
 from causaliqa.api.errors import InputError, WeightsError
 from causaliqa.cli import _common, _options
+from causaliqa.utils.text import text_table
 
 __all__ = ["add", "run"]
 
@@ -57,7 +58,5 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "path":
         print(rows[0]["here"])
     else:
-        from tabulate import tabulate
-
-        print(tabulate(rows, headers="keys", disable_numparse=True))
+        print(text_table(rows))
     return code

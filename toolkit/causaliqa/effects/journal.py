@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from causaliqa.api.errors import InputError
 from causaliqa.utils.files import atomic, unwritten
+from causaliqa.utils.locks import has_locks
 
 __all__ = ["Journal"]
 
@@ -64,6 +65,8 @@ class Journal:
 
     def _keep_others_out(self) -> None:
         """Lock the journal: a second run would make the same patches."""
+        if not has_locks(self._path.parent, "flock"):
+            return
         lock = FileLock(self._path.with_name(f".{self._path.name}.lock"), timeout=0)
         try:
             lock.acquire()

@@ -22,7 +22,7 @@ from causaliqa.catalog.workers import WorkerContext, build_metric
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
 from causaliqa.evaluation.sharding import score_elsewhere, shard
-from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store import ScoreStore, check_locks
 from causaliqa.evaluation.worker import MetricRecipe, score_unit
 from causaliqa.io.score_files import ScoreFile, match_scores, read_scores
 from causaliqa.utils.devices import choose_device
@@ -71,6 +71,8 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
         InputError: a name is unknown or ambiguous, a direction is not declared, a licence is refused.
         ManifestError: a manifest or scores file cannot be used.
     """
+    if run.store_file is not None:
+        check_locks(run.store_file)
     files = tuple(_score_file(item) for item in run.scores)
     requests, given = _requests(run, catalog, files)
     computed = bool(requests or run.objects)

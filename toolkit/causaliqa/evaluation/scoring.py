@@ -20,6 +20,7 @@ from causaliqa.catalog.workers import build_metric
 from causaliqa.io.images import load_image
 from causaliqa.io.weights import sha256
 from causaliqa.utils import memory
+from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,6 +219,8 @@ def _compute(
 def row_of(dataset: PairDataset, metric: str, pair: Pair, **result: Any) -> ScoreRow:
     """Return the row of a pair, with what was found."""
     low, high = dataset.label_range or (None, None)
+    # Messages name files, whose names may hold bytes that are no text.
+    result["error"] = one_line(result.get("error", ""))
     return ScoreRow(
         dataset=dataset.name,
         metric=metric,

@@ -37,9 +37,10 @@ from causaliqa.evaluation.store_tables import (
     checksum,
     with_checksum,
 )
+from causaliqa.utils.locks import has_locks
 from causaliqa.utils.text import shorten
 
-__all__ = ["ScoreStore", "StoredScore", "open_store"]
+__all__ = ["ScoreStore", "StoredScore", "check_locks", "open_store"]
 
 _APPLICATION = 0x43495141
 """Application id in SQLite's header that identifies a score store (the letters CIQA)."""
@@ -90,6 +91,8 @@ class ScoreStore:
             raise InputError(f"store {path}: the file is empty; expected one that --store has written")
         if there:
             self._check_kind()
+        if create and str(path) != ":memory:":
+            check_locks(self.path)
         with self._errors():
             self._open_when_free(there, create)
 
@@ -138,6 +141,8 @@ class ScoreStore:
         where = self.path.absolute().as_uri()
         alone = False
         try:
+            if not has_locks(self.path.absolute().parent):
+                raise sqlite3.OperationalError("its file system has no locks")
             db = sqlite3.connect(f"{where}?mode=ro", timeout=_BUSY, isolation_level=None, uri=True)
             db.execute("SELECT count(*) FROM sqlite_master")
         except sqlite3.OperationalError:
@@ -211,6 +216,8 @@ class ScoreStore:
 
     def _explained(self, what: str) -> CausaliqaError:
         """Return the error that explains an SQLite message to users."""
+        if any(sign in what for sign in ("lock", "I/O")) and not has_locks(self.path.absolute().parent):
+            return _no_locks(self.path)
         if "full" in what or "I/O" in what:
             return OutputError(f"store {self.path} cannot be written: {what}; make room")
         if "locked" in what:
@@ -333,6 +340,23 @@ class ScoreStore:
                 row.update({flag: bool(row[flag]) for flag in FLAGS})
                 row["metric_name"], row["metric"] = row["metric"], row.pop("name")
                 yield row
+
+
+def check_locks(path: str | os.PathLike[str]) -> None:
+    """Refuse a store on a file system without locks, before any work.
+
+    Raises:
+        InputError: files beside the store cannot be locked.
+    """
+    if not has_locks(Path(path).absolute().parent):
+        raise _no_locks(path)
+
+
+def _no_locks(path: str | os.PathLike[str]) -> InputError:
+    return InputError(
+        f"store {os.fspath(path)}: its file system has no locks, which SQLite needs (Lustre without -o flock, or NFS "
+        "whose lock daemon is down); put the store into a local folder, one store a shard, and join them with --merge"
+    )
 
 
 def open_store(path: str | os.PathLike[str], *, create: bool = True) -> ScoreStore:

@@ -5,17 +5,17 @@ Memory layout ``(groups, n, LANES)``: bin k of 32 windows is contiguous. Channel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from causaliqa.functional._lanes import LANES, lane_costs
+from causaliqa.functional.compiled import compiled, inlined
+from causaliqa.functional.threads import share_work
 from causaliqa.functional.wasserstein import cost_potential
 
 __all__ = ["level", "transport_response"]
@@ -26,19 +26,13 @@ _FAST = {"nsz", "arcp", "contract", "reassoc"}
 _BLOCK = 256
 """Windows processed together if one channel has fewer."""
 
+_WORTH = 65_536
+"""Values that a further thread is worth: half a millisecond of work, against a tenth to start it."""
 
-@contextmanager
-def _threads_of_torch() -> Iterator[None]:
-    """Use as many threads as torch, and restore torch's number: numba's OpenMP would change it."""
-    count = torch.get_num_threads()
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-        if torch.get_num_threads() != count:
-            torch.set_num_threads(count)
+
+def _parts(x: Tensor, block: int) -> int:
+    """Return the number of threads that have enough to do."""
+    return min(-(-len(x) // block), 1 + x.numel() // _WORTH)
 
 
 def _channels_together(windows: int) -> int:
@@ -55,7 +49,7 @@ def _noise_lanes(noise: Tensor, channels: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(padded.reshape(groups, LANES, -1).transpose(0, 2, 1))
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+@inlined(fastmath=_FAST)
 def _costs(a: Any, b: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> None:
     """Fill ``cost (C, P)`` and ``shift (C, T)`` of a block of channels; ``scales (T + 1,)`` begins with 0."""
     groups, n, _ = a.shape
@@ -83,11 +77,13 @@ def _costs(a: Any, b: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> No
             shift[c, t - 1] = total
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
-def _response(x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any) -> None:
-    """Fill ``cost (C, P)`` and ``shift (C, T)`` from masses ``(C, P, n)``."""
+@compiled(fastmath=_FAST)
+def _response(
+    x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any, thread: int, threads: int
+) -> None:
+    """Fill ``cost (C, P)`` and ``shift (C, T)`` from masses ``(C, P, n)``, in the blocks of one thread."""
     channels, windows, n = x.shape
-    for first in numba.prange(-(-channels // block)):
+    for first in range(thread, -(-channels // block), threads):
         begin, end = first * block, min(first * block + block, channels)
         a = np.zeros((len(noise), n, LANES), dtype=np.float32)
         b = np.zeros((len(noise), n, LANES), dtype=np.float32)
@@ -99,7 +95,7 @@ def _response(x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, sh
         _costs(a, b, noise, scales, cost[begin:end], shift[begin:end])
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+@inlined(fastmath=_FAST)
 def _cut(features: Any, window: int, first: int, out: Any) -> None:
     """Cut one channel ``(H, W)`` into windows from index ``first``; padding on the right and bottom stays 0."""
     height, width = features.shape
@@ -112,7 +108,7 @@ def _cut(features: Any, window: int, first: int, out: Any) -> None:
                 out[g, k + col, lane] = features[row, p * window + col]
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+@inlined(fastmath=_FAST)
 def _scale(values: Any, share: float) -> None:
     """Turn features into mass ``x * x * share`` in place."""
     flat = values.reshape(-1)
@@ -120,7 +116,7 @@ def _scale(values: Any, share: float) -> None:
         flat[k] *= flat[k] * np.float32(share)
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+@inlined(fastmath=_FAST)
 def _softmax(values: Any, first: int, windows: int) -> None:
     """Turn features of one channel into mass in place: softmax over its windows."""
     for k in range(values.shape[1]):
@@ -135,7 +131,7 @@ def _softmax(values: Any, first: int, windows: int) -> None:
             values[p // LANES, k, p % LANES] /= total
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True)
+@inlined(fastmath=_FAST)
 def _distances(a: Any, b: Any, out: Any) -> None:
     """Fill ``out (C, P)`` with the squared distance of every window."""
     channels, windows = out.shape
@@ -149,13 +145,25 @@ def _distances(a: Any, b: Any, out: Any) -> None:
         out[c] = flat[c * windows : (c + 1) * windows]
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
+@compiled(fastmath=_FAST)
 def _level(
-    x: Any, y: Any, window: int, shares: Any, noise: Any, scales: Any, block: int, ot: Any, md: Any, l2: Any, shift: Any
+    x: Any,
+    y: Any,
+    window: int,
+    shares: Any,
+    noise: Any,
+    scales: Any,
+    block: int,
+    ot: Any,
+    md: Any,
+    l2: Any,
+    shift: Any,
+    thread: int,
+    threads: int,
 ) -> None:
-    """Fill ``ot``, ``md``, ``l2 (C, P)`` and ``shift (C, T)`` of one level, block by block of channels."""
+    """Fill ``ot``, ``md``, ``l2 (C, P)`` and ``shift (C, T)`` of one level, in the blocks of one thread."""
     channels, windows = ot.shape
-    for first in numba.prange(-(-channels // block)):
+    for first in range(thread, -(-channels // block), threads):
         begin, end = first * block, min(first * block + block, channels)
         a = np.zeros((len(noise), window * window, LANES), dtype=np.float32)
         b = np.zeros((len(noise), window * window, LANES), dtype=np.float32)
@@ -175,10 +183,10 @@ def _level(
         _costs(a, b, noise, scales, ot[begin:end], shift[begin:end])
 
 
-@numba.njit(fastmath=_FAST, cache=True, nogil=True, parallel=True)
-def _moments(x: Any, sums: Any) -> None:
-    """Fill ``sums (C, 2)`` with the sum and the sum of squares of every channel of ``(C, H, W)``."""
-    for c in numba.prange(len(x)):
+@compiled(fastmath=_FAST)
+def _moments(x: Any, sums: Any, thread: int, threads: int) -> None:
+    """Fill ``sums (C, 2)`` with the sum and the sum of squares of the channels of one thread of ``(C, H, W)``."""
+    for c in range(thread, len(x), threads):
         first = 0.0
         second = 0.0
         for row in range(x.shape[1]):
@@ -198,9 +206,8 @@ def level(
     shares, mean, tolerance = (0.0, 0.0), 0.0, 0.0
     if share:
         sums = np.empty((2, len(a), 2))
-        with _threads_of_torch():
-            _moments(a, sums[0])
-            _moments(b, sums[1])
+        parts = min(len(a), 1 + x.numel() // (32 * _WORTH))
+        share_work(lambda k, n: (_moments(a, sums[0], k, n), _moments(b, sums[1], k, n)), parts)
         (first_x, second_x), (first_y, second_y) = sums.sum(axis=1)
         shares = (1 / (first_x + 1e-6), 1 / (first_y + 1e-6))
         mass_x, mass_y = second_x * shares[0], second_y * shares[1]
@@ -211,8 +218,8 @@ def level(
     ot, md, l2 = np.empty((3, len(a), len(noise)))
     shift = np.zeros((len(a), len(scales) - 1))
     block = _channels_together(len(noise))
-    with _threads_of_torch():
-        _level(a, b, window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
+    found = (window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
+    share_work(lambda k, n: _level(a, b, *found, k, n), _parts(x, block))
     ot[np.isnan(md)] = np.nan  # the walk itself takes NaN for an empty bin
     done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
     return done[0], done[1], done[2], done[3], tolerance
@@ -226,8 +233,8 @@ class _Response(torch.autograd.Function):
         shift = np.zeros((x.shape[0], len(scales) - 1))
         a, b, s = (v.detach().contiguous().numpy() for v in (x, y, scales))
         block = _channels_together(x.shape[1])
-        with _threads_of_torch():
-            _response(a, b, _noise_lanes(noise, block), s, block, cost, shift)
+        given = (a, b, _noise_lanes(noise, block), s, block, cost, shift)
+        share_work(lambda k, n: _response(*given, k, n), _parts(x, block))
         out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.T.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out

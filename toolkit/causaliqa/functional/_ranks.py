@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from causaliqa.functional.compiled import compiled, inlined
 
 __all__ = ["Sorted", "srcc_of_draws"]
 
@@ -41,7 +42,7 @@ def _ties(values: Any) -> Any:
     return tie
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
+@inlined()
 def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
     """Fill ``out`` with midranks divided by the total, minus 1/2; images count as often as their cluster."""
     n = len(cluster)
@@ -61,7 +62,7 @@ def _rank(cluster: Any, tie: Any, counts: Any, total: float, out: Any) -> None:
         start = stop
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
+@inlined()
 def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out: Any) -> None:
     """Add to ``out[c]`` the influence of cluster c on ``scale * sum(values)`` through the ranks above its images."""
     above = 0.0
@@ -79,7 +80,7 @@ def _shifts(cluster: Any, tie: Any, counts: Any, values: Any, scale: float, out:
         stop = start
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
+@inlined()
 def _draw(
     label_cluster: Any,
     label_tie: Any,
@@ -137,7 +138,7 @@ def _draw(
     return rho, np.sqrt(squares)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator,unused-ignore]
+@compiled()
 def _draws(
     label_cluster: Any,
     label_tie: Any,

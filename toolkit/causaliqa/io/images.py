@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.io.tiff_layout import check_layout, is_white_zero
 from causaliqa.utils import memory
 from causaliqa.utils.environment import Environment
 from causaliqa.utils.text import brief
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROTOCOL", "as_image", "image_size", "image_suffixes", "load_image", "max_pixels"]
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Version of the reading; increased whenever the pixels of any file would change."""
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
@@ -225,6 +226,9 @@ def _pixels(image: Picture) -> Array:
     import numpy as np
     from PIL import ImageOps
 
+    if image.format == "TIFF":
+        check_layout(image)
+    negative = is_white_zero(image)
     turned = _orientation(image) > 1
     image.load()
     image = ImageOps.exif_transpose(image) if turned else image
@@ -234,6 +238,7 @@ def _pixels(image: Picture) -> Array:
         gray = np.asarray(image).astype(np.float32)
         if gray.min() < 0 or gray.max() > _WHITE:
             raise ValueError(f"gray values from {gray.min():g} to {gray.max():g}, expected 8 or 16 bits; convert it")
+        gray = _WHITE - gray if negative else gray
         return np.repeat((gray / np.float32(_WHITE))[..., None], 3, axis=2)
     # A transparent palette or gray value acts as an alpha channel, too.
     plain = image.convert("RGBA") if "transparency" in image.info else image

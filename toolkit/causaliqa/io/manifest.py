@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import logging
 import math
 import os
 import unicodedata
@@ -14,9 +15,12 @@ from pathlib import Path
 from causaliqa.api.data import Pair, PairDataset
 from causaliqa.api.errors import ManifestError
 from causaliqa.io.text_files import cut, read_text
+from causaliqa.utils.text import number
 
 __all__ = ["LABELS", "read_manifest"]
 
+_LOG = logging.getLogger(__name__)
+_BLANKS = " \t\r\n"
 LABELS = {"mos": False, "dmos": True}
 """Label columns, and whether lower is better."""
 
@@ -57,8 +61,11 @@ def read_manifest(
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         every = len(missing) == len({p for pair in pairs for p in (pair.ref, pair.dist)})
         hint = f"; none is there: is {path.parent} the folder of the images?" if every else ""
+        if os.sep != "\\" and any("\\" in name for name in missing):
+            hint = "; folders are separated by backslashes, expected / as in folder/image.png: replace them"
         raise ManifestError(f"manifest {path}: images are missing: {', '.join(missing[:3])}{more}{hint}")
     _check_order(path, pairs)
+    _check_repeats(path, pairs)
     return PairDataset(
         name=path.stem if path.stem != "manifest" else path.absolute().parent.name,
         pairs=pairs,
@@ -145,12 +152,12 @@ def _pair(
     where = f"manifest {path}, line {line}"
     if None in row or any(row[c] is None for c in (*needed, label)):
         raise ManifestError(f"{where}: got another number of fields than the header has")
-    cells = {k: (v or "").strip() for k, v in row.items() if k is not None}
+    cells = {k: (v or "").strip(_BLANKS) for k, v in row.items() if k is not None}
     for column in needed:
         if not cells[column]:
             raise ManifestError(f"{where}: {column} is empty")
     try:
-        value = float(cells[label])
+        value = number(cells[label])
     except ValueError:
         raise ManifestError(f"{where}: {label} is {cut(cells[label])!r}, expected a number") from None
     if not math.isfinite(value):
@@ -172,4 +179,38 @@ def _check_order(path: Path, pairs: Sequence[Pair]) -> None:
         raise ManifestError(
             f"manifest {path}: got {refs} images in ref and {dists} in dist, expected no more references than "
             "distorted images; are the two columns swapped?"
+        )
+
+
+def _check_repeats(path: Path, pairs: Sequence[Pair]) -> None:
+    """Warn of pairs that stand there twice, which count twice in every statistic.
+
+    Raises:
+        ManifestError: they have different labels.
+    """
+    first: dict[tuple[str, str], Pair] = {}
+    repeated: dict[str, None] = {}
+    count = 0
+    for pair in pairs:
+        key = os.path.normpath(pair.ref or ""), os.path.normpath(pair.dist)
+        known = first.setdefault(key, pair)
+        if known is pair:
+            continue
+        if known.label != pair.label:
+            raise ManifestError(
+                f"manifest {path}: {cut(str(pair.dist))} stands there twice with the same reference, with labels "
+                f"{known.label:g} and {pair.label:g}; expected one line a pair: keep one, or their mean"
+            )
+        count += 1
+        repeated[cut(str(pair.dist))] = None
+    if count:
+        names = list(repeated)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        _LOG.warning(
+            "manifest %s: %d %s a pair again that stands there already, and count once more in every statistic: %s%s",
+            path,
+            count,
+            "line has" if count == 1 else "lines have",
+            ", ".join(names[:3]),
+            more,
         )

@@ -16,6 +16,7 @@ from causaliqa.api.data import PAIR_COLUMNS, PairDataset, ScoreRow, columns
 from causaliqa.api.errors import ManifestError
 from causaliqa.io.manifest import LABELS
 from causaliqa.io.text_files import cut, read_text
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["Matched", "ScoreFile", "match_scores", "read_scores"]
 
@@ -100,7 +101,7 @@ def _numbers(
         values: list[float | None] = []
         for number, cell in enumerate(cells[metric]):
             try:
-                value = float(cell or "nan")
+                value = number_of(cell or "nan")
             except ValueError:
                 bad.append(
                     f"{cut(cell)!r} in column {cut(metric)!r} for {cut(cells['dist'][number])}, line {lines[number]}"

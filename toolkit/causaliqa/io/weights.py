@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError, WeightsError
 from causaliqa.api.specs import WeightsEntry
+from causaliqa.utils.caches import cache_root, cache_roots, writable_root
 from causaliqa.utils.environment import Environment
 from causaliqa.utils.files import package_file
+from causaliqa.utils.locks import has_locks
 from causaliqa.utils.offline import is_offline
 from causaliqa.utils.text import brief
 
@@ -50,8 +52,7 @@ _FULL = 64
 
 def cache_folder() -> Path:
     """Return the folder for downloaded weights: ``$XDG_CACHE_HOME/causaliqa/weights`` or below ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "causaliqa" / "weights"
+    return cache_root() / "weights"
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -99,8 +100,10 @@ def find(entry: WeightsEntry) -> Path | None:
         return _check(path, entry)
     if path_in_package := package_file(entry.package):
         return _check(path_in_package, entry)
-    if (path := cache_folder() / name).is_file():
-        return _check(path, entry)
+    for root in cache_roots():
+        with contextlib.suppress(OSError):  # the home of another user
+            if (path := root / "weights" / name).is_file():
+                return _check(path, entry)
     return None
 
 
@@ -126,13 +129,17 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _alone(name: str) -> Iterator[None]:
+def _alone(root: Path, name: str) -> Iterator[None]:
     """Wait until no other process downloads the same file; the lock ends with the process that holds it."""
     from filelock import FileLock, Timeout
 
     # Not in the folder of the weights itself.
-    folder = cache_folder().parent / "locks"
+    folder = root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
+    if not has_locks(folder, "flock"):
+        # Waiting would never end; several downloads at a time are wasteful, but each is renamed when it is complete.
+        yield
+        return
     lock = FileLock(folder / f"{name}.lock")
     try:
         lock.acquire(timeout=1)
@@ -157,9 +164,12 @@ def fetch(entry: WeightsEntry) -> Path:
         raise _wanted(entry, "it has no address")
     if is_offline():
         raise _wanted(entry, "CAUSALIQA_OFFLINE is set")
-    path = cache_folder() / _name(entry)
+    root = writable_root()
+    if root is None:
+        raise _wanted(entry, f"{cache_folder()} cannot be written to; set XDG_CACHE_HOME to a folder that can")
+    path = root / "weights" / _name(entry)
     try:
-        with _alone(path.name), _beside(path) as part:
+        with _alone(root, path.name), _beside(path) as part:
             if path.is_file():
                 return _check(path, entry)
             if cause := _download(entry.url, part):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -20,12 +21,18 @@ from typing import Literal
 import causaliqa
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.catalog.host import PluginHost
-from causaliqa.io.weights import cache_folder
+from causaliqa.utils.caches import cache_root, temporary_root, writable_root
 
 __all__ = ["Check", "anonymous", "packages", "plugins", "probed", "system"]
 
-_ALONE = (("torch", "cuda", "numba", "pyiqa after torch"), ("pyiqa first",), ("torchvision", "basicsr"))
+_ALONE = (
+    ("torch", "cuda", "numba", "compiled code", "pyiqa after torch"),
+    ("pyiqa first",),
+    ("torchvision", "basicsr"),
+)
 """Probes that share a process."""
+_VARIABLES = ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "TORCH_HOME", "OMP_NUM_THREADS", "HF_ENDPOINT")
+"""Variables of the environment that matter, beside our own."""
 _TIMEOUT = 180.0
 """Seconds until a probe counts as hanging."""
 
@@ -49,9 +56,6 @@ def system() -> dict[str, str]:
         >>> system()["causaliqa"] == causaliqa.__version__
         True
     """
-    cache = cache_folder()
-    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    disk = shutil.disk_usage(there)
     facts = {
         "causaliqa": causaliqa.__version__,
         "installed in": str(Path(causaliqa.__file__).parent),
@@ -59,12 +63,21 @@ def system() -> dict[str, str]:
         "platform": platform.platform(),
         "cpu cores": f"{_usable_cores()} usable of {os.cpu_count()}",
         "memory": _memory(),
-        "cache": f"{cache}, {disk.free / 2**30:.1f} GiB free",
+        "cache": _cache(),
     }
     for name in sorted(os.environ):
-        if name.startswith("CAUSALIQA_") or name in ("XDG_CACHE_HOME", "TORCH_HOME", "OMP_NUM_THREADS", "HF_ENDPOINT"):
+        if name.startswith("CAUSALIQA_") or name in _VARIABLES:
             facts[name] = os.environ[name]
     return facts
+
+
+def _cache() -> str:
+    """Return the folder of downloads with its room, and what is used instead if it cannot be written to."""
+    usual, used = cache_root(), writable_root()
+    if used is None:
+        return f"{usual} cannot be written to, nor can {temporary_root()}; set XDG_CACHE_HOME to a folder that can"
+    instead = "" if used == usual else f"{usual} cannot be written to (set XDG_CACHE_HOME); instead "
+    return f"{instead}{used / 'weights'}, {shutil.disk_usage(used).free / 2**30:.1f} GiB free"
 
 
 def _usable_cores() -> int:
@@ -154,9 +167,9 @@ def anonymous(text: str) -> str:
         >>> str(Path.home()) in anonymous(f"{Path.home()}/x")
         False
     """
-    home = str(Path.home())
-    if len(home) > 1:
-        text = text.replace(home, "~")
+    with suppress(RuntimeError):  # no home is known
+        home = str(Path.home())
+        text = text.replace(home, "~") if len(home) > 1 else text
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -57,6 +57,21 @@ def _numba() -> str:
     return f"{numba.__version__} compiles"
 
 
+def _compiled_code() -> str:
+    import torch
+
+    from causaliqa.functional.compiled import cache_folder
+    from causaliqa.functional.transport import transport_response
+
+    transport_response(torch.ones(1, 1, 4), torch.ones(1, 1, 4), torch.zeros(1, 4), [])
+    if not (folder := cache_folder()):
+        raise _MissingError(
+            "works, but cannot be kept on disk, so that every process compiles it again for some seconds; set "
+            "NUMBA_CACHE_DIR to a folder that can be written to"
+        )
+    return f"works, and is kept in {folder}"
+
+
 def _basicsr() -> str:
     from importlib.util import find_spec
 
@@ -93,6 +108,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "cuda": _cuda,
     "torchvision": _torchvision,
     "numba": _numba,
+    "compiled code": _compiled_code,
     "basicsr": _basicsr,
     "pyiqa first": _pyiqa_first,
     "pyiqa after torch": _pyiqa_after_torch,

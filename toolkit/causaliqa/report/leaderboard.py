@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import PairDataset
-from causaliqa.api.errors import InputError
+from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import DatasetSpec, MetricSpec
 from causaliqa.catalog.catalog import Catalog
@@ -28,7 +30,9 @@ from causaliqa.report.provenance import (
     plugin_versions,
 )
 from causaliqa.report.table import document, render, rows_csv
+from causaliqa.utils.caches import temporary_root
 from causaliqa.utils.files import write_text
+from causaliqa.utils.text import brief
 from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ __all__ = [
     "leaderboard",
     "make_leaderboard",
     "ranked",
+    "rescued",
 ]
 
 
@@ -242,7 +247,40 @@ def make_leaderboard(
     """
     inputs = resolve(run, catalog)
     check_breakdown(inputs, by)
-    return ranked(run, catalog, inputs, score_inputs(run, catalog, inputs), by=by, settings=settings)
+    scored = score_inputs(run, catalog, inputs)
+    with rescued(scored.rows, store=run.store_file):
+        return ranked(run, catalog, inputs, scored, by=by, settings=settings)
+
+
+@contextmanager
+def rescued(rows: pd.DataFrame, *, store: Path | None, file: Path | None = None) -> Iterator[None]:
+    """Keep finished scores if what follows fails: in the store, else in a csv file as ``--rows`` writes it.
+
+    Args:
+        rows: the scores.
+        store: the store that holds them, if there is one.
+        file: where they are written to; by default, and where that fails, the current or the temporary folder.
+
+    Raises:
+        CausaliqaError: what follows failed; the message says where the scores are.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        why = str(error) if isinstance(error, CausaliqaError) else f"the scores are computed, but {brief(error)}"
+        if store is not None:
+            raise CausaliqaError(f"{why}; every score is kept in {store}, run the same command again") from error
+        name = f"causaliqa-rows-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.csv"
+        for path in filter(None, (file, Path(name), temporary_root() / name)):
+            with suppress(Exception):
+                write_text(rows_csv(rows), path)
+                again = f"`causaliqa report {path} --out page.html` makes the tables of them"
+                break
+        else:
+            raise CausaliqaError(f"{why}; the scores could not be written anywhere") from error
+        raise CausaliqaError(f"{why}; the scores are kept in {path}: {again}") from error
 
 
 def check_breakdown(inputs: Inputs, by: str | None) -> None:

@@ -12,7 +12,7 @@ from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.plot import draw_map, draw_pie
 from causaliqa.report.table import rows_csv
 from causaliqa.utils.figures import data_url
-from causaliqa.utils.text import latex, markdown, one_line
+from causaliqa.utils.text import latex, markdown, one_line, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,10 @@ _COLUMNS = {
 def _names(name: str, made: EffectMap) -> tuple[str, str, str]:
     """Return network, task and image of a map; its folder where it does not say."""
     facts = made.facts
-    return str(facts.get("restorer", name)), str(facts.get("task", "")), str(facts.get("image", name))
+    found = facts.get("restorer", name), facts.get("task", ""), facts.get("image", name)
+    # Frames hold valid text only; names of files may not be.
+    restorer, task, image = (one_line(str(text)) for text in found)
+    return restorer, task, image
 
 
 def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.DataFrame:
@@ -69,13 +72,16 @@ def render(frame: pd.DataFrame, mode: str) -> str:
         return rows_csv(frame)
     if mode == "json":
         return str(frame.to_json(orient="records", indent=2))
-    from tabulate import tabulate
-
     # tabulate escapes HTML by itself, and LaTeX in part.
     escape = {"github": markdown, "latex": latex}.get(mode, one_line)
-    cells = {escape(str(c)): [escape(v) if isinstance(v, str) else v for v in frame[c]] for c in frame}
+    cells = [[escape(_cell(value)) for value in row] for row in frame.itertuples(index=False)]
+    align = ["left" if frame[c].map(lambda v: isinstance(v, str)).all() else "right" for c in frame]
     style = "latex_raw" if mode == "latex" else mode
-    return str(tabulate(cells, headers="keys", tablefmt=style, floatfmt=".2f"))
+    return text_table(cells, headers=[escape(str(c)) for c in frame], style=style, align=align)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

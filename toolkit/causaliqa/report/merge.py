@@ -16,7 +16,7 @@ from causaliqa.api.errors import InputError
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.evaluation.store_tables import METRIC_COLUMNS
 from causaliqa.report.provenance import MetricFacts
-from causaliqa.utils.text import csv_text
+from causaliqa.utils.text import csv_text, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,9 +137,7 @@ def read_rows(path: str | os.PathLike[str]) -> Source:
 
     path = Path(path)
     try:
-        rows = pd.read_csv(
-            path, dtype=dict.fromkeys(_KINDS[str], str), keep_default_na=False, na_values={"score": [""]}
-        )
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path} cannot be read: {error}; expected a csv file that --rows wrote") from error
     if lacking := [c for c in RANKED_COLUMNS if c not in rows.columns]:
@@ -178,13 +176,13 @@ def _flags(values: pd.Series[Any], what: str) -> pd.Series[Any]:
 
 
 def _numbers(values: pd.Series[Any], what: str) -> pd.Series[Any]:
-    import pandas as pd
+    def read(cell: str) -> float:
+        try:
+            return number("nan" if cell.strip().lower() in ("", "none") else cell)
+        except ValueError:
+            raise InputError(f"{what}: got {cell!r}, expected a number") from None
 
-    numbers = pd.to_numeric(values, errors="coerce")
-    texts = values.fillna("").astype(str).str.strip().str.lower()
-    if bad := texts[numbers.isna() & ~texts.isin(["", "nan", "none"])].tolist():
-        raise InputError(f"{what}: got {bad[0]!r}, expected a number")
-    return numbers
+    return values.map(read).astype(float)
 
 
 def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ...]]:

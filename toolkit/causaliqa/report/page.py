@@ -20,6 +20,7 @@ from causaliqa.report import _svg
 from causaliqa.report.formats import BREAKDOWNS
 from causaliqa.report.scatter_data import Panel, panels
 from causaliqa.report.table import document, marks, printed
+from causaliqa.utils.text import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,6 +230,7 @@ def _matrix(table: pd.DataFrame, by: str, metrics: Iterable[str]) -> dict[str, A
 def _natural(text: str) -> tuple[int, float, str]:
     """Sort key that orders levels numerically where they are numbers."""
     try:
-        return (0, float(text), "")
+        value = number(text)
     except ValueError:
         return (1, 0.0, text)
+    return (0, value, "") if np.isfinite(value) else (1, 0.0, text)

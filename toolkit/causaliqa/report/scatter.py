@@ -70,7 +70,7 @@ def scatter_panels(
         dots = [axes[0, 0].scatter([], [], s=12, color=colours[t], label=figure_text(t) or "no type") for t in types]
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(types), 6), fontsize=8, frameon=False)
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(figure_text(title), fontsize=10)
     return save(figure, path)
 
 

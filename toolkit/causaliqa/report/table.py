@@ -12,7 +12,7 @@ import numpy as np
 from causaliqa.api.errors import InputError
 from causaliqa.report.formats import BREAKDOWNS, TEXT_FORMATS
 from causaliqa.report.provenance import Provenance
-from causaliqa.utils.text import csv_cell, latex, markdown, one_line
+from causaliqa.utils.text import csv_cell, latex, markdown, one_line, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,12 +116,10 @@ def _shown(table: pd.DataFrame) -> list[str]:
 
 
 def _text(table: pd.DataFrame, style: str, escape: Any) -> str:
-    from tabulate import tabulate
-
     shown = _shown(table)
     cells = [[escape(_cell(row[c])) for c in shown] for _, row in table[shown].iterrows()]
     align = ["left" if c in ("dataset", "metric", *BREAKDOWNS) else "right" for c in shown]
-    return tabulate(cells, headers=shown, tablefmt=style, disable_numparse=True, colalign=align)
+    return text_table(cells, headers=shown, style=style, align=align)
 
 
 def to_html_table(table: pd.DataFrame) -> str:

@@ -28,8 +28,10 @@ def state_dict_checksum(state: Mapping[str, Tensor], *, prefix: str = "", shapes
     """
     import torch
 
-    digest = hashlib.sha256(prefix.encode())
+    digest = hashlib.sha256(prefix.encode("utf-8", "backslashreplace"))
     for name, tensor in state.items():
-        digest.update((f"{name} {tensor.dtype} {tuple(tensor.shape)}" if shapes else name).encode())
+        digest.update(
+            (f"{name} {tensor.dtype} {tuple(tensor.shape)}" if shapes else name).encode("utf-8", "backslashreplace")
+        )
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -1,14 +1,30 @@
-"""Text from data, escaped for its destination: one line, csv cell, Markdown, LaTeX, figure."""
+"""Text from data: escaped for its destination, put into tables, or read as a number."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["brief", "csv_cell", "csv_text", "figure_text", "latex", "markdown", "one_line", "shorten"]
+__all__ = [
+    "brief",
+    "csv_cell",
+    "csv_text",
+    "figure_text",
+    "latex",
+    "markdown",
+    "number",
+    "one_line",
+    "shorten",
+    "text_table",
+    "whole_number",
+]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)([eE][+-]?\d+)?"
 _NUMBERS = re.compile(f"{_NUMBER}( {_NUMBER})*")
+_DECIMAL = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -111,3 +127,67 @@ def latex(text: str) -> str:
     'causal\\\\_vgg: 5 \\\\%'
     """
     return "".join(_LATEX.get(c, c) for c in one_line(text))
+
+
+def number(text: str) -> float:
+    """Return the number that a cell holds: decimal, with or without exponent, ``inf`` or ``nan``.
+
+    What only Python takes for a number is refused: ``1_000``, ``infinity``, digits of other scripts.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> number(" -1.5e3 "), number("NaN"), number(".5")
+        (-1500.0, nan, 0.5)
+    """
+    plain = text.strip(" \t")
+    if not _DECIMAL.fullmatch(plain):
+        raise ValueError(f"{one_line(text)!r} is no number")
+    return float(plain)
+
+
+def whole_number(text: str) -> int:
+    """Return the whole number that a cell holds.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> whole_number("07")
+        7
+    """
+    plain = text.strip(" \t")
+    if not _WHOLE.fullmatch(plain) or len(plain) > 18:
+        raise ValueError(f"{one_line(text)!r} is no whole number")
+    return int(plain)
+
+
+def text_table(
+    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
+    *,
+    headers: Sequence[str] | None = None,
+    style: str = "simple",
+    align: Sequence[str] | None = None,
+) -> str:
+    """Return a table whose cells are printed as they are: a version 1.10 is no number 1.1.
+
+    Args:
+        rows: mappings, whose keys are the headings, or lists of cells.
+        headers: headings of lists.
+        style: a table format of tabulate.
+        align: ``left`` or ``right`` for every column; by default all are on the left.
+
+    Example:
+        >>> print(text_table([{"plugin": "ten", "version": "1.10"}]))
+        plugin    version
+        --------  ---------
+        ten       1.10
+    """
+    from tabulate import tabulate
+
+    names = list(headers) if headers is not None else list(dict.fromkeys(key for row in rows for key in row))
+    lines = [[row.get(name, "") for name in names] if isinstance(row, Mapping) else list(row) for row in rows]
+    cells = [["" if cell is None else one_line(str(cell)) for cell in line] for line in lines]
+    sides = list(align) if align is not None else ["left"] * len(names)
+    return str(tabulate(cells, headers=names, tablefmt=style, disable_numparse=True, colalign=sides if cells else None))

@@ -7,6 +7,7 @@ from typing import Any
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["ARCHIVE"]
 
@@ -50,13 +51,13 @@ def _read(tree: Tree) -> list[Entry]:
             )
         kind = _TYPES[row["dst_type"]]
         try:
-            level, label, std = int(row["dst_lev"]), float(row["dmos"]), float(row["dmos_std"])
-        except (TypeError, ValueError):
+            level, label, std = (number_of(str(row[column])) for column in ("dst_lev", "dmos", "dmos_std"))
+            name = f"{row['image']}.{kind}.{int(level)}.png"
+        except (ValueError, OverflowError):
             raise ManifestError(
                 f"label file {path}: got level {row['dst_lev']!r}, dmos {row['dmos']!r} and dmos_std "
                 f"{row['dmos_std']!r} for {row['image']}, expected numbers"
             ) from None
-        name = f"{row['image']}.{kind}.{level}.png"
         entries.append(
             Entry(
                 ref=(f"src_imgs/{row['image']}.png",),
@@ -64,7 +65,7 @@ def _read(tree: Tree) -> list[Entry]:
                 label=label,
                 std=std,
                 type=kind,
-                level=str(level),
+                level=str(int(level)),
             )
         )
     return entries

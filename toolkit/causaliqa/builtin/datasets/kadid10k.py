@@ -12,6 +12,7 @@ import re
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["ARCHIVE"]
 
@@ -44,7 +45,7 @@ _TYPES = (
 )
 """Distortions by number in the file name."""
 
-_NAME = re.compile(r"I\d+_(?P<type>\d\d)_0*(?P<level>\d+)\.png", re.IGNORECASE)
+_NAME = re.compile(r"I\d+_(?P<type>\d\d)_0*(?P<level>\d+)\.png", re.ASCII | re.IGNORECASE)
 _COLUMNS = ("dist_img", "ref_img", "dmos", "var")
 
 
@@ -58,7 +59,7 @@ def _read(tree: Tree) -> list[Entry]:
     for number, row in enumerate(rows, start=2):
         match = _NAME.fullmatch(row["dist_img"] or "")
         try:
-            label, variance = float(row["dmos"]), float(row["var"])
+            label, variance = number_of(row["dmos"]), number_of(row["var"])
         except (TypeError, ValueError):
             match = None
         if match is None or not 1 <= int(match["type"]) <= len(_TYPES):

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["PIPAL", "PIPAL_TRAINVAL", "PIPAL_VAL"]
 
@@ -29,7 +30,7 @@ def _read(tree: Tree, split: str, folders: tuple[str, ...]) -> list[Entry]:
             name, _, score = (part.strip() for part in line.partition(","))
             parts = PurePosixPath(name).stem.split("_")
             try:
-                label = float(score)
+                label = number_of(score)
             except ValueError:
                 parts = []
             if len(parts) != 3:

@@ -6,6 +6,7 @@ import re
 
 from causaliqa.api.errors import ManifestError
 from causaliqa.builtin.datasets._archive import Archive, Entry, Tree, read_lines
+from causaliqa.utils.text import number as number_of
 
 __all__ = ["TID2008", "TID2013"]
 
@@ -37,13 +38,13 @@ _TYPES = (
 )
 """Distortions by number in the file name; TID2008 has the first 17."""
 
-_NAME = re.compile(r"(?P<ref>[iI]\d+)_(?P<type>\d\d)_(?P<level>\d)\.bmp", re.IGNORECASE)
+_NAME = re.compile(r"(?P<ref>[iI]\d+)_(?P<type>\d\d)_(?P<level>\d)\.bmp", re.ASCII | re.IGNORECASE)
 
 
 def _read(tree: Tree) -> list[Entry]:
     path = tree.label_file("mos_with_names.txt")
     found = tree.find("mos_std.txt")
-    deviations = [_number(line) for line in read_lines(tree.root / found)] if found else None
+    deviations = [_value(line) for line in read_lines(tree.root / found)] if found else None
     entries = []
     lines = read_lines(path)
     if deviations is not None and len(deviations) != len(lines):
@@ -63,7 +64,7 @@ def _read(tree: Tree) -> list[Entry]:
             Entry(
                 ref=(f"reference_images/{match['ref']}.bmp",),
                 dist=(f"distorted_images/{match[0]}",),
-                label=_number(label),
+                label=_value(label),
                 std=None if deviations is None else deviations[number],
                 type=_TYPES[int(match["type"]) - 1],
                 level=match["level"],
@@ -72,9 +73,9 @@ def _read(tree: Tree) -> list[Entry]:
     return entries
 
 
-def _number(text: str) -> float:
+def _value(text: str) -> float:
     try:
-        return float(text)
+        return number_of(text)
     except ValueError:
         return float("nan")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from causaliqa.functional.image import downsample, normalise, size_factor
+from causaliqa.functional.threads import one_thread_after_fork
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import FeatureBackbone
@@ -19,8 +19,8 @@ __all__ = ["FeatureLevels"]
 class FeatureLevels(nn.Module):
     """The image itself (level 0) and one map per stage of a backbone.
 
-    The levels of the latest reference are cached while its tensor exists, because data sets have many images per
-    reference.
+    The levels of the latest reference are kept, because data sets have many images per reference. They are used again
+    for a reference with the same values: a tensor that is the same object may hold another image.
 
     Args:
         backbone: feature network.
@@ -33,11 +33,17 @@ class FeatureLevels(nn.Module):
         self.backbone = backbone
         self.normalisation = normalisation
         self.resize = resize
-        self._last: tuple[weakref.ref[Tensor], int, list[list[Tensor]]] | None = None
+        self._last: tuple[Tensor, tuple[object, ...], list[list[Tensor]]] | None = None
 
     def forward(self, img: Tensor) -> list[list[Tensor]]:
         """Return levels ``(C_k, H_k, W_k)`` for every image of ``(N, 3, H, W)``."""
-        small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
+        return self._levels(self._small(img))
+
+    def _small(self, img: Tensor) -> Tensor:
+        return downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
+
+    def _levels(self, small: Tensor) -> list[list[Tensor]]:
+        one_thread_after_fork()
         # One image at a time: convolutions round differently at other batch sizes.
         return [
             [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))]
@@ -55,21 +61,36 @@ class FeatureLevels(nn.Module):
         return img.shape[-2] // factor, img.shape[-1] // factor
 
     def of_reference(self, ref: Tensor) -> list[list[Tensor]]:
-        """Return the same as :meth:`forward`, cached if ``ref`` is the unchanged tensor of the last call."""
-        if ref.requires_grad or ref.is_inference():
+        """Return the same as :meth:`forward`, from memory if the reference holds the values of the last one."""
+        if ref.requires_grad:
             return self.forward(ref)
-        if self._last is not None:
-            known, version, levels = self._last
-            if known() is ref and version == ref._version:
-                return levels
         with torch.no_grad():
-            levels = self.forward(ref)
-        self._last = (weakref.ref(ref), ref._version, levels)
+            small = self._small(ref)
+            state = self._state(small)
+            if self._last is not None:
+                known, before, levels = self._last
+                if state is not None and before == state and torch.equal(known, small):
+                    return levels
+            # A copy: without resizing, ``small`` is the caller's tensor, which may be filled with another image.
+            kept = small.clone()
+            levels = self._levels(kept)
+        self._last = None if state is None else (kept, state, levels)
         return levels
+
+    def _state(self, small: Tensor) -> tuple[object, ...] | None:
+        """Return what the levels depend on beside the values of the reference; None if that is not known."""
+        if not isinstance(self.backbone, nn.Module):
+            return None
+        tensors = [*self.backbone.parameters(), *self.backbone.buffers()]
+        if any(v.is_inference() for v in tensors):
+            return None
+        mode = torch.is_inference_mode_enabled(), torch.is_autocast_enabled(), torch.is_autocast_cpu_enabled()
+        weights = tuple((v.data_ptr(), v._version) for v in tensors)
+        return small.shape, small.dtype, small.device, self.normalisation, self.resize, mode, weights
 
     def _apply(self, fn: object, recurse: bool = True) -> FeatureLevels:
         self._last = None  # the module moves to another device or dtype
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_last": None}  # weak references cannot be pickled
+        return {**self.__dict__, "_last": None}  # another process makes its own

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,8 @@ __all__ = ["build", "find_factory"]
 def _module_from(path: Path) -> ModuleType:
     """Import a file under a unique name, so that two files of the same name do not collide."""
     path = path.resolve()
-    name = f"causaliqa_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    name = f"causaliqa_user_{re.sub('[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"restorer: {str(path)!r} is no Python file")

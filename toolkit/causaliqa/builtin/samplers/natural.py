@@ -18,9 +18,9 @@ from causaliqa.api.errors import InputError, OutputError
 from causaliqa.functional.degrade import generator_for
 from causaliqa.functional.patches import cut_patches, even_place, gradient_magnitude, spread_order
 from causaliqa.io.images import image_suffixes, load_image
-from causaliqa.io.photographs import photographs
-from causaliqa.io.weights import cache_folder
-from causaliqa.utils.files import atomic
+from causaliqa.io.photographs import NAMES, photographs
+from causaliqa.io.weights import cache_folder, sha256
+from causaliqa.utils.files import atomic, package_file
 
 __all__ = ["COUNT", "DRAWS", "Library", "NaturalPatches", "build"]
 
@@ -81,7 +81,9 @@ class Library:
     def _cached(self, size: int) -> Tensor:
         """Crop once, keep the patches in the cache folder; the key identifies the images."""
         files = [] if self.source is None else _images(self.source)
-        facts = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        # By content: a file can change and keep its size and time stamp.
+        shipped = filter(None, (package_file(NAMES[name]) for name in _COLOUR))
+        facts = [(f.name, sha256(f)) for f in files or shipped]
         key = hashlib.sha256(repr((str(self.source), facts, _COLOUR, size, COUNT)).encode()).hexdigest()[:16]
         name = "photographs" if self.source is None else self.source.name
         path = cache_folder().parent / "libraries" / f"{name}-{size}-{key}.npy"
