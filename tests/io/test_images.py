@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.io.images import image_size, image_suffixes, load_image, max_pixels
+from causaliqa.io.images import image_key, image_size, image_suffixes, load_image, max_pixels
 from causaliqa.utils import memory
 
 
@@ -232,3 +232,10 @@ def test_less_common_formats_are_read(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.new("RGB", (16, 12), (255, 0, 0)).save(path)
     assert load_image(path).shape == (1, 3, 12, 16)
+
+
+def test_a_stored_score_knows_a_tiff_by_the_version_of_its_reading(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.png", format="TIFF")
+    assert len(image_key(tmp_path / "a.png")) == 64
+    assert image_key(tmp_path / "b.png").endswith(":3")

@@ -17,8 +17,7 @@ from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.workers import build_metric
-from causaliqa.io.images import load_image
-from causaliqa.io.weights import sha256
+from causaliqa.io.images import image_key, load_image
 from causaliqa.utils import memory
 from causaliqa.utils.text import one_line
 
@@ -116,7 +115,7 @@ def score_dataset(
     rows: dict[int, list[ScoreRow]] = {}
     done = 0
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
-    hashed = lru_cache(maxsize=2)(sha256)
+    hashed = lru_cache(maxsize=2)(image_key)
     with ThreadPoolExecutor(1) as reader:
 
         def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:

@@ -12,7 +12,7 @@ from causaliqa.api.data import PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.api.protocols import Metric
 from causaliqa.evaluation.scoring import by_reference, keys_of, row_of
-from causaliqa.io.weights import sha256
+from causaliqa.io.images import image_key
 
 if TYPE_CHECKING:
     from causaliqa.evaluation.store import ScoreStore
@@ -80,7 +80,7 @@ def score_elsewhere(
     """
     keys: dict[int, dict[str, ScoreKey]] = {}
     rows: dict[int, dict[str, ScoreRow]] = {k: {} for k in range(len(dataset.pairs))}
-    hashed = lru_cache(maxsize=2)(sha256)
+    hashed = lru_cache(maxsize=2)(image_key)
 
     def finished(k: int, row: ScoreRow) -> None:
         if store is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.io.tiff_layout import check_layout, is_white_zero
+from causaliqa.io.weights import sha256
 from causaliqa.utils import memory
 from causaliqa.utils.environment import Environment
 from causaliqa.utils.text import brief
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["PROTOCOL", "as_image", "image_size", "image_suffixes", "load_image", "max_pixels"]
+__all__ = ["PROTOCOL", "as_image", "image_key", "image_size", "image_suffixes", "load_image", "max_pixels"]
 
-PROTOCOL = "3"
-"""Version of the reading; increased whenever the pixels of any file would change."""
+PROTOCOL = "2"
+"""Version of the reading; increased whenever the pixels of many kinds of files would change."""
+
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF_VERSION = "3"
+"""Version of the reading of TIFF, which changed alone: part of :func:`image_key`."""
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
 """Pillow's 16-bit gray modes (``I`` may hold more), which Pillow's conversion to RGB would clip."""
@@ -42,6 +47,17 @@ _BYTES = 27
 """Bytes per pixel while an image is decoded: 8-bit RGB, and float32 twice."""
 
 T = TypeVar("T")
+
+
+def image_key(path: Path) -> str:
+    """Return what stored scores know an image by: the SHA-256 of its file, for TIFF with the version of its reading.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    return f"{sha256(path)}:{_TIFF_VERSION}" if head in _TIFF_HEADS else sha256(path)
 
 
 def max_pixels() -> int:
