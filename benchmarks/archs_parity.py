@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
@@ -131,9 +132,10 @@ def adnet(root):
     """The file is one of Python 2: without its print statements it is one of Python 3."""
     text = (root / "color" / "models.py").read_text(encoding="utf-8").expandtabs(8)
     lines = [line for line in text.splitlines() if not line.strip().startswith("print ")]
-    space = {}
-    exec(compile("\n".join(lines), "models.py", "exec"), space)
-    return space["ADNet"](3)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "models.py"
+        copy.write_text("\n".join(lines), encoding="utf-8")
+        return from_file(copy).ADNet(3)
 
 
 def forward(net, x):

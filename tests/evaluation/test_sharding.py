@@ -58,7 +58,7 @@ def dataset(manifest):
 @pytest.mark.parametrize("order", [lambda u: u, lambda u: u[::-1]], ids=["forward", "backward"])
 @pytest.mark.parametrize("together", [1, 3, 100])
 def test_rows_are_those_of_one_process_whatever_the_order_of_answers(dataset, order, together, monkeypatch):
-    monkeypatch.setattr("causaliqa.evaluation.sharding._TOGETHER", together)
+    monkeypatch.setattr("causaliqa.evaluation.sharding._UNIT_SIZE", together)
     metrics = {name: Offset(name) for name in ("a", "bb")}
     seen = []
     rows = list(score_elsewhere(metrics, dataset, sender(metrics, order, seen)))
@@ -83,7 +83,7 @@ def test_only_what_the_store_lacks_is_sent(dataset, tmp_path):
 
 
 def test_a_unit_is_written_before_the_next_is_waited_for(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr("causaliqa.evaluation.sharding._TOGETHER", 2)
+    monkeypatch.setattr("causaliqa.evaluation.sharding._UNIT_SIZE", 2)
     metrics, counts = {"a": Offset("a")}, []
     with ScoreStore(tmp_path / "s.sqlite") as store:
 
@@ -100,7 +100,7 @@ def test_a_unit_is_written_before_the_next_is_waited_for(dataset, tmp_path, monk
 
 
 def test_failures_and_lost_units_are_rows(dataset, monkeypatch):
-    monkeypatch.setattr("causaliqa.evaluation.sharding._TOGETHER", 2)
+    monkeypatch.setattr("causaliqa.evaluation.sharding._UNIT_SIZE", 2)
     metrics = {"a": Offset("a", fails={2})}
 
     def send(units):
