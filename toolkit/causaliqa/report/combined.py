@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,12 @@ from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
 __all__ = ["combined_page"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def combined_page(
@@ -44,25 +48,36 @@ def combined_page(
         )
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
-    maps = {str(path): EffectMap.load(path) for path in paths if path.is_dir()}
+    names = dict(zip(paths, distinct_names(paths), strict=True))
+    maps = {}
+    for path in filter(Path.is_dir, paths):
+        _LOG.info("reading the map in %s", path)
+        maps[names[path]] = EffectMap.load(path)
     files = [path for path in paths if not path.is_dir()]
     records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = [read_store(path, records) if is_store(path) else read_rows(path) for path in files]
+    read = []
+    for path in files:
+        _LOG.info("reading %s", path)
+        read.append(read_store(path, records) if is_store(path) else read_rows(path))
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
     if read:
         rows, facts = join(read)
+        count = rows["metric"].nunique()
+        _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
         table = rank(rows)
         made, wrong = board(rows, table), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),
         metrics=facts,
-        settings={"sources": [str(path) for path in paths]},
+        settings={"sources": list(names.values())},
         seed=None,
         draws=DRAWS if read else 0,
         notes=tuple(notes),
     )
+    if maps:
+        _LOG.info("drawing %d maps", len(maps))
     shown = gallery(maps, statistics(maps)) if maps else None
     return page(made, provenance, gallery=shown, title=title), wrong

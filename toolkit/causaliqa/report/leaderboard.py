@@ -28,7 +28,9 @@ from causaliqa.report.provenance import (
     plugin_versions,
 )
 from causaliqa.report.table import document, render, rows_csv
+from causaliqa.io.weights import sha256
 from causaliqa.utils.files import write_text
+from causaliqa.utils.text import without_folders
 from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
@@ -278,9 +280,12 @@ def ranked(
 
 def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | None) -> dict[str, Any]:
     return {
-        "data": [item.name if isinstance(item, PairDataset) else item for item in run.data],
-        "metrics": {**inputs.requests, **dict.fromkeys(run.objects, "an object of the calling program")},
-        "scores": list(run.scores),
+        "data": [_source(*both) for both in zip(run.data, inputs.datasets, strict=True)],
+        "metrics": {
+            **{label: without_folders(request) for label, request in inputs.requests.items()},
+            **dict.fromkeys(run.objects, "an object of the calling program"),
+        },
+        "scores": [f"{file.path.name} sha256:{sha256(file.path)}" for file in inputs.files],
         "given": dict(inputs.given),
         "by": by,
         "seed": run.seed,
@@ -289,6 +294,13 @@ def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | Non
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
     }
+
+
+def _source(item: str | PairDataset, dataset: PairDataset) -> str:
+    """Return what identifies a data set without the folder where it is: name, and checksum of a manifest."""
+    if isinstance(item, PairDataset) or not (path := Path(item)).is_file():
+        return dataset.name
+    return f"{dataset.name}: {path.name} sha256:{sha256(path)}"
 
 
 def _provenance(
