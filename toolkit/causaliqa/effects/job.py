@@ -19,6 +19,7 @@ from causaliqa.effects.grid import as_roi
 from causaliqa.effects.names import NetworkRequest, check_names, create_measure, label_of, with_objects
 from causaliqa.effects.settings import CemSettings
 from causaliqa.utils.devices import choose_device
+from causaliqa.utils.figures import formats
 from causaliqa.utils.launchers import shard_of
 from causaliqa.utils.progress import intervention_bar, progress_bar
 from causaliqa.utils.text import brief
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from causaliqa.effects.interventions import Measure
     from causaliqa.effects.settings import ImageLike
 
-__all__ = ["JOURNAL", "MapRun", "MapUnit", "forecast_maps", "make_maps"]
+__all__ = ["JOURNAL", "MapRun", "MapUnit", "check_free", "forecast_maps", "make_maps"]
 
 _LOG = logging.getLogger(__name__)
 
 JOURNAL = "cem.journal"
 """File with the finished patches of a map, in its folder."""
+
+_MAPS = ("cem.npz", "lam.npz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +83,14 @@ class MapRun:
     out: str | os.PathLike[str] | None = None
     """Folder of the map; of several maps, of their folders IMAGE/roi-X-Y-W-H; None writes nothing."""
     bound: float | None = None
-    """Effect in dB at which the colour map of the pictures saturates; by default the largest of each map."""
+    """Effect, in the unit of the measure, at which the colour map of the pictures saturates; by default the largest of
+    each map."""
+    figures: str = "png"
+    """Formats of the pictures: png, pdf, svg, or several with commas between."""
+    overwrite: bool = False
+    """Begin anew in a folder that holds the map of another network, image or settings, instead of refusing it."""
     resume: bool = False
-    """Continue an interrupted run: patches in the journals are not made again."""
+    """Always so, accepted for older scripts: finished patches of the same run in the folder are not made again."""
     device: str | None = None
     """Torch device; by default CUDA where there is one, else the CPU."""
     jobs: int = 1
@@ -93,6 +101,7 @@ class MapRun:
     """``I/N`` makes every N-th map from the I-th, ``auto`` the part of this task of a SLURM array, srun or torchrun."""
 
     def __post_init__(self) -> None:
+        formats(self.figures)
         if self.jobs < 1:
             raise InputError(f"jobs: got {self.jobs}, expected 1 or more")
         if self.scheduler and self.jobs != 1:
@@ -184,14 +193,32 @@ class _Maker:
         """Make a map, or the patches that its journal lacks, and write it."""
         run = self._run
         journal = unit.folder / JOURNAL if unit.folder else None
-        made = self._cem.attribute(unit.image, unit.roi, self._settings, resume=journal, progress=progress)
+        if unit.folder is not None and not run.overwrite:
+            check_free(unit.folder, JOURNAL)
+        made = self._cem.attribute(
+            unit.image, unit.roi, self._settings, resume=journal, overwrite=run.overwrite, progress=progress
+        )
         task = run.network.task or label_of(run.settings.degradation)
         facts = {"restorer": run.network.label, "task": task, "image": unit.name, **made.facts}
         made = replace(made, facts={**facts, "measure": label_of(run.measure), "versions": versions()})
         if unit.folder is not None:
             title = f"{run.network.label} · {task} · {unit.name}"
-            made.save(unit.folder, bound=run.bound, title=title)
+            made.save(unit.folder, bound=run.bound, title=title, figures=run.figures)
         return made
+
+
+def check_free(folder: Path, *journals: str) -> None:
+    """Refuse a folder with a finished map, unless a journal there tells whether it is of the same run.
+
+    Raises:
+        InputError: there is a map that would be overwritten.
+    """
+    there = [name for name in (*_MAPS, "summary.json") if (folder / name).exists()]
+    if there and not any((folder / journal).is_file() for journal in journals):
+        raise InputError(
+            f"{folder} holds a finished map already ({there[0]}); choose another folder, or --overwrite "
+            "(overwrite=True) it"
+        )
 
 
 def forecast_maps(run: MapRun) -> Iterator[tuple[MapUnit, Forecast]]:
@@ -223,9 +250,6 @@ def make_maps(run: MapRun, *, progress: bool = True) -> Iterator[tuple[MapUnit, 
     if run.shard == "auto":
         _LOG.warning("shard %d/%d", *shard_of(run.shard))
     run.check(catalog, units)
-    for unit in units if not run.resume else ():
-        if unit.folder is not None:
-            (unit.folder / JOURNAL).unlink(missing_ok=True)
     # Where workers make the maps, this process builds everything once to find what is wrong with the request.
     maker = _Maker(run, catalog, "cpu" if run.elsewhere else choose_device(run.device))
     if run.elsewhere:

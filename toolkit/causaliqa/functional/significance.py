@@ -1,9 +1,9 @@
 """Uncertainty of a ranking: confidence intervals clustered by reference, and paired tests between metrics.
 
 Distorted images of one reference are not independent: a metric's error on a content is shared by all its distorted
-versions. Intervals and tests therefore treat references, not images, as the unit. The classical tests (Meng, Pitman-Morgan, F)
-assume independent images and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both. All
-arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
+versions. Intervals and tests therefore treat references, not images, as the unit. The classical tests (Meng,
+Pitman-Morgan, F) assume independent images and reject too often on such data; ``benchmarks/statistics_coverage.py``
+measures both. All arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def interval_method(draws: int) -> str:
         draws: number of resamples.
     """
     return (
-        f"95 % intervals of SRCC and PLCC: studentised cluster bootstrap of Fisher's z over references, {draws:,} draws, "
-        f"logistic fits held fixed; below {_FEW} references Student's t with the jackknife error over references"
+        "95 % intervals of SRCC and PLCC: studentised cluster bootstrap of Fisher's z over references, "
+        f"{draws:,} draws, logistic fits held fixed; below {_FEW} references Student's t with the jackknife "
+        "error over references"
     )
 
 

@@ -19,6 +19,7 @@ from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
 from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
 from causaliqa.evaluation.run import LeaderboardRun
+from causaliqa.io.weights import sha256
 from causaliqa.report.provenance import (
     PYIQA_NOTE,
     MetricFacts,
@@ -28,7 +29,6 @@ from causaliqa.report.provenance import (
     plugin_versions,
 )
 from causaliqa.report.table import document, render, rows_csv
-from causaliqa.io.weights import sha256
 from causaliqa.utils.files import write_text
 from causaliqa.utils.text import without_folders
 from causaliqa.utils.versions import versions

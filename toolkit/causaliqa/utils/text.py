@@ -64,7 +64,9 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     """
     paths = [path.absolute() for path in paths]
     last = [path.name for path in paths]
-    names = [name if last.count(name) == 1 else "/".join(path.parts[-2:]) for name, path in zip(last, paths, strict=True)]
+    names = [
+        name if last.count(name) == 1 else "/".join(path.parts[-2:]) for name, path in zip(last, paths, strict=True)
+    ]
     return [
         name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
         for place, name in enumerate(names)
