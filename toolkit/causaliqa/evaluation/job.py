@@ -57,7 +57,8 @@ class Scored:
     """What came out of a run."""
 
     rows: pd.DataFrame
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`; a failure is a row too."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and ``label_name``, what the label
+    is called; a failure is a row too."""
     built: Mapping[str, Metric | CausaliqaError]
     """Metrics by label, or the error that a metric could not be built with."""
     device: str
@@ -110,7 +111,8 @@ def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Score
             _from_files(inputs),
         )
     )
-    return Scored(rows=rows, built=built, device=device)
+    labels = {dataset.name: dataset.label for dataset in inputs.datasets}
+    return Scored(rows=rows.assign(label_name=rows["dataset"].map(labels)), built=built, device=device)
 
 
 def _devices(run: LeaderboardRun) -> tuple[str, str]:
@@ -161,11 +163,16 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
             )
         catalog.get(MetricSpec, name)
         requests.append(request)
-    for column, file in columns.items():
-        if column not in given:
+    for file in files:
+        # Where some columns of a file are asked for, the others are not.
+        undeclared = [] if any(column in given for column in file.metrics) else [*file.metrics]
+        if undeclared:
+            named = ", ".join(map(repr, undeclared))
+            first = "column" if len(undeclared) == 1 else "columns"
+            add = " ".join(f"--metric {column}:lower_better=true" for column in undeclared)
             raise InputError(
-                f"scores {file.path}: the direction of column {column!r} is not declared; "
-                f"add --metric {column}:lower_better=true or --metric {column}:lower_better=false"
+                f"scores {file.path}: the direction of the {first} {named} is not declared; add {add}, or =false "
+                "where a higher score is better; columns without a --metric are left out once one has it"
             )
     if not requests and not given and not run.objects:
         raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
@@ -234,8 +241,10 @@ def _from_files(inputs: Inputs) -> Iterable[ScoreRow]:
         matched = match_scores(file, inputs.datasets)
         for note in matched.notes:
             logger.warning(note)
+        if ignored := [metric for metric in file.metrics if metric not in inputs.given]:
+            logger.info("%s: columns that no --metric names are left out: %s", file.path.name, ", ".join(ignored))
         for name, lines in matched.lines.items():
-            for metric, values in file.scores.items():
+            for metric, values in ((m, v) for m, v in file.scores.items() if m in inputs.given):
                 scores = found.setdefault((metric, name), {})
                 if both := scores.keys() & lines.keys():
                     raise InputError(

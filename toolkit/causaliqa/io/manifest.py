@@ -17,14 +17,14 @@ from causaliqa.io.text_files import cut, read_text
 
 __all__ = ["LABELS", "read_manifest"]
 
-LABELS = {"mos": False, "dmos": True}
+LABELS = {"mos": False, "dmos": True, "severity": True}
 """Label columns, and whether lower is better."""
 
 
 def read_manifest(
     path: str | os.PathLike[str], *, labels_only: bool = False, allow_outside: bool = False
 ) -> PairDataset:
-    """Read columns ``ref``, ``dist``, and ``mos`` (higher is better) or ``dmos`` (lower is better).
+    """Read columns ``ref``, ``dist``, and ``mos`` (higher is better), or ``dmos`` or ``severity`` (lower is better).
 
     Columns ``type``, ``level`` and ``split`` are optional. Paths are relative to the file and must stay below its
     folder. The images are not opened.

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.api.errors import InputError, WeightsError
+from causaliqa.api.errors import InputError, WeightsError, WeightsInputError
 from causaliqa.api.specs import WeightsEntry
 from causaliqa.utils.environment import Environment
 from causaliqa.utils.files import package_file
@@ -239,7 +239,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
 
     Raises:
-        WeightsError: the file is no state dict; nothing in it was executed.
+        WeightsInputError: the file is no state dict; nothing in it was executed.
     """
     import torch
 
@@ -254,7 +254,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(
+        raise WeightsInputError(
             f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
         ) from error
     for key in ("params_ema", "params", "state_dict"):
@@ -262,7 +262,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             state = state[key]
             break
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
+        raise WeightsInputError(f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
@@ -276,7 +276,7 @@ def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = 
         strict: refuse keys that the module does not have.
 
     Raises:
-        WeightsError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
+        WeightsInputError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
     """
     state = {k.removeprefix(prefix): v for k, v in load_state(path).items() if k.startswith(prefix)}
     own = module.state_dict()
@@ -289,9 +289,9 @@ def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = 
             for what, keys in (("missing", missing), ("of another shape", wrong), ("unexpected", unexpected))
             if keys
         ]
-        raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
+        raise WeightsInputError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
     try:
         module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)
     except RuntimeError as error:
         reason = brief(error, 200, kind=False)
-        raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {reason}") from error
+        raise WeightsInputError(f"weights {path} do not fit {type(module).__name__}: {reason}") from error

@@ -20,6 +20,7 @@ from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
 from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.io.weights import sha256
+from causaliqa.report.formats import format_of
 from causaliqa.report.provenance import (
     PYIQA_NOTE,
     MetricFacts,
@@ -96,17 +97,19 @@ class Leaderboard:
         """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
         return self._written("csv", path)
 
-    def save(self, path: str | os.PathLike[str], form: str) -> list[Path]:
-        """Write the leaderboard in a format; a csv file gets ``PATH.json`` with its provenance beside it.
+    def save(self, path: str | os.PathLike[str], form: str | None = None) -> list[Path]:
+        """Write the leaderboard in a format, by default that of the suffix.
+
+        A csv file gets ``PATH.json`` with its provenance beside it.
 
         Returns:
             The files that were written.
 
         Raises:
-            InputError: the format is unknown.
+            InputError: the format is unknown, or another one than the suffix says.
             OutputError: a file cannot be written.
         """
-        out = Path(path)
+        out, form = Path(path), format_of(path, form)
         write_text(self.to_text(form), out)
         if form != "csv":
             return [out]

@@ -38,8 +38,8 @@ MOST_POINTS = 2000
 BREAKDOWN_DRAWS = 200
 """Bootstrap draws for the ties of a breakdown, enough for their standard errors; there are many such tables."""
 
-_COLOURS = 8
-"""Most types with a colour each; with more types all points share one colour."""
+_COLOURS = len(_svg.GLYPHS)
+"""Most types with a colour and a mark each; with more types all points share one."""
 _STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 
 
@@ -121,6 +121,7 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         overview=_matrix(made.table, "dataset", metrics) if made and made.table["dataset"].nunique() > 1 else None,
         metrics=metrics,
         breakdown_draws=BREAKDOWN_DRAWS if made and made.breakdowns else 0,
+        glyphs=_svg.GLYPHS,
         size=(_svg.WIDTH, _svg.HEIGHT),
         gallery=gallery,
         provenance=provenance,
@@ -168,7 +169,7 @@ def _sections(made: Board) -> list[dict[str, Any]]:
                     for by, table in made.breakdowns.items()
                     if (table["dataset"] == name).any()
                 ],
-                "panels": [(panel, _svg.draw(panel)) for panel in own],
+                "panels": [(panel, _svg.draw(panel, colours)) for panel in own],
                 "label": own[0].label if own else "",
                 "legend": colours if 1 < len(types) <= _COLOURS else {},
                 "colours": colours,
