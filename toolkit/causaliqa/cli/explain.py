@@ -46,13 +46,10 @@ def run(args: argparse.Namespace) -> int:
     catalog = _common.catalog(args)
     from causaliqa.report.explain import write_explanation
 
-    made = [
-        explain(args.metric, img, args.ref, device=args.device, seed=args.seed, catalog=catalog) for img in args.imgs
-    ]
+    made = [explain(args.metric, i, args.ref, device=args.device, seed=args.seed, catalog=catalog) for i in args.imgs]
     names = distinct_names(args.imgs)
-    title = (
-        f"{without_folders(args.metric)}: {names[0] if len(names) == 1 else f'{len(names)} images of {args.ref.name}'}"
-    )
+    what = names[0] if len(names) == 1 else f"{len(names)} images of {args.ref.name}"
+    title = f"{without_folders(args.metric)}: {what}"
     written = write_explanation(made, args.out, names=names, title=title, figures=args.figures)
     print("\n".join(map(str, written)))
     _common.wrote(*written)
