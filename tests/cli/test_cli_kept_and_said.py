@@ -181,7 +181,7 @@ def test_several_images_of_one_reference_side_by_side(run, pair_files, tmp_path)
     other = tmp_path / "other.png"
     Image.fromarray(np.clip(photo() * 0.6, 0, 255).astype(np.uint8)).save(other)
     asked = ("explain", "causal_effnet_lite0", img, other, ref, "--device", "cpu", "--out", tmp_path / "why")
-    code, out, err = run(*asked, "--figures", "svg")
+    code, out, _ = run(*asked, "--figures", "svg")
     assert code == 0
     assert [line.rpartition("/")[2] for line in out.split()] == ["channels.csv", "strips.svg", "cost_map.svg"]
     for name in ("strips.svg", "cost_map.svg"):
