@@ -59,6 +59,7 @@ def labels_of(requests: list[str] | tuple[str, ...]) -> dict[str, str]:
         >>> list(labels_of(["m:weights=/x/a.pth", "m:weights=/y/a.pth"]))
         ['m:weights=a.pth (1)', 'm:weights=a.pth (2)']
     """
+    requests = list(dict.fromkeys(requests))
     short = []
     for request in requests:
         name, options = parse_request(request)

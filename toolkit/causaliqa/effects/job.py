@@ -278,6 +278,7 @@ def _made_elsewhere(
             "classes of a module, or leave jobs and scheduler out"
         ) from error
     pool: WorkerPool = DaskPool(run.scheduler) if run.scheduler else LocalPool(run.jobs)
+    _LOG.info("%d maps by %s", len(units), run.scheduler or f"{run.jobs} processes")
     waiting = list(units)
     outcomes: dict[MapUnit, EffectMap | CausaliqaError] = {}
     with pool, progress_bar(len(units), "maps", "map", shown=progress) as bar:

@@ -166,12 +166,17 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
     for file in files:
         # Where some columns of a file are asked for, the others are not.
         undeclared = [] if any(column in given for column in file.metrics) else [*file.metrics]
+        if len(undeclared) == 1:
+            (column,) = undeclared
+            raise InputError(
+                f"scores {file.path}: the direction of column {column!r} is not declared; "
+                f"add --metric {column}:lower_better=true or --metric {column}:lower_better=false"
+            )
         if undeclared:
             named = ", ".join(map(repr, undeclared))
-            first = "column" if len(undeclared) == 1 else "columns"
             add = " ".join(f"--metric {column}:lower_better=true" for column in undeclared)
             raise InputError(
-                f"scores {file.path}: the direction of the {first} {named} is not declared; add {add}, or =false "
+                f"scores {file.path}: the direction of the columns {named} is not declared; add {add}, or =false "
                 "where a higher score is better; columns without a --metric are left out once one has it"
             )
     if not requests and not given and not run.objects:

@@ -34,8 +34,9 @@ _LATEX = {
 }
 
 _FOLDERS = re.compile(
-    r"""(?<![^=,:\[\s'"])            # at the start of a value
-    (?:~[\w.-]*|\.{1,2}|[A-Za-z]:|\\)?[/\\](?=[^\s/\\])
+    r"""(?<![^=,:\[\s'"])                             # at the start of a value
+    (?:(?:~[\w.-]*|\.{1,2}|[A-Za-z]:|\\)[/\\](?=[^\s/\\])  # a home, a parent, a drive or a share,
+    |/(?=[^\s/\\,=:'"]+/))                         # or a folder below the root
     (?:[^/\\,=:'"\n]+[/\\]+)*(?=[^/\\\s])""",
     re.VERBOSE,
 )
