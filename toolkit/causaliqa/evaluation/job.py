@@ -163,6 +163,18 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
             )
         catalog.get(MetricSpec, name)
         requests.append(request)
+    _check_declared(files, given)
+    if not requests and not given and not run.objects:
+        raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
+    return list(dict.fromkeys(requests)), given
+
+
+def _check_declared(files: Sequence[ScoreFile], given: Mapping[str, bool]) -> None:
+    """Refuse a file of whose columns none has a direction, and name them all.
+
+    Raises:
+        InputError: no ``--metric`` declares a column of a file.
+    """
     for file in files:
         # Where some columns of a file are asked for, the others are not.
         undeclared = [] if any(column in given for column in file.metrics) else [*file.metrics]
@@ -179,9 +191,6 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
                 f"scores {file.path}: the direction of the columns {named} is not declared; add {add}, or =false "
                 "where a higher score is better; columns without a --metric are left out once one has it"
             )
-    if not requests and not given and not run.objects:
-        raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
-    return list(dict.fromkeys(requests)), given
 
 
 def _build(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, device: str) -> dict[str, Metric | CausaliqaError]:

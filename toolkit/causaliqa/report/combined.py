@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.host import Registration
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
 from causaliqa.report.map_table import gallery, statistics
-from causaliqa.report.merge import is_store, join, read_rows, read_store
+from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
 from causaliqa.utils.text import distinct_names
@@ -49,16 +51,10 @@ def combined_page(
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
     names = dict(zip(paths, distinct_names(paths), strict=True))
-    maps = {}
-    for path in filter(Path.is_dir, paths):
-        _LOG.info("reading the map in %s", path)
-        maps[names[path]] = EffectMap.load(path)
+    maps = {names[path]: _read_map(path) for path in paths if path.is_dir()}
     files = [path for path in paths if not path.is_dir()]
     records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = []
-    for path in files:
-        _LOG.info("reading %s", path)
-        read.append(read_store(path, records) if is_store(path) else read_rows(path))
+    read = [_read(path, records) for path in files]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
@@ -81,3 +77,13 @@ def combined_page(
         _LOG.info("drawing %d maps", len(maps))
     shown = gallery(maps, statistics(maps)) if maps else None
     return page(made, provenance, gallery=shown, title=title), wrong
+
+
+def _read_map(path: Path) -> EffectMap:
+    _LOG.info("reading the map in %s", path)
+    return EffectMap.load(path)
+
+
+def _read(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
+    _LOG.info("reading %s", path)
+    return read_store(path, records) if is_store(path) else read_rows(path)

@@ -38,7 +38,7 @@ class _NoDownloads(io.TextIOBase):
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if line.strip() and not line.startswith("Downloading"):
-                print(line, file=sys.stderr)
+                sys.stderr.write(f"{line}\n")
         return len(text)
 
 
