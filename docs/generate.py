@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-KINDS = ("metrics", "backbones", "restorers", "samplers", "degradations", "datasets")
-
 
 def write_pages(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
@@ -35,11 +33,12 @@ def commands() -> Iterator[str]:
 
 def licences() -> Iterator[str]:
     """Yield what binds a user: pyiqa's licence, and that of every weight and record."""
+    from causaliqa.api.hookspecs import KINDS
     from causaliqa.catalog.catalog import Catalog
     from causaliqa.catalog.host import PluginHost
     from causaliqa.catalog.registry import load_registry
 
-    names = Catalog(PluginHost(entry_points=list), load_registry())
+    catalog = Catalog(PluginHost(entry_points=list), load_registry())
     yield from ("# Licences", "")
     yield from (
         "causaliqa itself is Apache-2.0. **pyiqa, which it installs and calls, is licensed under PolyForm",
@@ -51,12 +50,12 @@ def licences() -> Iterator[str]:
         "",
     )
     yield from ("## Weights", "", "| file | licence | source |", "| --- | --- | --- |")
-    for name, entry in sorted(names.registry.weights.items()):
+    for name, entry in sorted(catalog.registry.weights.items()):
         yield f"| `{name}` | {entry.licence} | {entry.source} |"
-    for kind in KINDS:
-        records = names.registrations(kind).values()
+    for word, kind in KINDS.items():
+        records = catalog.registrations(kind).values()
         own = [r for r in records if "PolyForm" not in r.spec.licence]
-        yield from ("", f"## {kind.capitalize()}", "", "| name | licence | reference |", "| --- | --- | --- |")
+        yield from ("", f"## {word.capitalize()}", "", "| name | licence | reference |", "| --- | --- | --- |")
         for record in sorted(own, key=lambda r: r.spec.name):
             yield f"| `{record.spec.name}` | {record.spec.licence} | {record.spec.reference or ''} |"
         if len(own) < len(records):

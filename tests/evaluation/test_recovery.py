@@ -13,7 +13,8 @@ from test_store import key, row
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.evaluation.recovery import recover
-from causaliqa.evaluation.store import ScoreStore, with_checksum
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store_tables import with_checksum
 
 COUNT = 240
 

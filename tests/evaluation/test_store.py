@@ -17,7 +17,8 @@ import pytest
 
 from causaliqa.api.data import ScoreKey, ScoreRow, canonical_options
 from causaliqa.api.errors import InputError
-from causaliqa.evaluation.store import LAYOUT, ScoreStore
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store_tables import LAYOUT
 
 
 def key(number: int = 0, **changes) -> ScoreKey:
@@ -176,7 +177,7 @@ _WRITER = """
     import sys
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
-    from causaliqa.evaluation.store import LAYOUT, ScoreStore
+    from causaliqa.evaluation.store import ScoreStore
 
     with ScoreStore(Path(sys.argv[1])) as store:
         for number in range(100_000):
@@ -222,7 +223,7 @@ _RACER = """
     import sys, time
     from pathlib import Path
     from causaliqa.api.data import ScoreKey, ScoreRow
-    from causaliqa.evaluation.store import LAYOUT, ScoreStore
+    from causaliqa.evaluation.store import ScoreStore
 
     while time.time() < float(sys.argv[2]):
         pass

@@ -268,14 +268,12 @@ _LABELS = {
 
 
 def _labels(data: tuple[str, bytes], folder: Path) -> None:
-    from importlib import import_module
-
-    module = {"tid2013": "tid"}.get(data[0], data[0])
     path = folder / data[0] / _LABELS[data[0]][0]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data[1])
-    load = getattr(import_module(f"causaliqa.builtin.datasets.{module}"), f"load_{data[0]}")
-    load(folder / data[0], labels_only=True, references=1, images=2)
+    from causaliqa.builtin.datasets.load import load
+
+    load(folder / data[0], archive=data[0], labels_only=True, references=1, images=2)
 
 
 _JSON = st.one_of(

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from math import lcm
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from causaliqa import BackboneSpec, InputError, WeightsEntry
+from causaliqa.builtin.backbones.timm_features import AnySize, create_features
 
 __all__ = ["TimmFeatures", "build", "describe"]
 
 _LICENCES = {"apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause", "cc-by-nc-4.0": "CC-BY-NC-4.0"}
 """timm's spelling and that of SPDX."""
-
-_ADAPTABLE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False})
-"""Arguments by which models of a fixed input size take any other: vision transformers, Swin."""
 
 
 def describe(model: str) -> BackboneSpec:
@@ -73,10 +69,7 @@ def _weights(model: str, config: Any, licence: str) -> WeightsEntry | None:
 
 
 class TimmFeatures(nn.Module):
-    """A ``features_only`` model that takes RGB in [0, 1] of any size.
-
-    The image is normalised as the model's data configuration says, padded by reflection to what its strides need, and
-    the maps are cut back. A model of one fixed size sees the image in tiles of that size.
+    """A ``features_only`` model that takes RGB in [0, 1] of any size, normalised as its data configuration says.
 
     Args:
         network: timm's model.
@@ -90,43 +83,15 @@ class TimmFeatures(nn.Module):
 
     def __init__(self, network: nn.Module, mean: Any, std: Any, tile: int | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network = AnySize(network, tile)
         self.feature_info: Any = network.feature_info
-        self.tile = tile
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map ``(N, 3, H, W)`` in [0, 1] to maps ``(N, C_k, H / stride_k, W / stride_k)``, rounded up."""
-        height, width = x.shape[-2:]
-        strides = self.feature_info.reduction()
-        x = _pad((x - self.mean.to(x)) / self.std.to(x), self.tile or lcm(*strides))
-        maps = self._maps(x) if self.tile is None else self._tiled(x, self.tile)
-        return [m[..., : -(-height // s), : -(-width // s)] for m, s in zip(maps, strides, strict=True)]
-
-    def _maps(self, x: Tensor) -> list[Tensor]:
-        maps: list[Tensor] = self.network(x)
-        last = str(getattr(self.network, "output_fmt", "")).endswith("NHWC")  # Swin keeps channels there
-        return [m.permute(0, 3, 1, 2) for m in maps] if last else maps
-
-    def _tiled(self, x: Tensor, side: int) -> list[Tensor]:
-        count, _, height, width = x.shape
-        rows, cols = height // side, width // side
-        tiles = x.view(count, 3, rows, side, cols, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, 3, side, side)
-        found = []
-        for level in self._maps(tiles):
-            channels, high, wide = level.shape[1:]
-            whole = level.reshape(count, rows, cols, channels, high, wide).permute(0, 3, 1, 4, 2, 5)
-            found.append(whole.reshape(count, channels, rows * high, cols * wide))
-        return found
-
-
-def _pad(x: Tensor, multiple: int) -> Tensor:
-    """Reflect beyond the right and lower border up to a multiple, again and again where the image is small."""
-    while any(missing := [-side % multiple for side in x.shape[-2:]]):
-        down, right = (min(m, side - 1) for m, side in zip(missing, x.shape[-2:], strict=True))
-        x = F.pad(x, (0, right, 0, down), mode="reflect")
-    return x
+        maps: list[Tensor] = self.network((x - self.mean.to(x)) / self.std.to(x))
+        return maps
 
 
 def build(model: str, *, weights: Path | None, taps: list[int] | None = None) -> nn.Module:
@@ -141,27 +106,12 @@ def build(model: str, *, weights: Path | None, taps: list[int] | None = None) ->
         InputError: the model gives no features, or the weights are those of another.
     """
     config = timm.get_pretrained_cfg(model)
-    chosen = {} if taps is None else {"out_indices": tuple(taps)}
     source: dict[str, Any] = {}
     if weights is not None:
         source = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
         _check_weights(model, weights, source)
-    try:
-        network, tile = _features(model, config, {**source, **chosen})
-    except (RuntimeError, AttributeError, AssertionError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"timm.{model} gives no features: {reason}; choose another model or other taps") from error
+    network, tile = create_features(model, taps=taps, **source)
     return TimmFeatures(network, config.mean, config.std, tile).eval().requires_grad_(False)
-
-
-def _features(model: str, config: Any, options: dict[str, Any]) -> tuple[nn.Module, int | None]:
-    for extra in _ADAPTABLE if config.fixed_input_size else ():
-        try:
-            return timm.create_model(model, features_only=True, **extra, **options), None
-        except TypeError:
-            continue  # this model does not take the argument
-    network: nn.Module = timm.create_model(model, features_only=True, **options)
-    return network, config.input_size[-1] if config.fixed_input_size else None
 
 
 def _check_weights(model: str, weights: Path, source: dict[str, Any]) -> None:

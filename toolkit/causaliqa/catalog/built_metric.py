@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
+from causaliqa.functional.frozen import StayInEval
 from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BuiltMetric"]
 
+_OVERSHOOT = 0.5
+"""Values beyond [0, 1] by as much are taken for another range, not for an overshoot of interpolation."""
 
-class BuiltMetric(nn.Module):
-    """A metric with its record: ``(img, ref) -> (N,)``.
+
+class BuiltMetric(StayInEval):
+    """A metric with its record: ``(img, ref) -> (N,)``; in evaluation mode for good.
 
     Attributes of the wrapped module, such as ``explain``, can be used as if they were its own.
 
@@ -53,13 +57,16 @@ class BuiltMetric(nn.Module):
         self.metric_mode: str = spec.metric_mode
         self.bytes_per_pixel = spec.bytes_per_pixel
         self.register_buffer("_place", torch.empty(0), persistent=False)
+        self.eval()
 
     def forward(self, img: Image, ref: Image | None = None, **options: Any) -> Tensor:
         """Score a batch, or one pair of files or arrays.
 
         Args:
             img: distorted images: a tensor ``(N, 3, H, W)``, RGB in [0, 1]; a path of an image; or an array
-                ``(H, W, 3)`` or ``(H, W)`` of 8 or 16 bits, or of floats in [0, 1].
+                ``(H, W, 3)`` or ``(H, W)`` of 8 or 16 bits, or of floats in [0, 1]. A tensor of any floating type is
+                scored in the type of the metric (float32 unless it was converted), also under autocast; values
+                outside [0, 1] are allowed where it requires a gradient, as the output of a network that is trained.
             ref: references of the same kind; not needed where :attr:`metric_mode` is ``NR``.
             options: passed on to the module.
 
@@ -70,22 +77,30 @@ class BuiltMetric(nn.Module):
             InputError: the reference is missing, or an image is of another kind.
             ImageError: a file cannot be read.
         """
-        if ref is None:
-            if self.metric_mode == "FR":
-                raise InputError(f"metric {self.name!r} compares with a reference: got none, expected metric(img, ref)")
-            score: Tensor = self.module(self._tensor(img), **options)
-        else:
-            score = self.module(self._tensor(img), self._tensor(ref), **options)
+        if ref is None and self.metric_mode == "FR":
+            raise InputError(f"metric {self.name!r} compares with a reference: got none, expected metric(img, ref)")
+        images = [self._tensor("img", img)] if ref is None else [self._tensor("img", img), self._tensor("ref", ref)]
+        with torch.autocast(images[0].device.type, enabled=False):
+            score: Tensor = self.module(*images, **options)
         return score
 
-    def _tensor(self, image: Image) -> Tensor:
-        if isinstance(image, Tensor):
-            return image
+    def _tensor(self, what: str, image: Image) -> Tensor:
         if isinstance(image, str | os.PathLike | np.ndarray):
-            return as_image(image).to(self._place.device)
-        raise InputError(
-            f"metric {self.name!r}: got {type(image).__name__}, expected a tensor (N, 3, H, W), a path or an array"
-        )
+            return as_image(image).to(self._place)
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            got = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise InputError(
+                f"metric {self.name!r}: {what} is {got}, expected a tensor of floats (N, 3, H, W) in [0, 1], a path or "
+                "an array; divide 8-bit values by 255"
+            )
+        if not image.requires_grad and image.numel():
+            low, high = (float(value) for value in image.detach().aminmax())
+            if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
+                raise InputError(
+                    f"metric {self.name!r}: {what} has values from {low:g} to {high:g}, expected [0, 1]; divide 8-bit "
+                    "values by 255"
+                )
+        return image.to(self._place.dtype)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -200,12 +200,18 @@ class Catalog:
             raise UnknownNameError(f"backbone {name!r} stands for many networks; expected {name}.NAME")
         return spec
 
-    def create_backbone(
+    def create_backbone(self, name: str, **options: Any) -> nn.Module:
+        """Build a feature network, frozen and checked; see :func:`causaliqa.create_backbone`."""
+        from causaliqa.functional.frozen import FrozenBackbone
+
+        provider = self.get(BackboneSpec, name).provider
+        return FrozenBackbone(self.bare_backbone(name, **options), name=name, provider=provider)
+
+    def bare_backbone(
         self, name: str, *, pretrained: bool = True, weights: str | os.PathLike[str] | None = None, **options: Any
     ) -> nn.Module:
-        """Build a feature network; see :func:`causaliqa.create_backbone`."""
-        file = self._weights_file(self._backbone_spec(name), pretrained=pretrained, weights=weights)
-        options["weights"] = file
+        """Build a feature network as its factory returns it; the contract kit looks at it."""
+        options["weights"] = self._weights_file(self._backbone_spec(name), pretrained=pretrained, weights=weights)
         network: nn.Module = call_factory(self.get(BackboneSpec, name), options, hidden=("weights",))
         return network
 

@@ -65,8 +65,8 @@ class _Parser(argparse.ArgumentParser):
         return found
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, or of one command ``only``, which imports less."""
     top = _Parser(
         prog="causaliqa",
         description="Causal image quality metrics, causal effect maps of restoration networks, and leaderboards.",
@@ -76,11 +76,23 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--print-completion", action=_Completion, help="print the completion of a shell, and stop")
     _options.add_global_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in COMMANDS if only is None else (only,):
         import_module(f"causaliqa.cli.{name}").add(commands)
     for command in dict.fromkeys(commands.choices.values()):
         _options.add_global_options(command, again=True)
     return top
+
+
+def _asked(argv: Sequence[str]) -> str | None:
+    """Return the module of the command, if the first word that is no option names one."""
+    words = iter(argv)
+    for word in words:
+        if word == "--registry":
+            next(words, None)
+        elif not word.startswith("-"):
+            name = word.replace("-", "_")
+            return name if name in COMMANDS and "_" not in word else None
+    return None
 
 
 class _Completion(argparse.Action):
@@ -121,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             with _signals.stoppable():
-                parser().parse_args(argv, args)
+                given = sys.argv[1:] if argv is None else [*argv]  # `list` is a command here
+                parser(_asked(given)).parse_args(given, args)
                 if args.offline:
                     os.environ[VARIABLE] = "1"
                 enforce()

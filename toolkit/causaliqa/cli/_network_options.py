@@ -27,10 +27,10 @@ def add_arguments(command: Any, *, several: bool = False) -> None:
     else:
         command.add_argument("image", metavar="IMAGE", type=Path, help=told)
     command.add_argument("--task", required=True, help="sr, denoise, derain or a plugin's degradation")
-    add = _dataclass_options.add_options
-    add(command, NetworkRequest, only=("scale", "checkpoint", "arch_options"), metavars=_METAVARS)
-    add(command, CemSettings, only=("degradation", "seed"), metavars=_METAVARS)
-    add(command, MapRun, only=("device",))
+    add, group = _dataclass_options.add_options, command.add_argument_group("network and degradation")
+    add(group, NetworkRequest, only=("scale", "checkpoint", "arch_options"), metavars=_METAVARS)
+    add(group, CemSettings, only=("degradation", "seed"), metavars=_METAVARS)
+    add(group, MapRun, only=("device",))
 
 
 def network_request(args: argparse.Namespace) -> NetworkRequest:

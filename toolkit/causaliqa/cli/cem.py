@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.cli import _common, _dataclass_options, _network_options, _signals, _workers
+from causaliqa.cli import _common, _dataclass_options, _network_options, _options, _signals
 from causaliqa.effects.job import MapRun, MapUnit, forecast_maps, make_maps
 from causaliqa.effects.settings import CemSettings
 
@@ -23,7 +23,16 @@ _METAVARS = {"library": "DIR|FILE.npz", "sampler": "S", "bound": "X", "figures":
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("cem", help="causal effect map: which input patches help or mislead a restorer")
+    command = _options.add_command(
+        commands,
+        "cem",
+        "Causal effect map: which input patches help or mislead a restorer in a region.",
+        examples=(
+            "cem tiny_edsr_x4 photo.png --task sr --roi 96,152,32,32 --out map/",
+            "cem net.py:build photos/*.png --task denoise --roi 96,152,32,32 --out maps/ --jobs 4",
+        ),
+        run=run,
+    )
     _network_options.add_arguments(command, several=True)
     command.add_argument(
         "--roi", metavar="X,Y,W,H", dest="regions", action="append", required=True,
@@ -32,23 +41,24 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--out",
         metavar="DIR",
-        type=_common.out_folder,
+        type=_options.out_folder,
         help="folder for the map and its pictures; for several maps, of their folders IMAGE/roi-X-Y-W-H",
     )
+    effects = command.add_argument_group("interventions")
+    work = command.add_argument_group("measure, pictures and work")
     own = [field.name for field in fields(CemSettings) if field.name not in ("degradation", "seed")]
-    _dataclass_options.add_options(command, CemSettings, only=own, metavars=_METAVARS)
-    _dataclass_options.add_options(
-        command, MapRun, only=("measure", "bound", "figures", "overwrite", "resume", "shard"), metavars=_METAVARS
-    )
-    command.add_argument("--dry-run", action="store_true", help="print what it would take, and stop")
-    _workers.add_arguments(command)
-    command.set_defaults(run=run, kept=_signals.kept_patches)
+    _dataclass_options.add_options(effects, CemSettings, only=own, metavars=_METAVARS)
+    own = ["measure", "bound", "figures", "overwrite", "resume", "shard"]
+    _dataclass_options.add_options(work, MapRun, only=own, metavars=_METAVARS)
+    work.add_argument("--dry-run", action="store_true", help="print what it would take, and stop")
+    _options.add_workers(work)
+    command.set_defaults(kept=_signals.kept_patches)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write cem.npz, cem.png, pie.png and summary.json, one folder a map; print the statistics."""
-    _workers.check(args)
-    asked = map_run(args)
+    with _common.named_as_options():
+        asked = map_run(args)
     if asked.out is None and not args.dry_run:
         raise InputError("cem: --out DIR is missing; pass it, or --dry-run")
     _common.catalog(args)

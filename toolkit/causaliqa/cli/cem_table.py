@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common
+from causaliqa.cli import _common, _options
 from causaliqa.report.formats import FORMATS, format_of
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
@@ -16,7 +16,13 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("cem-table", help="several causal effect maps side by side")
+    command = _options.add_command(
+        commands,
+        "cem-table",
+        "Several causal effect maps side by side.",
+        examples=("cem-table maps/*/", "cem-table maps/*/ --format latex --html maps.html"),
+        run=run,
+    )
     command.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="what causaliqa cem wrote")
     command.add_argument(
         "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
@@ -27,9 +33,8 @@ def add(commands: Any) -> None:
         type=float,
         help="where the colour maps saturate, in the unit of the measure (default: the largest effect of each measure)",
     )
-    command.add_argument("--html", metavar="FILE", type=_common.out_file, help="also write a page with the pictures")
-    command.add_argument("--out", metavar="FILE", type=_common.out_file, help="write the table instead of printing it")
-    command.set_defaults(run=run)
+    command.add_argument("--html", metavar="FILE", type=_options.out_file, help="also write a page with the pictures")
+    command.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -73,6 +73,6 @@ def _needs(catalog: Catalog, request: list[str]) -> Iterator[NeededFile]:
     for metric in dict.fromkeys(metrics):
         if "lower_better" not in parse_request(metric)[1]:  # else its scores come from a file
             found.update(dict.fromkeys(metric_needs(catalog, metric)))
-    if restorer := getattr(asked, "restorer", None):
+    if restorer := getattr(asked, "network", None):
         found.update(dict.fromkeys(restorer_needs(catalog, restorer, asked.checkpoint)))
     yield from found

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _dataclass_options, _network_options
+from causaliqa.cli import _common, _dataclass_options, _network_options, _options
 from causaliqa.effects.names import NetworkRequest
 
 __all__ = ["add", "run"]
@@ -14,18 +14,26 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    command = commands.add_parser("lam", help="local attribution map: integrated gradients, to compare with cem")
+    command = _options.add_command(
+        commands,
+        "lam",
+        "Local attribution map: integrated gradients of the edges in a region, to compare with cem.",
+        examples=(
+            "lam tiny_edsr_x4 photo.png --task sr --roi 96,152,32,32 --out lam/",
+            "lam tiny_edsr_x4 photo.png --task sr --roi 96,152,32,32 --out lam/ --cem map/",
+        ),
+        run=run,
+    )
     _network_options.add_arguments(command)
     command.add_argument("--roi", metavar="X,Y,W,H", required=True, help="region of interest in output pixels")
     command.add_argument(
-        "--out", metavar="DIR", type=_common.out_folder, required=True, help="folder for the map and its picture"
+        "--out", metavar="DIR", type=_options.out_folder, required=True, help="folder for the map and its picture"
     )
     command.add_argument("--cem", metavar="DIR", type=Path, help="folder of a causal effect map, drawn beside it")
-    command.add_argument("--steps", type=int, default=50, help="points on the path (default: 50)")
-    command.add_argument("--sigma", type=float, default=1.2, help="blur at its start, in input pixels (default: 1.2)")
+    command.add_argument("--steps", type=int, default=50, metavar="N", help="points on the path")
+    command.add_argument("--sigma", type=float, default=1.2, metavar="X", help="blur at its start, in input pixels")
     command.add_argument("--figures", metavar="png|pdf|svg", default="png", help="formats of the picture, with commas")
     command.add_argument("--overwrite", action="store_true", help="replace a map that is in the folder already")
-    command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -85,13 +85,13 @@ class NetworkRequest:
         """
         if degradation is None and self.task is None:
             raise InputError("task: got none, expected sr, denoise, derain or a plugin's; or pass a degradation")
+        name = parse_request(self.network)[0] if isinstance(self.network, str) else None
+        found = catalog.find_restorer(name) if name is not None else None
         if degradation is None or isinstance(degradation, str):
             catalog.get(DegradationSpec, parse_request(degradation or self.task or "")[0])
-        if not isinstance(self.network, str):
+        if found is None:
             return
-        name, _ = parse_request(self.network)
-        record, part = catalog.find_restorer(name)
-        tasks = record.spec.tasks
+        tasks, part = found[0].spec.tasks, found[1]
         if tasks and self.task is not None and self.task not in tasks:
             _LOG.warning("%s was trained for %s, not for %s", name, " and ".join(tasks), self.task)
         if "arch" in part and self.checkpoint is None:

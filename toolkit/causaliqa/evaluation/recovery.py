@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
-from causaliqa.evaluation.store import COLUMNS, LAYOUT, ScoreStore, with_checksum
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store_tables import COLUMNS, LAYOUT, with_checksum
 from causaliqa.utils.files import unwritten
 
 __all__ = ["Recovered", "recover"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from causaliqa.builtin.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.explanation import Explanation
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 

@@ -8,99 +8,43 @@ checksum of its values, so that a changed value is detected even in a file that 
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from zlib import crc32
 
-from causaliqa.api.data import PAIR_COLUMNS, SCORE_COLUMNS, ScoreKey, ScoreRow, columns
+from causaliqa.api.data import ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError, OutputError
+from causaliqa.evaluation.store_tables import (
+    COLUMNS,
+    FLAGS,
+    KEY,
+    LAYOUT,
+    METRIC_COLUMNS,
+    PAIR_NUMBERS,
+    PAIR_TEXTS,
+    PUT_PAIR,
+    PUT_SCORE,
+    SELECT_ROWS,
+    TABLES,
+    TAKE_PAIR,
+    TAKE_SCORE,
+    checksum,
+    with_checksum,
+)
 from causaliqa.utils.text import shorten
 
-__all__ = ["COLUMNS", "LAYOUT", "METRIC_COLUMNS", "ScoreStore", "StoredScore", "open_store", "with_checksum"]
+__all__ = ["ScoreStore", "StoredScore", "open_store"]
 
 _APPLICATION = 0x43495141
 """Application id in SQLite's header that identifies a score store (the letters CIQA)."""
-LAYOUT = 3
-"""Version of the tables, kept in SQLite's header as ``user_version``."""
 _BUSY = 60.0
 """Seconds to wait for a lock of another process."""
-
-_KEY = tuple(columns(ScoreKey))
-_ROW = columns(ScoreRow)
-_PAIR_TEXTS = tuple(name for name in PAIR_COLUMNS if _ROW[name].kind is str)
-_PAIR_NUMBERS = tuple(name for name in PAIR_COLUMNS if _ROW[name].kind is not str)
-_HASHES = ("img_hash", "ref_hash")
-_PAIR = (*_PAIR_TEXTS, *_PAIR_NUMBERS, *_HASHES)
-_SCORE = (*_KEY, "name", *(name for name in SCORE_COLUMNS if name != "metric"))
-COLUMNS = {"scores": _SCORE, "pairs": _PAIR}
-"""Columns of each table without the checksum, which SQL calls ``sum``; ``name`` is the ``metric`` of a row."""
-METRIC_COLUMNS = tuple(name for name in _KEY if name not in ("dataset", *_HASHES))
-"""Columns of a key that identify a metric."""
-_TYPES = {**columns(ScoreKey), "name": _ROW["metric"], **{name: _ROW[name] for name in _ROW if name != "metric"}}
-_FLAGS = tuple(name for name, column in _ROW.items() if column.kind is bool)
-
-
-def _declared(names: Iterable[str]) -> str:
-    """Return the columns of a table in SQL."""
-    sql = {str: "TEXT", float: "REAL", int: "INTEGER", bool: "INTEGER"}
-    return ", ".join(f"{name} {sql[_TYPES[name].kind]}{'' if _TYPES[name].optional else ' NOT NULL'}" for name in names)
-
-
-_TABLES = f"""
-CREATE TABLE scores (
-    {_declared(_SCORE)},
-    sum INTEGER NOT NULL, CHECK ((score IS NULL) = (error <> '')),
-    PRIMARY KEY ({", ".join(_KEY)})
-) WITHOUT ROWID;
-CREATE TABLE pairs (
-    {_declared(_PAIR)},
-    sum INTEGER NOT NULL, PRIMARY KEY (dataset, ref, dist)
-) WITHOUT ROWID;
-CREATE INDEX pairs_by_image ON pairs (dataset, img_hash, ref_hash);
-"""
-_PUT_SCORE = f"""
-INSERT INTO scores VALUES ({", ".join("?" * len(_SCORE))}, ?)
-ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in (*_SCORE[len(_KEY) :], "sum"))}
-WHERE scores.score IS NULL
-"""
-_TAKE_SCORE = f"{_PUT_SCORE} AND excluded.score IS NOT NULL"
-_PUT_PAIR = f"INSERT OR REPLACE INTO pairs VALUES ({', '.join('?' * len(_PAIR))}, ?)"
-_TAKE_PAIR = _PUT_PAIR.replace("REPLACE", "IGNORE")
-_ROWS = f"""
-SELECT {", ".join(dict.fromkeys((*_SCORE, *_PAIR)))}
-FROM pairs JOIN scores USING (dataset, img_hash, ref_hash)
-{{where}}
-ORDER BY dataset, name, metric, version, options, weights, seed, protocol, ref, dist
-"""
-
-
-def with_checksum(table: str, line: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the values of a row as SQLite returns them, followed by their checksum.
-
-    >>> with_checksum("pairs", ("d", "r", "i", "", "", "", 3, True, None, None, float("nan"), "a", "b"))[6:]
-    (3.0, 1, None, None, None, 'a', 'b', 3380912349)
-    """
-    values = []
-    for name, value in zip(COLUMNS[table], line, strict=True):
-        kept = value
-        if _TYPES[name].kind is float and value is not None:
-            kept = float(value) + 0.0 if not math.isnan(value) else None  # SQLite stores neither -0.0 nor NaN
-        elif name in _FLAGS:
-            kept = int(value)
-        values.append(kept)
-    return (*values, _checksum(values))
-
-
-def _checksum(values: Sequence[Any]) -> int:
-    return crc32(repr(tuple(values)).encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +154,7 @@ class ScoreStore:
                     raise self._damaged(shorten(str(state), 100))
                 for table, columns in COLUMNS.items():
                     for line in db.execute(f"SELECT {', '.join(columns)}, sum FROM {table}"):
-                        if _checksum(line[:-1]) != line[-1]:
+                        if checksum(line[:-1]) != line[-1]:
                             raise self._damaged(f"a row of {table} is not what was written")
         return alone
 
@@ -240,7 +184,7 @@ class ScoreStore:
             with self._transaction():
                 if self._is_empty():
                     # executescript would commit in between.
-                    for statement in _TABLES.split(";\n"):
+                    for statement in TABLES.split(";\n"):
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
                     self._db.execute(f"PRAGMA user_version = {LAYOUT}")
@@ -311,7 +255,7 @@ class ScoreStore:
             keys: keys to look up.
             failed: also return failures; otherwise they are left out, so that callers try them again.
         """
-        query = f"SELECT score, error, seconds FROM scores WHERE {' AND '.join(f'{name} = ?' for name in _KEY)}"
+        query = f"SELECT score, error, seconds FROM scores WHERE {' AND '.join(f'{name} = ?' for name in KEY)}"
         found = {}
         with self._errors():
             for key in keys:
@@ -334,11 +278,11 @@ class ScoreStore:
         score = row.score if row.score is not None and row.score == row.score else None
         if (score is None) != bool(row.error):
             raise InputError(f"store: got score {row.score} and error {row.error!r}, expected one of them")
-        pair = (*(getattr(row, name) for name in (*_PAIR_TEXTS, *_PAIR_NUMBERS)), key.img_hash, key.ref_hash)
+        pair = (*(getattr(row, name) for name in (*PAIR_TEXTS, *PAIR_NUMBERS)), key.img_hash, key.ref_hash)
         line = (*astuple(key), row.metric, row.lower_better, score, row.error, row.seconds)
         with self._errors(), self._transaction():
-            self._db.execute(_PUT_SCORE, with_checksum("scores", line))
-            self._db.execute(_PUT_PAIR, with_checksum("pairs", pair))
+            self._db.execute(PUT_SCORE, with_checksum("scores", line))
+            self._db.execute(PUT_PAIR, with_checksum("pairs", pair))
 
     def merge(self, other: str | os.PathLike[str]) -> int:
         """Add what another store has and this one lacks; return the number of scores and failures added.
@@ -363,8 +307,8 @@ class ScoreStore:
         """
         before = len(self)
         with self._errors(), self._transaction():
-            self._db.executemany(_TAKE_SCORE, scores)
-            self._db.executemany(_TAKE_PAIR, pairs)
+            self._db.executemany(TAKE_SCORE, scores)
+            self._db.executemany(TAKE_PAIR, pairs)
         return len(self) - before
 
     def rows(self, *, like: ScoreKey | None = None) -> Iterator[dict[str, Any]]:
@@ -381,12 +325,12 @@ class ScoreStore:
         where = f"WHERE {' AND '.join(f'{name} = ?' for name in METRIC_COLUMNS)}" if like else ""
         with self._errors():
             cursor = self._db.execute(
-                _ROWS.format(where=where), [getattr(like, name) for name in METRIC_COLUMNS] if like else []
+                SELECT_ROWS.format(where=where), [getattr(like, name) for name in METRIC_COLUMNS] if like else []
             )
             names = [column[0] for column in cursor.description]
             for line in cursor:
                 row = dict(zip(names, line, strict=True))
-                row.update({flag: bool(row[flag]) for flag in _FLAGS})
+                row.update({flag: bool(row[flag]) for flag in FLAGS})
                 row["metric_name"], row["metric"] = row["metric"], row.pop("name")
                 yield row
 

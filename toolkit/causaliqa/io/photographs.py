@@ -14,8 +14,9 @@ from causaliqa.utils.files import package_file
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
-__all__ = ["NAMES", "photograph", "photographs"]
+__all__ = ["NAMES", "installed", "photograph", "photographs", "picture"]
 
 NAMES: dict[str, str] = {
     "astronaut": "skimage:data/astronaut.png",
@@ -35,6 +36,26 @@ NAMES: dict[str, str] = {
 """Location of every photograph: ``package:path/inside/it``."""
 
 
+def picture(name: str) -> Image:
+    """Return one photograph as a Pillow image in mode RGB, with the metadata of its file.
+
+    Raises:
+        InputError: the package that ships it is not installed, or no longer ships it.
+
+    Example:
+        >>> picture("coffee").size
+        (600, 400)
+    """
+    from PIL import Image
+
+    where = NAMES.get(name)
+    path = package_file(where) if where else None
+    if path is None:
+        raise InputError(f"photograph {name!r} was not found; expected one of {', '.join(NAMES)} from its package")
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
 def photograph(name: str) -> NDArray[np.uint8]:
     """Return one photograph as ``(H, W, 3)`` 8-bit RGB; gray ones are repeated in all channels.
 
@@ -46,14 +67,24 @@ def photograph(name: str) -> NDArray[np.uint8]:
         (512, 512, 3)
     """
     import numpy as np
-    from PIL import Image
 
-    where = NAMES.get(name)
-    path = package_file(where) if where else None
-    if path is None:
-        raise InputError(f"photograph {name!r} was not found; expected one of {', '.join(NAMES)} from its package")
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+    return np.array(picture(name))
+
+
+def installed(names: Iterable[str] = tuple(NAMES)) -> list[str]:
+    """Return the names of those photographs that are installed.
+
+    Raises:
+        InputError: none is installed.
+
+    Example:
+        >>> installed(["coffee", "astronaut"])
+        ['coffee', 'astronaut']
+    """
+    found = [name for name in names if package_file(NAMES[name])]
+    if not found:
+        raise InputError("no photographs: none of scikit-image, scikit-learn and matplotlib ships them; reinstall one")
+    return found
 
 
 def photographs(names: Iterable[str] = tuple(NAMES)) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -66,8 +97,5 @@ def photographs(names: Iterable[str] = tuple(NAMES)) -> Iterator[tuple[str, NDAr
         >>> [name for name, _ in photographs(["coffee", "astronaut"])]
         ['coffee', 'astronaut']
     """
-    found = [name for name in names if package_file(NAMES[name])]
-    if not found:
-        raise InputError("no photographs: none of scikit-image, scikit-learn and matplotlib ships them; reinstall one")
-    for name in found:
+    for name in installed(names):
         yield name, photograph(name)

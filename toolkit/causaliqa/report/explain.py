@@ -14,7 +14,7 @@ from causaliqa.utils.files import atomic
 from causaliqa.utils.text import csv_cell
 
 if TYPE_CHECKING:
-    from causaliqa.builtin.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.explanation import Explanation
 
 __all__ = ["write_explanation"]
 

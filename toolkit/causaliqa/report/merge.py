@@ -13,7 +13,8 @@ import numpy as np
 
 from causaliqa.api.data import RANKED_COLUMNS, ScoreRow, columns
 from causaliqa.api.errors import InputError
-from causaliqa.evaluation.store import METRIC_COLUMNS, ScoreStore
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store_tables import METRIC_COLUMNS
 from causaliqa.report.provenance import MetricFacts, published_options
 from causaliqa.utils.text import csv_text, distinct_names
 

@@ -36,7 +36,7 @@ def check_backbone(backbone: str | BackboneSpec, **options: Any) -> None:
         made.fail("record", f"normalise is {spec.normalise!r}, expected {' or '.join(NORMALISATIONS)}")
     if spec.mass not in ("share", "softmax") or spec.window < 1 or spec.min_size < 1:
         made.fail("record", "expected mass share or softmax, window and min_size above 0")
-    net = made.catalog.create_backbone(made.name, **options)
+    net = made.catalog.bare_backbone(made.name, **options)
     if net.training or any(p.requires_grad for p in net.parameters()):
         made.fail(
             "frozen", "it is in training mode or its weights want gradients; return net.eval().requires_grad_(False)"

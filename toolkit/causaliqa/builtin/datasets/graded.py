@@ -6,7 +6,6 @@ import csv
 import io
 import os
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from causaliqa.io.photographs import photographs
+from causaliqa.io.photographs import installed, picture
 from causaliqa.utils.files import check_folder, unwritten
 
 __all__ = ["DISTORTIONS", "write_graded_set"]
@@ -82,8 +81,8 @@ def write_graded_set(folder: str | os.PathLike[str], *, images: int = 4, side: i
         (folder / "ref").mkdir(parents=True, exist_ok=True)
         (folder / "dist").mkdir(exist_ok=True)
         lines: list[list[object]] = []
-        for name, pixels in islice(photographs(_SCENES), images):
-            ref = _square(Image.fromarray(pixels), side)
+        for name in installed(_SCENES)[:images]:
+            ref = _square(picture(name), side)  # saving keeps its colour profile
             ref.save(folder / "ref" / f"{name}.png")
             for kind_number, (kind, (distort, settings)) in enumerate(DISTORTIONS.items()):
                 for level, setting in enumerate(settings, start=1):

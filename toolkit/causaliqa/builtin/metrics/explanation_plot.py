@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from causaliqa.builtin.metrics.causal import Explanation
+    from causaliqa.builtin.metrics.explanation import Explanation
 
 __all__ = ["channel_figure", "cost_figure"]
 

@@ -28,8 +28,7 @@ class Adapted(nn.Module):
 
     Args:
         network: ``(N, 3, h, w)`` to ``(N, 3, s h, s w)``.
-        multiple: number that the sides of its input must be multiples of; others are padded by reflection, and the
-            output is cropped.
+        multiple: what the sides of its input must be multiples of; others are padded by reflection and cropped.
         input_range: its value of white, 1 or 255.
 
     Example:

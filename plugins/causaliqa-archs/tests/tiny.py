@@ -1,0 +1,50 @@
+"""Options that make each architecture small, by name."""
+
+EDSR_LIKE = {"width": 8, "blocks": 2}
+RCAN = {"width": 8, "groups": 2, "blocks": 1, "narrow": 2}
+CHAIN = {"width": 8, "depth": 5}
+
+TINY = {
+    "srcnn": {"widths": (8, 4)},
+    "fsrcnn": {"width": 8, "narrow": 4, "layers": 2},
+    "carn": {"width": 8},
+    "carn_m": {"width": 8, "groups": 2, "scales": (2, 3, 4)},
+    "srdensenet": {"growth": 2, "blocks": 2, "layers": 3, "width": 8},
+    "srresnet": EDSR_LIKE,
+    "srresnet_bn": EDSR_LIKE,
+    "edsr": EDSR_LIKE,
+    "rcan": RCAN,
+    "rcan_ap2": RCAN,
+    "rcan_ap3": RCAN,
+    "rcan_ap4": RCAN,
+    "rcan_ap16": RCAN,
+    "san": RCAN,
+    "drln": {"width": 4, "narrow": 2},
+    "rnan": {"width": 8, "groups": 3},
+    "imdn": {"width": 16, "blocks": 2, "narrow": 2},
+    "imdn_plain": {"width": 8, "blocks": 2},
+    "rfdn": {"width": 8, "kept": 4, "narrow": 2, "blocks": 2},
+    "rlfn": {"width": 8, "inner": 6, "narrow": 2, "blocks": 2},
+    "pan": {"width": 8, "late": 4, "blocks": 2},
+    "srmd": CHAIN,
+    "dncnn": CHAIN,
+    "ircnn": {"width": 8},
+    "ffdnet": CHAIN,
+    "adnet": {"width": 8},
+    "sadnet": {"width": 8, "guide": 8},
+    "prenet": {"width": 8, "blocks": 2, "stages": 6},
+    "hinet": {"width": 4, "depth": 3, "normed": (0, 1, 2)},
+    "mprnet": {"width": 8, "step": 4, "extra": 4, "blocks": 1},
+    "gcanet": {"width": 8},
+    "xrestormer": {
+        "width": 8,
+        "blocks": (1, 1, 1, 1),
+        "refinement": 1,
+        "spatial_heads": (1, 1, 2, 2),
+        "head_size": 4,
+        "hidden": (8, 16, 32, 64),
+        "window": 4,
+    },
+    "hit_sr": {"width": 32, "depths": (3, 2), "heads": 4, "hidden": 16},
+    "craft": {"width": 32, "depths": (1,), "heads": 4, "window": (2, 4), "hidden": 16, "gated": 12},
+}
