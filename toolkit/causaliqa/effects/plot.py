@@ -26,7 +26,6 @@ __all__ = ["colour_strength", "draw_attribution", "draw_map", "draw_pie", "paint
 _RED, _BLUE, _GREEN, _GRAY = "#d7191c", "#2b5fd9", "#17b978", "#c9c9c9"
 _POWER = 1 / 1.2
 """Exponent of the colour strength of effects, as in the paper."""
-_LAM_RED = (0.85, 0.0, 0.0)
 _KINDS = ("positive", "negative", "none")
 _SLICE = 5.0
 """Smallest share in percent that is drawn as a slice of a pie."""
@@ -239,10 +238,10 @@ def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, tit
     top = max(float(made.strength.max()), 1e-30)
     norm = PowerNorm(_LAM_POWER, vmin=0, vmax=top)
     overlay = np.zeros((*made.strength.shape, 4))
-    overlay[..., 0], overlay[..., 3] = _LAM_RED[0], norm(made.strength)
+    overlay[..., 0], overlay[..., 3] = 0.85, norm(made.strength)
     axes[1].imshow(overlay, extent=extent, interpolation="nearest")
     axes[1].set_title(f"attribution, diffusion index {made.diffusion_index:.1f}")
-    shades = LinearSegmentedColormap.from_list("attribution", ["white", _LAM_RED])
+    shades = LinearSegmentedColormap.from_list("attribution", ["white", "#d90000"])
     bar = figure.colorbar(ScalarMappable(norm, shades), cax=figure.add_subplot(grid[0, 2]))
     bar.set_label("absolute attribution of the edges in the region", fontsize=8)
     bar.ax.tick_params(labelsize=8)

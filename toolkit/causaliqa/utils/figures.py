@@ -29,7 +29,7 @@ which is hardly seen on paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """Matplotlib's markers; one less than there are colours, so that every pair occurs before one comes again."""
 
-_PRINT = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
+_PRINT: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
 """Text stays text: TrueType fonts in PDF, which publishers ask for, and characters instead of outlines in SVG."""
 
 

@@ -83,7 +83,7 @@ def _strip(axes: Axes, values: Any, top: float, colours: str) -> Any:
     drawn = axes.imshow(values[None].cpu().numpy(), aspect="auto", cmap=colours, vmin=0, vmax=top, interpolation="none")
     axes.set_yticks([])
     axes.tick_params(axis="x", labelsize=7)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     return drawn
 
 
