@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causaliqa.report.scatter_data import Panel
 
-__all__ = ["GLYPHS", "HEIGHT", "WIDTH", "Drawing", "draw"]
+__all__ = ["GLYPHS", "HEIGHT", "KEYS", "WIDTH", "Drawing", "draw"]
 
 GLYPHS = (
     "h0",
@@ -24,6 +24,9 @@ GLYPHS = (
 )
 """Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps), square,
 triangle..., so that types are told apart without colour."""
+
+KEYS = "●□△◇▽+×−"
+"""The same marks as characters, for legends."""
 
 WIDTH, HEIGHT = 260, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24

@@ -121,7 +121,7 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         overview=_matrix(made.table, "dataset", metrics) if made and made.table["dataset"].nunique() > 1 else None,
         metrics=metrics,
         breakdown_draws=BREAKDOWN_DRAWS if made and made.breakdowns else 0,
-        glyphs=_svg.GLYPHS,
+        keys=_svg.KEYS,
         size=(_svg.WIDTH, _svg.HEIGHT),
         gallery=gallery,
         provenance=provenance,
