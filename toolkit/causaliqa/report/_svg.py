@@ -14,16 +14,16 @@ __all__ = ["GLYPHS", "HEIGHT", "KEYS", "WIDTH", "Drawing", "draw"]
 
 GLYPHS = (
     "h0",
-    "m-2.2-2.2h4.4v4.4h-4.4z",
-    "m0-2.6l2.6 4.6h-5.2z",
-    "m0-2.9l2.9 2.9l-2.9 2.9l-2.9-2.9z",
-    "m0 2.6l2.6-4.6h-5.2z",
-    "m-2.6 0h5.2m-2.6-2.6v5.2",
-    "m-2.1-2.1l4.2 4.2m0-4.2l-4.2 4.2",
-    "m-2.8 0h5.6",
+    "h0m-2.2-2.2h4.4v4.4h-4.4z",
+    "h0m0-2.6l2.6 4.6h-5.2z",
+    "h0m0-2.9l2.9 2.9l-2.9 2.9l-2.9-2.9z",
+    "h0m0 2.6l2.6-4.6h-5.2z",
+    "h0m-2.6 0h5.2m-2.6-2.6v5.2",
+    "h0m-2.1-2.1l4.2 4.2m0-4.2l-4.2 4.2",
+    "h0m-2.8 0h5.6",
 )
-"""Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps), square,
-triangle..., so that types are told apart without colour."""
+"""Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps) at the exact place,
+and around it nothing, a square, a triangle..., so that types are told apart without colour."""
 
 KEYS = "●□△◇▽+×−"
 """The same marks as characters, for legends."""
