@@ -22,8 +22,8 @@ GLYPHS = (
     "h0m-2.1-2.1l4.2 4.2m0-4.2l-4.2 4.2",
     "h0m-2.8 0h5.6",
 )
-"""Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps) at the exact place,
-and around it nothing, a square, a triangle..., so that types are told apart without colour."""
+"""Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps) at the exact
+place, and around it nothing, a square, a triangle..., so that types are told apart without colour."""
 
 KEYS = "●□△◇▽+×−"
 """The same marks as characters, for legends."""
