@@ -53,7 +53,7 @@ def test_a_finished_map_without_a_journal_is_refused(run, image, net, tmp_path, 
     (tmp_path / "map" / there).write_text("mine")
     asked = ("cem", f"{net}:smooth", image, *QUICK, "--out", tmp_path / "map")
     code, _, err = run(*asked)
-    assert (code, "holds a finished map already" in err) == (2, True)
+    assert (code, "holds a finished map of another run" in err) == (2, True)
     assert (tmp_path / "map" / there).read_text() == "mine"
     assert run(*asked, "--overwrite")[0] == 0
 
@@ -63,7 +63,7 @@ def test_lam_spares_the_map_of_cem(run, image, tmp_path):
     (tmp_path / "map" / "summary.json").write_text("{}")
     asked = ("lam", "tiny_dncnn_50", image, "--task", "denoise", "--roi", "16,16,8,8", "--device", "cpu", "--steps", 2)
     code, _, err = run(*asked, "--out", tmp_path / "map")
-    assert (code, "holds a finished map already" in err) == (2, True)
+    assert (code, "holds a finished map of another run" in err) == (2, True)
     code, _, err = run(*asked, "--out", tmp_path / "map", "--overwrite", "--figures", "pdf")
     assert code == 0
     assert "lam.npz, summary.json, lam.pdf" in err

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.grid import RoiLike
 from causaliqa.effects.interventions import Measure
-from causaliqa.effects.journal import Journal
+from causaliqa.effects.journal import Journal, check_free
 from causaliqa.effects.measures import measure_name
 from causaliqa.effects.names import create_measure, with_objects
 from causaliqa.effects.prepare import PreparedMap, prepare
@@ -128,10 +129,13 @@ class CausalEffectMap:
                 ``degradation="denoise"``; names of degradations and samplers are resolved as on the command line.
 
         Raises:
-            InputError: image, region, settings, network or file do not fit each other.
+            InputError: image, region, settings, network or file do not fit each other, or the folder of the file
+                holds the finished map of another run.
         """
         started = time.monotonic()
         prepared = self._prepared(image, roi, settings, fields)
+        if resume is not None and not overwrite and not Path(resume).exists():
+            check_free(Path(resume).parent, prepared.run)
         shown = intervention_bar(shown=progress is True)
         with Journal(resume, prepared.key, overwrite=overwrite) as journal, shown as show:
             _say_what_it_takes(prepared, journal)
@@ -275,6 +279,7 @@ def _facts(
     unpruned = made + (len(grid.outside) - len(reached)) * each
     plain_pruned = prepared.settings.interventions * len(reached) * share
     return {
+        "run": prepared.run,
         "measure": measure_name(runner.measure),
         "strategy": strategy.name,
         "seed": runner.scene.seed,

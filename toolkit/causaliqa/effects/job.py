@@ -32,14 +32,12 @@ if TYPE_CHECKING:
     from causaliqa.effects.interventions import Measure
     from causaliqa.effects.settings import ImageLike
 
-__all__ = ["JOURNAL", "MapRun", "MapUnit", "check_free", "forecast_maps", "make_maps"]
+__all__ = ["JOURNAL", "MapRun", "MapUnit", "forecast_maps", "make_maps"]
 
 _LOG = logging.getLogger(__name__)
 
 JOURNAL = "cem.journal"
 """File with the finished patches of a map, in its folder."""
-
-_MAPS = ("cem.npz", "lam.npz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +191,6 @@ class _Maker:
         """Make a map, or the patches that its journal lacks, and write it."""
         run = self._run
         journal = unit.folder / JOURNAL if unit.folder else None
-        if unit.folder is not None and not run.overwrite:
-            check_free(unit.folder, JOURNAL)
         made = self._cem.attribute(
             unit.image, unit.roi, self._settings, resume=journal, overwrite=run.overwrite, progress=progress
         )
@@ -205,20 +201,6 @@ class _Maker:
             title = f"{run.network.label} · {task} · {unit.name}"
             made.save(unit.folder, bound=run.bound, title=title, figures=run.figures)
         return made
-
-
-def check_free(folder: Path, *journals: str) -> None:
-    """Refuse a folder with a finished map, unless a journal there tells whether it is of the same run.
-
-    Raises:
-        InputError: there is a map that would be overwritten.
-    """
-    there = [name for name in (*_MAPS, "summary.json") if (folder / name).exists()]
-    if there and not any((folder / journal).is_file() for journal in journals):
-        raise InputError(
-            f"{folder} holds a finished map already ({there[0]}); choose another folder, or --overwrite "
-            "(overwrite=True) it"
-        )
 
 
 def forecast_maps(run: MapRun) -> Iterator[tuple[MapUnit, Forecast]]:

@@ -21,9 +21,37 @@ from numpy.typing import NDArray
 from causaliqa.api.errors import InputError
 from causaliqa.utils.files import atomic, unwritten
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "check_free"]
 
 _LOG = logging.getLogger(__name__)
+
+
+_FINISHED = ("cem.npz", "lam.npz", "summary.json")
+
+
+def check_free(folder: Path, run: str = "") -> None:
+    """Refuse a folder that holds a finished map, unless it is that of the same run.
+
+    Args:
+        folder: where a map is to be written.
+        run: checksum of everything that decides the map, as in its ``summary.json``.
+
+    Raises:
+        InputError: there is a map that would be overwritten.
+    """
+    there = [name for name in _FINISHED if (folder / name).exists()]
+    if there and not (run and _run_in(folder / "summary.json") == run):
+        raise InputError(
+            f"{folder} holds a finished map of another run ({there[0]}); choose another folder, or --overwrite "
+            "(overwrite=True) it"
+        )
+
+
+def _run_in(summary: Path) -> str:
+    """Return the checksum of the run that wrote a summary; nothing where it does not say."""
+    with contextlib.suppress(OSError):
+        return str((_parsed(summary.read_bytes()) or {}).get("run", ""))
+    return ""
 
 
 class Journal:

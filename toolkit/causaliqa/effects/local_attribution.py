@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import default_catalog
 from causaliqa.effects.grid import RoiLike, as_roi
-from causaliqa.effects.job import check_free
+from causaliqa.effects.journal import check_free
 from causaliqa.effects.names import NetworkRequest, label_of
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ class PreparedMap:
     """Everything that decides the result."""
     overhead: int
     """Inferences on the whole image that probing and checking took."""
+
+    @property
+    def run(self) -> str:
+        """Checksum of :attr:`key`, by which a finished map is recognised."""
+        return hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike, settings: CemSettings) -> PreparedMap:
