@@ -130,4 +130,4 @@ def test_an_attribution_has_a_colour_bar(tmp_path):
 
     made = integrated_gradients(torch.nn.Identity(), torch.rand(3, 16, 16), (4, 4, 8, 8), steps=2)
     figure = made.plot()
-    assert [axes.get_ylabel() for axes in figure.axes][-1] == "absolute attribution of the edges in the region"
+    assert figure.axes[1].child_axes[0].get_ylabel() == "absolute attribution of the edges in the region"

@@ -26,6 +26,8 @@ __all__ = ["colour_strength", "draw_attribution", "draw_map", "draw_pie", "paint
 _RED, _BLUE, _GREEN, _GRAY = "#d7191c", "#2b5fd9", "#17b978", "#c9c9c9"
 _POWER = 1 / 1.2
 """Exponent of the colour strength of effects, as in the paper."""
+_BESIDE = (1.02, 0, 0.04, 1)
+"""Place of a colour bar right of a picture, in shares of it."""
 _KINDS = ("positive", "negative", "none")
 _SLICE = 5.0
 """Smallest share in percent that is drawn as a slice of a pie."""
@@ -228,8 +230,7 @@ def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, tit
     height, width = (side * made.scale for side in made.image.shape[:2])
     count = 2 if effects is None else 3
     figure = new_figure(4 * count, 4 * height / width + 0.9)
-    grid = figure.add_gridspec(1, 2 * count - 1, width_ratios=[24, 24, 1, 24, 1][: 2 * count - 1])
-    axes = [figure.add_subplot(grid[0, place]) for place in (0, 1, 3)[:count]]
+    axes = figure.subplots(1, count)
     extent = (0, width, height, 0)
     axes[0].imshow(made.image, extent=extent, interpolation="nearest")
     axes[0].set_title("input")
@@ -242,7 +243,7 @@ def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, tit
     axes[1].imshow(overlay, extent=extent, interpolation="nearest")
     axes[1].set_title(f"attribution, diffusion index {made.diffusion_index:.1f}")
     shades = LinearSegmentedColormap.from_list("attribution", ["white", "#d90000"])
-    bar = figure.colorbar(ScalarMappable(norm, shades), cax=figure.add_subplot(grid[0, 2]))
+    bar = figure.colorbar(ScalarMappable(norm, shades), cax=axes[1].inset_axes(_BESIDE))
     bar.set_label("absolute attribution of the edges in the region", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     for axis in axes[:2]:
@@ -250,7 +251,7 @@ def draw_attribution(made: Attribution, *, effects: EffectMap | None = None, tit
     if effects is not None:
         paint(axes[2], effects, bound=effects.bound)
         axes[2].set_title("causal effects: red helps, blue misleads")
-        _colour_bar(figure.add_subplot(grid[0, 4]), effects, bound=effects.bound)
+        _colour_bar(axes[2].inset_axes(_BESIDE), effects, bound=effects.bound)
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, -0.01), fontsize=8, frameon=False)
     figure.suptitle(figure_text(title), fontsize=10)
     return figure

@@ -235,6 +235,11 @@ def _reason(error: Exception) -> str:
     return brief(error, 200, kind=False)
 
 
+def _refused(path: Path, text: str) -> WeightsError:
+    """Return the error for a file that is refused: bad input, unless it is one of the cache, which nobody named."""
+    return (WeightsError if path.is_relative_to(cache_folder()) else WeightsInputError)(text)
+
+
 def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
 
@@ -254,15 +259,15 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsInputError(
-            f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
+        raise _refused(
+            path, f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
         ) from error
     for key in ("params_ema", "params", "state_dict"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
             break
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsInputError(f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
+        raise _refused(path, f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
@@ -289,9 +294,9 @@ def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = 
             for what, keys in (("missing", missing), ("of another shape", wrong), ("unexpected", unexpected))
             if keys
         ]
-        raise WeightsInputError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
+        raise _refused(Path(path), f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
     try:
         module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)
     except RuntimeError as error:
         reason = brief(error, 200, kind=False)
-        raise WeightsInputError(f"weights {path} do not fit {type(module).__name__}: {reason}") from error
+        raise _refused(Path(path), f"weights {path} do not fit {type(module).__name__}: {reason}") from error
