@@ -52,6 +52,12 @@ def _tensors_only(name: str, *, named: bool = False) -> Iterator[None]:
             os.environ[variable] = before
 
 
+def _is_file(value: object) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # text that can be no path
+        return isinstance(value, str | Path) and Path(value).is_file()
+    return False
+
+
 class PyiqaMetric(nn.Module):
     """``pyiqa.create_metric(name, **options)`` as ``(img, ref) -> (N,)``.
 
@@ -67,7 +73,7 @@ class PyiqaMetric(nn.Module):
         super().__init__()
         logging.getLogger("pyiqa").setLevel(logging.WARNING)
         # A file that the user named is bad input where it is refused.
-        named = any(isinstance(v, str | Path) and Path(v).is_file() for v in options.values())
+        named = any(map(_is_file, options.values()))
         with _tensors_only(name, named=named):
             self.net = pyiqa.create_metric(name, device="cpu", **options)
         self.lower_better = bool(self.net.lower_better)
