@@ -134,6 +134,8 @@ def test_tables_do_not_show_the_path_of_weights():
 
     assert list(labels_of(["a:weights=/x/y.pth", "a:weights=/x.pth,terms=md", "psnr"])) == ["a", "a:terms=md", "psnr"]
     assert list(labels_of(["a:weights=/x.pth", "a:weights=/y.pth"])) == ["a:weights=/x.pth", "a:weights=/y.pth"]
+    assert list(labels_of(["a:weights=/h/x.pth", "a:weights=/h/y.pth"])) == ["a:weights=x.pth", "a:weights=y.pth"]
+    assert list(labels_of(["a:library=/home/ann/l.npz", "a"])) == ["a:library=l.npz", "a"]
 
 
 def test_leaderboard_writes_files_and_breaks_down(run, manifest, tmp_path):

@@ -79,7 +79,7 @@ def test_scale_and_sampler_and_measure(run, image, net, tmp_path):
     assert code == 0
     assert json.loads((tmp_path / "cem" / "summary.json").read_text())["scale"] == 2
     base = json.loads((tmp_path / "cem" / "summary.json").read_text())["base"]
-    assert run(*request, "--sampler", "zero", "--measure", "pyiqa:psnr")[0] == 0
+    assert run(*request, "--sampler", "zero", "--measure", "pyiqa:psnr", "--overwrite")[0] == 0
     # The same quantity by the registered metric of that name.
     assert json.loads((tmp_path / "cem" / "summary.json").read_text())["base"] == pytest.approx(base, abs=1e-2)
 
@@ -118,7 +118,7 @@ def test_resume_is_for_the_same_run(run, image, net, tmp_path):
     code, _, err = run(*request, "--resume", "--seed", 5)
     assert code == 2
     assert "another run" in err
-    assert run(*request, "--seed", 5)[0] == 0
+    assert run(*request, "--seed", 5, "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,7 @@ def test_a_prefix_puts_ours_beside_theirs(run, manifest, given):
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        (
-            ["theirs:lower_better=true"],
-            "column 'ssim' is not declared; add --metric ssim:lower_better=true or --metric",
-        ),
+        ([], "columns 'theirs', 'ssim' is not declared; add --metric theirs:lower_better=true --metric ssim:"),
         (["theirs:lower_better=yes,seed=1", "ssim:lower_better=true"], "metric 'theirs' is a column of"),
         (["theirs:lower_better=high", "ssim:lower_better=true"], "got 'high', expected true or false"),
         (["theirs:lower_better=true", "ssim"], "metric 'ssim' is a column of .* PREFIX=.* beside ours"),

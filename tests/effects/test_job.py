@@ -201,7 +201,8 @@ def test_objects_show_themselves(paths):
         page = thing._repr_html_()
         assert 'src="data:image/png;base64,' in page
         assert f"<th>{key}</th>" in page
-        assert len(thing.plot().axes) == 2
+        # A map has its colour bar and three crops of the region beside it, an attribution the input.
+        assert len(thing.plot().axes) == (5 if isinstance(thing, EffectMap) else 2)
 
 
 def test_html_of_facts_is_escaped():

@@ -57,7 +57,7 @@ def test_bound_sets_the_scale(made):
     assert weak[1] > full[1] + 50
 
 
-def test_pie_counts_all_patches(made):
+def test_shares_count_all_patches(made):
     figure = draw_pie(made)
     labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
     assert labels == ["positive 1.6 %", "negative 1.6 %", "none 96.8 %"]

@@ -199,10 +199,10 @@ def test_a_stopped_map_goes_on(command, cem, tmp_path, number, code, words):
     assert kept > 5
     assert words in err
     if words:
-        assert f"{kept} finished patches are kept in {journal}; add --resume to the same command to go on" in err
+        assert f"{kept} finished patches are kept in {journal}; run the same command again to go on" in err
     assert not list((tmp_path / "map").glob("*.npz"))
     before = command.calls
-    again = command(*cem, "--out", tmp_path / "map", "--resume")
+    again = command(*cem, "--out", tmp_path / "map")
     assert again.returncode == 0, again.stderr
     assert command.calls - before == calls - 4 * kept
     made, expected = EffectMap.load(tmp_path / "map"), EffectMap.load(tmp_path / "whole")
@@ -223,7 +223,7 @@ def test_a_map_on_a_full_disk_keeps_its_patches(command, cem, small_disk, tmp_pa
     assert kept > 1
     small_disk(2 << 20)
     before = command.calls
-    again = command(*cem, "--out", folder / "map", "--resume")
+    again = command(*cem, "--out", folder / "map")
     assert again.returncode == 0, again.stderr
     assert command.calls - before == calls - 4 * kept
     np.testing.assert_array_equal(EffectMap.load(folder / "map").samples, EffectMap.load(tmp_path / "whole").samples)

@@ -100,7 +100,7 @@ def test_a_bomb_reaches_no_network_from_the_command_line(tmp_path, monkeypatch, 
         "pyiqa": ["score", f"brisque:pretrained_model_path={path}", *pair_files],
     }[where]
     code, out, err = run(*line, "--device", "cpu")
-    assert (code, out) == (2 if where == "checkpoint" else 1, "")
+    assert (code, out) == (1 if where == "cache" else 2, "")
     assert [line for line in err.splitlines() if line.startswith("causaliqa: error: weights")], err
     assert "Traceback" not in err
     assert not (tmp_path / "exploded").exists()

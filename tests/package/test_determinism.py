@@ -187,7 +187,7 @@ def test_maps_do_not_depend_on_threads_batches_jobs_or_a_journal(tmp_path):
         "one": (1, ()),
         "threads and batches": (2, ("--batch-size", 7)),
         "jobs": (1, ("--jobs", 3)),
-        "again": (1, ("--resume",)),
+        "again": (1, ()),
     }
     for way, (threads, extra) in ways.items():
         out = "jobs" if way == "again" else way

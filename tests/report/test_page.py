@@ -186,3 +186,14 @@ def test_breakdowns_list_metrics_in_the_order_of_the_ranks(text, table):
     assert len(order) == 3 * 3
     assert order[:3] == order[3:6] == order[6:]
     assert order[0] == table["metric"].iloc[0]
+
+
+def test_types_are_told_apart_without_colour(rows, table):
+    from causaliqa.report._svg import GLYPHS, KEYS
+
+    text = page(board(rows, table), Provenance())
+    marks = re.findall(r'class="dots c(\d) m\1[^"]*" d="M[\d.]+ [\d.]+([a-z][^M"]*)', text)
+    assert {(int(number), path) for number, path in marks} == {(k, GLYPHS[k]) for k in range(3)}
+    assert re.findall(r'<i class="c(\d)" aria-hidden="true">(.)</i>', text)[:3] == [(str(k), KEYS[k]) for k in range(3)]
+    assert len(set(GLYPHS)) == len(set(KEYS)) == len(KEYS) == len(GLYPHS)
+    assert "good, higher is better" in text.replace("<wbr>", "")

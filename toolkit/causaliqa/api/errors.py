@@ -16,6 +16,7 @@ __all__ = [
     "RegistryError",
     "UnknownNameError",
     "WeightsError",
+    "WeightsInputError",
 ]
 
 
@@ -57,6 +58,12 @@ class OutputError(CausaliqaError):
 
 class WeightsError(CausaliqaError):
     """A weights file is missing, damaged or not the expected one."""
+
+
+class WeightsInputError(WeightsError, InputError):
+    """A weights file that the user chose cannot be loaded, or does not fit (exit code 2)."""
+
+    exit_code = 2
 
 
 class PluginError(CausaliqaError):

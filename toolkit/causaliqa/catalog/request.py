@@ -10,7 +10,7 @@ from typing import Any
 from causaliqa.api.errors import InputError
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
-from causaliqa.utils.text import one_line
+from causaliqa.utils.text import one_line, without_folders
 
 __all__ = ["check_options", "labels_of", "parse_request"]
 
@@ -57,21 +57,29 @@ def _is_text(value: str) -> bool:
 
 
 def labels_of(requests: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """Return the requests by the label that a table shows: without the path of weights where that stays unambiguous.
+    """Return the requests by the label that a table shows: without weights and folders where that stays unambiguous.
+
+    Labels are published, so they never name a folder of this machine: where two requests differ in nothing else, the
+    labels are numbered.
 
     Example:
         >>> labels_of(["psnr", "causal_vgg:weights=a.pth,terms=md"])
         {'psnr': 'psnr', 'causal_vgg:terms=md': 'causal_vgg:weights=a.pth,terms=md'}
+        >>> list(labels_of(["m:weights=/x/a.pth", "m:weights=/y/a.pth"]))
+        ['m:weights=a.pth (1)', 'm:weights=a.pth (2)']
     """
+    requests = list(dict.fromkeys(requests))
     short = []
     for request in requests:
         name, options = parse_request(request)
         shown_options = ",".join(f"{key}={value}" for key, value in options.items() if key != "weights")
-        short.append(f"{name}:{shown_options}" if shown_options else name)
-    return {
-        one_line(label if short.count(label) == 1 else request): request
-        for label, request in zip(short, requests, strict=True)
-    }
+        short.append(without_folders(f"{name}:{shown_options}" if shown_options else name))
+    full = [without_folders(request) for request in requests]
+    labels: dict[str, str] = {}
+    for place, (brief, long, request) in enumerate(zip(short, full, requests, strict=True)):
+        number = f" ({full[: place + 1].count(long)})" if full.count(long) > 1 else ""
+        labels[one_line(brief if short.count(brief) == 1 else f"{long}{number}")] = request
+    return labels
 
 
 def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any], hidden: tuple[str, ...]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import sys
 import threading
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from causaliqa.catalog.create import use_catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
 from causaliqa.catalog.request import parse_request
+from causaliqa.utils.offline import builder_output
 
 if TYPE_CHECKING:
     from causaliqa.catalog.built_metric import BuiltMetric
@@ -40,7 +40,7 @@ def build_metric(catalog: Catalog, request: str, device: str, seed: int) -> Buil
         options.setdefault("seed", seed)
     try:
         # torch.hub announces downloads on stdout, which is for the result.
-        with contextlib.redirect_stdout(sys.stderr), fixed_weights():
+        with contextlib.redirect_stdout(builder_output()), fixed_weights():
             return catalog.create_metric(name, device=device, **options)
     except PluginError as error:
         if not isinstance(error.__cause__, OSError):

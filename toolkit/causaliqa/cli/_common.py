@@ -28,7 +28,9 @@ __all__ = [
     "note",
     "out_file",
     "out_folder",
+    "pictures",
     "write_or_print",
+    "wrote",
 ]
 
 
@@ -85,6 +87,20 @@ def note(text: str) -> None:
     print(f"causaliqa: {one_line(text)}", file=sys.stderr)
 
 
+def wrote(*paths: Path) -> None:
+    """Say on stderr what was written, a line a folder; -q silences it."""
+    for folder in dict.fromkeys(path.parent for path in paths):
+        first, *rest = [path for path in paths if path.parent == folder]
+        logging.getLogger("causaliqa.cli").info("wrote %s", ", ".join([str(first), *(path.name for path in rest)]))
+
+
+def pictures(folder: Path, figures: str, *names: str) -> list[Path]:
+    """Return the pictures that ``--figures`` makes in a folder."""
+    from causaliqa.utils.figures import formats
+
+    return [folder / f"{name}{suffix}" for suffix in formats(figures) for name in names]
+
+
 def write_or_print(text: str, out: Path | None) -> None:
     """Print text, or write it to a file.
 
@@ -103,3 +119,4 @@ def write_or_print(text: str, out: Path | None) -> None:
             raise OutputError(f"the output cannot be written: {error.strerror}; make room and run it again") from error
     else:
         write_text(text, out)
+        wrote(out)

@@ -83,4 +83,4 @@ def kept_patches(args: argparse.Namespace) -> str:
     if not count:
         return "no patch was finished"
     where = journals[0] if len(journals) == 1 else f"{len(journals)} journals in {args.out}"
-    return f"{count} finished patches are kept in {where}; add --resume to the same command to go on"
+    return f"{count} finished patches are kept in {where}; run the same command again to go on"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "run"]
 
-_METAVARS = {"library": "DIR|FILE.npz", "sampler": "S", "precision": "DB", "bound": "DB", "shard": "I/N|auto"}
+_METAVARS = {"library": "DIR|FILE.npz", "sampler": "S", "bound": "X", "figures": "png|pdf|svg", "shard": "I/N|auto"}
 
 
 def add(commands: Any) -> None:
@@ -48,7 +48,8 @@ def add(commands: Any) -> None:
     work = command.add_argument_group("measure, pictures and work")
     own = [field.name for field in fields(CemSettings) if field.name not in ("degradation", "seed")]
     _dataclass_options.add_options(effects, CemSettings, only=own, metavars=_METAVARS)
-    _dataclass_options.add_options(work, MapRun, only=("measure", "bound", "resume", "shard"), metavars=_METAVARS)
+    own = ["measure", "bound", "figures", "overwrite", "resume", "shard"]
+    _dataclass_options.add_options(work, MapRun, only=own, metavars=_METAVARS)
     work.add_argument("--dry-run", action="store_true", help="print what it would take, and stop")
     _options.add_workers(work)
     command.set_defaults(kept=_signals.kept_patches)
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         for unit, forecast in forecast_maps(asked):
             print(_cost(forecast, unit, named=len(asked.images) > 1))
         return 0
-    return _report(make_maps(asked), len(asked.units()))
+    return _report(make_maps(asked, progress=not args.quiet), len(asked.units()), asked.figures)
 
 
 def map_run(args: argparse.Namespace) -> MapRun:
@@ -85,12 +86,15 @@ def map_run(args: argparse.Namespace) -> MapRun:
     )
 
 
-def _report(outcomes: Iterable[tuple[MapUnit, EffectMap | CausaliqaError]], count: int) -> int:
+def _report(outcomes: Iterable[tuple[MapUnit, EffectMap | CausaliqaError]], count: int, figures: str) -> int:
     """Print statistics and failures; if all maps failed, the exit code is that of their errors."""
     failed: list[CausaliqaError] = []
     for unit, outcome in outcomes:
         if not isinstance(outcome, CausaliqaError):
             print(_line(outcome, unit), flush=True)
+            if unit.folder is not None:
+                drawn = _common.pictures(unit.folder, figures, "cem", "pie")
+                _common.wrote(unit.folder / "cem.npz", unit.folder / "summary.json", *drawn)
             continue
         if count == 1:
             raise outcome
@@ -103,7 +107,8 @@ def _line(made: EffectMap, unit: MapUnit) -> str:
     s = made.summary()
     return (
         f"{unit.roi}\tpositive {s['positive_percent']:.2f} %\tnegative {s['negative_percent']:.2f} %\t"
-        f"none {s['none_percent']:.2f} %\trange {s['min']:+.3f} to {s['max']:+.3f} dB\t{unit.folder}"
+        f"none {s['none_percent']:.2f} %\t"
+        f"range of {made.measure} {made.quantity(s['min'])} to {made.quantity(s['max'])}\t{unit.folder}"
     )
 
 

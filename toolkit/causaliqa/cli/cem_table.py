@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.cli import _common, _options
-from causaliqa.report.formats import FORMATS
+from causaliqa.report.formats import FORMATS, format_of
+from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
 __all__ = ["add", "run"]
@@ -23,10 +24,14 @@ def add(commands: Any) -> None:
         run=run,
     )
     command.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="what causaliqa cem wrote")
-    command.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
+    command.add_argument(
+        "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
+    )
     command.add_argument("--counting", choices=("paper", "demo"), default="paper", help="of patches in the region")
     command.add_argument(
-        "--bound", type=float, help="where the colour maps saturate, in dB (default: the largest effect)"
+        "--bound",
+        type=float,
+        help="where the colour maps saturate, in the unit of the measure (default: the largest effect of each measure)",
     )
     command.add_argument("--html", metavar="FILE", type=_options.out_file, help="also write a page with the pictures")
     command.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
@@ -37,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.report.map_table import gallery, render, statistics
 
-    maps = {str(folder): EffectMap.load(folder) for folder in args.folders}
+    form = format_of(args.out, args.format)
+    names = distinct_names(args.folders)
+    maps = {name: EffectMap.load(folder) for name, folder in zip(names, args.folders, strict=True)}
     frame = statistics(maps, counting=args.counting)
-    _common.write_or_print(render(frame, args.format), args.out)
+    _common.write_or_print(render(frame, form), args.out)
     if args.html is not None:
         from causaliqa.report.page import page
         from causaliqa.report.provenance import PYIQA_NOTE, Provenance

@@ -77,12 +77,12 @@ def run(args: argparse.Namespace) -> int:
     written += made.save(args.out / "leaderboard.html", "html")
     written.append(made.save_rows(args.out / "scores.csv"))
     heading = "Scores against severity (known order, not human opinion), with the fitted logistic curve"
-    written.append(made.figure(args.out / "scatter.png", label="severity", title=heading))
+    written.append(made.figure(args.out / "scatter.png", title=heading))
     pair = next(p for p in dataset.pairs if p.type == "jpeg" and p.level == "4")
     img, ref = load_image(pair.dist), load_image(pair.ref or pair.dist)
     explanation = explain("causal_effnet_lite0", img, ref, catalog=catalog)
     title = f"causal_effnet_lite0: {pair.dist.stem}"
-    written += write_explanation(explanation, args.out / "explain", title=title)
+    written += write_explanation(explanation, args.out / "explain", names=[pair.dist.name], title=title)
     written.append(_effect_map(catalog, args.out / "cem", quiet=args.quiet))
     print("\n".join(f"wrote {path}" for path in written))
     return 1 if len(made.failures) else 0

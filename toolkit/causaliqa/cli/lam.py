@@ -32,6 +32,8 @@ def add(commands: Any) -> None:
     command.add_argument("--cem", metavar="DIR", type=Path, help="folder of a causal effect map, drawn beside it")
     command.add_argument("--steps", type=int, default=50, metavar="N", help="points on the path")
     command.add_argument("--sigma", type=float, default=1.2, metavar="X", help="blur at its start, in input pixels")
+    command.add_argument("--figures", metavar="png|pdf|svg", default="png", help="formats of the picture, with commas")
+    command.add_argument("--overwrite", action="store_true", help="replace a map that is in the folder already")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +51,11 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         effects=args.cem,
         out=args.out,
+        figures=args.figures,
+        overwrite=args.overwrite,
         **_dataclass_options.values(args, NetworkRequest),
     )
     off = 100 * made.summary()["completeness_error"]
     print(f"{made.roi}\tdiffusion index {made.diffusion_index:.2f}\tsums to the change within {off:.1f} %\t{args.out}")
+    _common.wrote(args.out / "lam.npz", args.out / "summary.json", *_common.pictures(args.out, args.figures, "lam"))
     return 0

@@ -30,7 +30,9 @@ def add(commands: Any) -> None:
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
-    result.add_argument("--format", choices=FORMATS, default="plain", help="how to print the table")
+    result.add_argument(
+        "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
+    )
     result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
     result.add_argument(
         "--figure",
@@ -48,8 +50,8 @@ def _add_inputs(group: Any) -> None:
         action="append",
         required=True,
         metavar="MANIFEST.csv|NAME=ROOT",
-        help="csv with ref, dist and mos (high is good) or dmos (low is good), optional type, level, split; or an "
-        "archive of the field by name (`causaliqa list datasets`); repeatable",
+        help="csv with ref, dist and mos (high is good), or dmos or severity (low is good), optional type, level, "
+        "split; or an archive of the field by name (`causaliqa list datasets`); repeatable",
     )
     group.add_argument(
         "--allow-outside",
@@ -108,9 +110,11 @@ def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
     from causaliqa.evaluation.job import resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
+    from causaliqa.report.formats import format_of
     from causaliqa.report.leaderboard import check_breakdown, rescued
     from causaliqa.report.table import rows_csv
 
+    form = format_of(args.out, args.format)
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
@@ -128,25 +132,25 @@ def run(args: argparse.Namespace) -> int:
         if args.shard:
             _common.note(f"shard {args.shard}: {len(scored.rows)} scores are in {args.store}")
             return _complain(scored.rows, [])
-        return _publish(args, asked, catalog, inputs, scored)
+        return _publish(args, form, asked, catalog, inputs, scored)
 
 
-def _publish(args: argparse.Namespace, asked: Any, catalog: Any, inputs: Any, scored: Any) -> int:
+def _publish(args: argparse.Namespace, form: str, asked: Any, catalog: Any, inputs: Any, scored: Any) -> int:
     """Rank what was scored, and print or write it."""
     from causaliqa.report.leaderboard import ranked
 
-    made = ranked(asked, catalog, inputs, scored, by=args.by if args.format != "html" else None)
+    made = ranked(asked, catalog, inputs, scored, by=args.by if form != "html" else None)
     if bare := made.overall.loc[made.overall["clusters"] == "image", "dataset"].unique().tolist():
         _common.note(
             f"{', '.join(bare)}: references are unknown, so intervals and ties resample images, which makes them too "
             "narrow"
         )
     if args.out is None:
-        _common.write_or_print(made.to_text(args.format), None)
+        _common.write_or_print(made.to_text(form), None)
     else:
-        made.save(args.out, args.format)
+        _common.wrote(*made.save(args.out, form))
     if args.figure is not None:
-        made.figure(args.figure)
+        _common.wrote(made.figure(args.figure))
     return _complain(made.rows, made.wrong_directions)
 
 

@@ -34,6 +34,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Recompute statistics from rows and write the page; exit 1 if a direction is contradicted."""
     from causaliqa.report.combined import combined_page
+    from causaliqa.report.formats import format_of
+
+    format_of(args.out if args.out.suffix else None, "html", option="a page, which is")
 
     text, wrong = combined_page(args.sources, title=args.title, catalog=_common.catalog(args))
     _common.write_or_print(text, args.out)

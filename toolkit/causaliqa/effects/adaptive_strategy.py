@@ -63,9 +63,9 @@ class Adaptive:
     budget: int | None = None
     """Interventions in all; None for as many as :attr:`precision` needs."""
     precision: float | None = None
-    """Wanted standard error of every patch in dB, where there is no budget."""
+    """Wanted standard error of every patch in the unit of the measure, where there is no budget."""
     quiet: float = 0.0005
-    """Blocks with at most this effect, in dB, are skipped."""
+    """Blocks with at most this effect are skipped."""
     first: int = 2
     """Most interventions on every patch of the first round."""
     step: int = 4
@@ -248,7 +248,7 @@ def make_adaptive(budget: int | None, precision: float | None, tolerance: float)
     if budget is not None and (not isinstance(budget, int) or budget < 1):
         raise InputError(f"budget: got {budget!r}, expected a whole number of interventions, 1 or more")
     if precision is not None and not precision > 0:
-        raise InputError(f"precision: got {precision!r}, expected a number of dB above 0")
+        raise InputError(f"precision: got {precision!r}, expected a number above 0, in the unit of the measure")
     if budget is not None:
         return Adaptive(budget=budget, quiet=tolerance / _QUIET)
     precision = precision or tolerance / 2

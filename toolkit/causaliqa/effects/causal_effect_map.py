@@ -5,15 +5,18 @@ Source: Hu et al., "Interpreting Low-level Vision Models with Causal Effect Maps
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from causaliqa.api.protocols import Restorer
 from causaliqa.catalog.create import default_catalog
@@ -21,25 +24,28 @@ from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.grid import RoiLike
 from causaliqa.effects.interventions import Measure
-from causaliqa.effects.journal import Journal
+from causaliqa.effects.journal import Journal, check_free
+from causaliqa.effects.measures import measure_name
 from causaliqa.effects.names import create_measure, with_objects
 from causaliqa.effects.prepare import PreparedMap, prepare
 from causaliqa.effects.settings import CemSettings, settings_with
-from causaliqa.effects.strategy import CHECK
+from causaliqa.effects.strategy import CHECK, Round
 from causaliqa.utils import memory
-from causaliqa.utils.progress import intervention_bar
+from causaliqa.utils.progress import duration, intervention_bar
 
 if TYPE_CHECKING:
     from causaliqa.effects.settings import ImageLike
 
 __all__ = ["CausalEffectMap", "Forecast"]
 
+_LOG = logging.getLogger(__name__)
+
 Progress = Callable[[int, int], None]
 """Called with the number of interventions made, and of those known to be needed so far."""
 
 
 _Effects = dict[str, dict[int, NDArray[np.float64]]]
-"""Effects of interventions in dB, by stage and patch."""
+"""Effects of interventions in the unit of the measure, by stage and patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +110,7 @@ class CausalEffectMap:
         settings: CemSettings | None = None,
         *,
         resume: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
         progress: Progress | bool = True,
         **fields: Any,
     ) -> EffectMap:
@@ -115,18 +122,23 @@ class CausalEffectMap:
             roi: region of interest ``(x, y, width, height)`` in output pixels.
             settings: the settings; None for the default ones.
             resume: file that finished patches are appended to; where it exists, its patches are not made again.
+            overwrite: begin anew where that file belongs to other settings, instead of refusing it.
             progress: show a progress bar; or a function that is called with the number of interventions made and of
                 those known to be needed.
             fields: fields of :class:`CemSettings` in place of those of ``settings``, for example
                 ``degradation="denoise"``; names of degradations and samplers are resolved as on the command line.
 
         Raises:
-            InputError: image, region, settings, network or file do not fit each other.
+            InputError: image, region, settings, network or file do not fit each other, or the folder of the file
+                holds the finished map of another run.
         """
         started = time.monotonic()
         prepared = self._prepared(image, roi, settings, fields)
+        if resume is not None and not overwrite and not Path(resume).exists():
+            check_free(Path(resume).parent, prepared.run)
         shown = intervention_bar(shown=progress is True)
-        with Journal(resume, prepared.key) as journal, shown as show:
+        with Journal(resume, prepared.key, overwrite=overwrite) as journal, shown as show:
+            _say_what_it_takes(prepared, journal)
             seen, made = _carry_out(prepared, journal, progress if callable(progress) else show)
         return _assemble(prepared, seen, made, time.monotonic() - started)
 
@@ -138,7 +150,7 @@ class CausalEffectMap:
         """
         prepared = self._prepared(image, roi, settings, fields)
         runner, reached = prepared.runner, prepared.runner.reached
-        first = next(iter(prepared.strategy.rounds(reached, {})), None)
+        first, least, most = _inferences(prepared)
         seconds, sample = 0.0, max(3, self.network.effective_batch_size)
         if first and reached:
             started = time.monotonic()
@@ -149,8 +161,8 @@ class CausalEffectMap:
             patches=len(runner.scene.grid.outside),
             reached=len(reached),
             crop=(crop.height, crop.width),
-            least=len(first.patches) * len(first.draws) if first else 0,
-            most=prepared.strategy.most(len(reached)),
+            least=least,
+            most=most,
             seconds_each=seconds,
             memory=memory.peak_memory(str(self.network.device)),
             note=runner.reach.note,
@@ -163,6 +175,37 @@ class CausalEffectMap:
         return prepare(
             self.network, self.measure, image, roi, with_objects(default_catalog(), settings, self.network.scale)
         )
+
+
+def _inferences(prepared: PreparedMap) -> tuple[Round | None, int, int]:
+    """Return the first round, and the fewest and most inferences."""
+    reached = prepared.runner.reached
+    first = next(iter(prepared.strategy.rounds(reached, {})), None)
+    return first, len(first.patches) * len(first.draws) if first else 0, prepared.strategy.most(len(reached))
+
+
+def _say_what_it_takes(prepared: PreparedMap, journal: Journal) -> None:
+    """Log the cost before the hours, where anybody listens: it takes an inference to know."""
+    if not _LOG.isEnabledFor(logging.INFO):
+        return
+    runner = prepared.runner
+    _, least, most = _inferences(prepared)
+    started = time.monotonic()
+    runner.restore(runner.reach_input[None])
+    each = time.monotonic() - started
+    height, width = runner.reach_input.shape[1:]
+    _LOG.info(
+        "%d of %d patches reach the region: %d to %d inferences on %d x %d input pixels, about %s to %s%s",
+        len(runner.reached),
+        len(runner.scene.grid.outside),
+        least,
+        most,
+        width,
+        height,
+        duration(least * each),
+        duration(most * each),
+        f"; {len(journal.seen)} results are there already" if journal.seen else "",
+    )
 
 
 def _carry_out(prepared: PreparedMap, journal: Journal, progress: Progress) -> tuple[_Effects, int]:
@@ -189,6 +232,7 @@ def _assemble(
 ) -> EffectMap:
     runner, scene = prepared.runner, prepared.runner.scene
     grid = scene.grid
+    region = grid.region
     estimates = prepared.strategy.estimates(runner.reached, seen) if seen else {}
     shape, most = (grid.rows, grid.cols), max((e.count for e in estimates.values()), default=0)
     effect, sem = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -204,13 +248,21 @@ def _assemble(
         count=count,
         sem=sem,
         samples=samples,
-        image=(scene.degraded * 255).round().byte().permute(1, 2, 0).numpy(),
+        image=_bytes(scene.degraded),
         base=runner.base,
         roi=grid.roi,
         patch_size=grid.patch_size,
-        tolerance=prepared.settings.tolerance,
+        tolerance=prepared.settings.tolerance or 0.0,
+        truth=_bytes(scene.clean[:, region.top : region.bottom, region.left : region.right]),
+        output=_bytes(runner.output.float().cpu()),
         facts=_facts(prepared, seen, made, seconds),
     )
+
+
+def _bytes(img: Tensor) -> NDArray[np.uint8]:
+    """Return an image ``(3, h, w)`` in [0, 1] as 8-bit RGB ``(h, w, 3)``."""
+    pixels: NDArray[np.uint8] = (img.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return pixels
 
 
 def _facts(
@@ -227,6 +279,8 @@ def _facts(
     unpruned = made + (len(grid.outside) - len(reached)) * each
     plain_pruned = prepared.settings.interventions * len(reached) * share
     return {
+        "run": prepared.run,
+        "measure": measure_name(runner.measure),
         "strategy": strategy.name,
         "seed": runner.scene.seed,
         "image_seed": runner.scene.image_seed,

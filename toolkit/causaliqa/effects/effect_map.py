@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
+from causaliqa.effects.measures import unit_of
 from causaliqa.utils.figures import html_summary
 from causaliqa.utils.files import atomic
 from causaliqa.utils.text import brief
@@ -29,6 +30,8 @@ _FEWEST = 3
 """Fewest interventions of a test for significance."""
 
 _ARRAYS = ("effect", "count", "sem", "samples", "image")
+_CROPS = ("truth", "output")
+"""Arrays that maps of earlier versions lack."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -49,29 +52,53 @@ class EffectMap:
     """
 
     effect: NDArray[np.float64]
-    """Effects in dB ``(rows, cols)``; positive: the patch helps the region; NaN inside it."""
+    """Effects in :attr:`unit` ``(rows, cols)``; positive: the patch helps the region; NaN inside it."""
     count: NDArray[np.int64]
     """Interventions behind each effect, those of the whole block where it was skipped; 0 for pruned patches."""
     sem: NDArray[np.float64]
-    """Standard errors in dB; 0 for pruned patches, NaN after a single intervention."""
+    """Standard errors in :attr:`unit`; 0 for pruned patches, NaN after a single intervention."""
     samples: NDArray[np.float64] = field(repr=False)
     """Effects of the single interventions ``(rows, cols, most)``, NaN where fewer were made."""
     image: NDArray[np.uint8] = field(repr=False)
     """The degraded input ``(h, w, 3)``, RGB."""
     base: float
-    """Quality of the region without intervention, M_R(F(I)), in dB."""
+    """Quality of the region without intervention, M_R(F(I)), in :attr:`unit`."""
     roi: ROI
     """Region of interest, in output pixels."""
     patch_size: int
     """Side of a patch, in output pixels."""
     tolerance: float = 0.01
-    """Effects below it count as none, in dB."""
+    """Effects below it count as none, in :attr:`unit`."""
+    truth: NDArray[np.uint8] | None = field(default=None, repr=False)
+    """Ground truth of the region ``(height, width, 3)``, RGB; None in maps of earlier versions."""
+    output: NDArray[np.uint8] | None = field(default=None, repr=False)
+    """Output of the network in the region, without intervention; None in maps of earlier versions."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Settings, inferences, seconds and what was pruned."""
 
     @property
+    def measure(self) -> str:
+        """Name of the measure; maps that do not say were made with ``psnr``."""
+        return str(self.facts.get("measure", "psnr"))
+
+    @property
+    def unit(self) -> str:
+        """Unit of effects: ``"dB"`` where the measure is PSNR, else nothing."""
+        return unit_of(self.measure)
+
+    def quantity(self, value: float, form: str = "+.3f") -> str:
+        """Return a value of the measure as text, with its unit where it has one.
+
+        Args:
+            value: an effect or a quality.
+            form: format of PSNR; values of other measures have four significant digits, as they have any magnitude.
+        """
+        sign = "+" if form.startswith("+") else ""
+        return f"{value:{form}} dB" if self.unit else f"{value:{sign}.4g}"
+
+    @property
     def bound(self) -> float:
-        """Largest absolute effect in dB, at least the tolerance: where the colour map saturates by default."""
+        """Largest absolute effect in :attr:`unit`, at least the tolerance: the default end of the colour map."""
         return max(float(np.nanmax(np.abs(self.effect), initial=0.0)), self.tolerance)
 
     def __repr__(self) -> str:
@@ -80,7 +107,7 @@ class EffectMap:
         name = f"{self.facts['restorer']}, " if "restorer" in self.facts else ""
         return (
             f"EffectMap({name}roi {self.roi}, {rows} x {cols} patches of {self.patch_size} pixels, {shares}, "
-            f"range {summary['min']:+.3f} to {summary['max']:+.3f} dB)"
+            f"effects on {self.measure} from {self.quantity(summary['min'])} to {self.quantity(summary['max'])})"
         )
 
     def _repr_html_(self) -> str:
@@ -94,7 +121,7 @@ class EffectMap:
 
         Returns:
             ``positive_percent``, ``negative_percent``, ``none_percent`` of the counted patches, ``min`` and ``max`` in
-            dB, ``base``, and everything in :attr:`facts`.
+            :attr:`unit`, ``base``, ``measure``, ``unit`` and everything in :attr:`facts`.
 
         Raises:
             InputError: the counting is unknown.
@@ -123,6 +150,8 @@ class EffectMap:
             "patch_size": self.patch_size,
             "tolerance": self.tolerance,
             "counting": counting,
+            "measure": self.measure,
+            "unit": self.unit,
             **self.facts,
         }
 
@@ -155,22 +184,39 @@ class EffectMap:
         """Draw the map over the input: red helps, blue misleads, green is the region of interest.
 
         Args:
-            bound: effect in dB at which the colour map saturates; None for :attr:`bound`.
+            bound: effect in :attr:`unit` at which the colour map saturates; None for :attr:`bound`.
         """
         from causaliqa.effects.plot import draw_map
 
         return draw_map(self, bound=bound)
 
     def save(
-        self, folder: str | os.PathLike[str], *, pictures: bool = True, bound: float | None = None, title: str = ""
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        pictures: bool = True,
+        bound: float | None = None,
+        title: str = "",
+        figures: str = "png",
     ) -> Path:
         """Write ``cem.npz``, ``summary.json`` and (``pictures``) ``cem.png`` and ``pie.png``; return the folder.
 
+        Args:
+            folder: created if it does not exist.
+            pictures: draw the map and the shares of its patches, too.
+            bound: effect in :attr:`unit` at which the colour map saturates; None for :attr:`bound`.
+            title: heading of the map.
+            figures: formats of the pictures, such as ``"pdf"`` or ``"png,svg"``.
+
         Raises:
+            InputError: there is no such format.
             OutputError: the folder cannot be written.
         """
-        path = Path(folder)
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        from causaliqa.utils.figures import formats
+
+        path, suffixes = Path(folder), formats(figures)
+        crops = {name: getattr(self, name) for name in _CROPS if getattr(self, name) is not None}
+        arrays = {**{name: getattr(self, name) for name in _ARRAYS}, **crops}
         text = json.dumps({"schema": 1, **self.summary()}, indent=2, default=str)
         # Both files are written before either is renamed: a map never stands beside the summary of another one.
         with atomic(path / "cem.npz") as archive:
@@ -181,8 +227,9 @@ class EffectMap:
             from causaliqa.effects.plot import draw_map, draw_pie
             from causaliqa.utils.figures import save
 
-            save(draw_map(self, bound=bound, title=title), path / "cem.png")
-            save(draw_pie(self), path / "pie.png")
+            for suffix in suffixes:
+                save(draw_map(self, bound=bound, title=title), path / f"cem{suffix}")
+                save(draw_pie(self), path / f"pie{suffix}")
         return path
 
     @classmethod
@@ -195,11 +242,12 @@ class EffectMap:
         path = Path(folder)
         try:
             with np.load(path / "cem.npz", allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in _ARRAYS}
+                arrays = {name: archive[name] for name in (*_ARRAYS, *(c for c in _CROPS if c in archive))}
                 base, tolerance = float(archive["base"]), float(archive["tolerance"])
             summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
             roi, patch_size = ROI(*map(int, summary["roi"])), int(summary["patch_size"])
             _check(arrays, patch_size, int(summary.get("scale", 1)))
+            _check_crops(arrays, roi)
         except Exception as error:
             # Damaged archives raise whatever the parsers of zipfile, zlib, NumPy and JSON do.
             reason = brief(error, 200, kind=False)
@@ -208,6 +256,7 @@ class EffectMap:
             ) from error
         known = {"positive_percent", "negative_percent", "none_percent", "min", "max", "base", "roi", "patch_size"}
         known |= {"significant_positive_percent", "significant_negative_percent", "schema", "tolerance", "counting"}
+        known |= {"unit"}
         facts = {key: value for key, value in summary.items() if key not in known}
         return cls(**arrays, base=base, tolerance=tolerance, roi=roi, patch_size=patch_size, facts=facts)
 
@@ -228,6 +277,17 @@ def _check(arrays: dict[str, NDArray[Any]], patch_size: int, scale: int) -> None
         raise ValueError(f"an image of shape {image.shape}, expected 8-bit RGB")
     if patch_size < 1 or scale < 1:
         raise ValueError(f"patches of {patch_size} pixels at scale {scale}")
+
+
+def _check_crops(arrays: dict[str, NDArray[Any]], roi: ROI) -> None:
+    """Raise if a crop is no image of the region.
+
+    Raises:
+        ValueError: shape or type is another one.
+    """
+    for name in (c for c in _CROPS if c in arrays):
+        if arrays[name].dtype != np.uint8 or arrays[name].shape != (roi.height, roi.width, 3):
+            raise ValueError(f"{name} of shape {arrays[name].shape}, expected 8-bit RGB of the region")
 
 
 def similarity(effect: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

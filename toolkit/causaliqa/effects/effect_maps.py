@@ -34,6 +34,8 @@ def effect_maps(
     measure: str | Measure = "psnr",
     out: str | os.PathLike[str] | None = None,
     bound: float | None = None,
+    figures: str = "png",
+    overwrite: bool = False,
     resume: bool = False,
     device: str | None = None,
     jobs: int = 1,
@@ -54,11 +56,15 @@ def effect_maps(
             ``degradation``.
         scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
         checkpoint: a ``.pth`` or ``.safetensors`` file of a network given by name.
-        measure: quality of the region: ``"psnr"`` in dB, any metric by name, or a function ``(img, ref) -> (N,)``.
+        measure: quality of the region: ``"psnr"`` in dB, any metric by name (without unit), or a function
+            ``(img, ref) -> (N,)``.
         out: folder to write ``cem.npz``, ``summary.json``, ``cem.png`` and ``pie.png`` to; of several maps, one folder
             each below it. None writes nothing.
-        bound: effect in dB at which the colour map of the pictures saturates; None for the largest of each map.
-        resume: continue an interrupted run in ``out``: finished patches are not made again.
+        bound: effect, in the unit of the measure, at which the colour map of the pictures saturates; None for the
+            largest of each map.
+        figures: formats of the pictures, such as ``"pdf"`` or ``"png,svg"``.
+        overwrite: replace the map of another network, image or settings in ``out`` instead of refusing to.
+        resume: always so, accepted for older programs: finished patches of the same run in ``out`` are not made again.
         device: torch device; None for CUDA where there is one, else the CPU.
         jobs: local processes that make maps.
         scheduler: address of a Dask scheduler whose workers make maps.
@@ -70,7 +76,7 @@ def effect_maps(
         The maps in order: all regions of the first image, then of the next.
 
     Raises:
-        CausaliqaError: a map cannot be made. Maps made before are in ``out``, and ``resume=True`` continues.
+        CausaliqaError: a map cannot be made. Maps made before are in ``out``, and the same call continues.
 
     Example:
         >>> import torch
@@ -89,6 +95,8 @@ def effect_maps(
         measure=measure,
         out=out,
         bound=bound,
+        figures=figures,
+        overwrite=overwrite,
         resume=resume,
         device=device,
         jobs=jobs,

@@ -16,6 +16,7 @@ from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Degradation, PlacedSampler, Sampler
 from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Box, Grid
+from causaliqa.effects.measures import measure_name, unit_of
 from causaliqa.effects.receptive_field import Reach
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import generator_for, quantise
@@ -122,7 +123,7 @@ class InterventionRunner:
 
     def __init__(self, network: BlackBox, scene: Scene, measure: Measure, reach: Reach) -> None:
         self.network, self.scene, self.reach = network, scene, reach
-        self._measure = measure
+        self.measure = measure
         self._sign = -1.0 if getattr(measure, "lower_better", False) else 1.0
         crop, scale = reach.crop, scene.grid.scale
         self._input = scene.degraded[:, crop.top : crop.bottom, crop.left : crop.right]
@@ -131,6 +132,7 @@ class InterventionRunner:
             region.top - corner.top, region.left - corner.left, region.bottom - corner.top, region.right - corner.left
         )
         self._truth = scene.clean[None, :, region.top : region.bottom, region.left : region.right]
+        self.unit = unit_of(measure_name(measure))
         self.output = self.restore(self._input[None])[0]
         if not self.output.isfinite().all():
             raise InputError("network returned NaN or infinity in the region of interest; expected finite values")
@@ -152,12 +154,17 @@ class InterventionRunner:
         step = self.network.effective_batch_size
         try:
             parts = [
-                self._measure(quantise(part), self._truth.expand(len(part), -1, -1, -1)).detach().double().cpu()
+                self.measure(quantise(part), self._truth.expand(len(part), -1, -1, -1)).detach().double().cpu()
                 for part in torch.split(regions, step)
             ]
         except (ValueError, AssertionError, RuntimeError) as error:
             raise InputError(f"measure fails on a region of {tuple(self._truth.shape[-2:])}: {error}") from error
         return torch.cat([p.reshape(-1) for p in parts]).numpy()
+
+    @property
+    def truth(self) -> Tensor:
+        """Ground truth of the region of interest, ``(3, height, width)``."""
+        return self._truth[0]
 
     @property
     def reach_input(self) -> Tensor:
@@ -189,7 +196,8 @@ class InterventionRunner:
         """Make the interventions of a round on some of its patches.
 
         Yields:
-            A patch and the effects of its interventions in dB, as soon as all are made; positive if the patch helps.
+            A patch and the effects of its interventions in the unit of the measure, as soon as all are made; positive
+            if the patch helps.
 
         Raises:
             InputError: the network returns NaN.

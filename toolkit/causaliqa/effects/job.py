@@ -19,6 +19,7 @@ from causaliqa.effects.grid import as_roi
 from causaliqa.effects.names import NetworkRequest, check_names, create_measure, label_of, with_objects
 from causaliqa.effects.settings import CemSettings
 from causaliqa.utils.devices import choose_device
+from causaliqa.utils.figures import formats
 from causaliqa.utils.launchers import shard_of
 from causaliqa.utils.progress import intervention_bar, progress_bar
 from causaliqa.utils.text import brief
@@ -80,9 +81,14 @@ class MapRun:
     out: str | os.PathLike[str] | None = None
     """Folder of the map; of several maps, of their folders IMAGE/roi-X-Y-W-H; None writes nothing."""
     bound: float | None = None
-    """Effect in dB at which the colour map of the pictures saturates; by default the largest of each map."""
+    """Effect, in the unit of the measure, at which the colour map of the pictures saturates; by default the largest of
+    each map."""
+    figures: str = "png"
+    """Formats of the pictures: png, pdf, svg, or several with commas between."""
+    overwrite: bool = False
+    """Begin anew in a folder that holds the map of another network, image or settings, instead of refusing it."""
     resume: bool = False
-    """Continue an interrupted run: patches in the journals are not made again."""
+    """Always so, accepted for older scripts: finished patches of the same run in the folder are not made again."""
     device: str | None = None
     """Torch device; by default CUDA where there is one, else the CPU."""
     jobs: int = 1
@@ -93,6 +99,7 @@ class MapRun:
     """``I/N`` makes every N-th map from the I-th, ``auto`` the part of this task of a SLURM array, srun or torchrun."""
 
     def __post_init__(self) -> None:
+        formats(self.figures)
         if self.jobs < 1:
             raise InputError(f"jobs: got {self.jobs}, expected 1 or more")
         if self.scheduler and self.jobs != 1:
@@ -184,13 +191,15 @@ class _Maker:
         """Make a map, or the patches that its journal lacks, and write it."""
         run = self._run
         journal = unit.folder / JOURNAL if unit.folder else None
-        made = self._cem.attribute(unit.image, unit.roi, self._settings, resume=journal, progress=progress)
+        made = self._cem.attribute(
+            unit.image, unit.roi, self._settings, resume=journal, overwrite=run.overwrite, progress=progress
+        )
         task = run.network.task or label_of(run.settings.degradation)
         facts = {"restorer": run.network.label, "task": task, "image": unit.name, **made.facts}
         made = replace(made, facts={**facts, "measure": label_of(run.measure), "versions": versions()})
         if unit.folder is not None:
             title = f"{run.network.label} · {task} · {unit.name}"
-            made.save(unit.folder, bound=run.bound, title=title)
+            made.save(unit.folder, bound=run.bound, title=title, figures=run.figures)
         return made
 
 
@@ -223,9 +232,6 @@ def make_maps(run: MapRun, *, progress: bool = True) -> Iterator[tuple[MapUnit, 
     if run.shard == "auto":
         _LOG.warning("shard %d/%d", *shard_of(run.shard))
     run.check(catalog, units)
-    for unit in units if not run.resume else ():
-        if unit.folder is not None:
-            (unit.folder / JOURNAL).unlink(missing_ok=True)
     # Where workers make the maps, this process builds everything once to find what is wrong with the request.
     maker = _Maker(run, catalog, "cpu" if run.elsewhere else choose_device(run.device))
     if run.elsewhere:
@@ -254,6 +260,7 @@ def _made_elsewhere(
             "classes of a module, or leave jobs and scheduler out"
         ) from error
     pool: WorkerPool = DaskPool(run.scheduler) if run.scheduler else LocalPool(run.jobs)
+    _LOG.info("%d maps by %s", len(units), run.scheduler or f"{run.jobs} processes")
     waiting = list(units)
     outcomes: dict[MapUnit, EffectMap | CausaliqaError] = {}
     with pool, progress_bar(len(units), "maps", "map", shown=progress) as bar:

@@ -22,9 +22,37 @@ from causaliqa.api.errors import InputError
 from causaliqa.utils.files import atomic, unwritten
 from causaliqa.utils.locks import has_locks
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "check_free"]
 
 _LOG = logging.getLogger(__name__)
+
+
+_FINISHED = ("cem.npz", "lam.npz", "summary.json")
+
+
+def check_free(folder: Path, run: str = "") -> None:
+    """Refuse a folder that holds a finished map, unless it is that of the same run.
+
+    Args:
+        folder: where a map is to be written.
+        run: checksum of everything that decides the map, as in its ``summary.json``.
+
+    Raises:
+        InputError: there is a map that would be overwritten.
+    """
+    there = [name for name in _FINISHED if (folder / name).exists()]
+    if there and not (run and _run_in(folder / "summary.json") == run):
+        raise InputError(
+            f"{folder} holds a finished map of another run ({there[0]}); choose another folder, or --overwrite "
+            "(overwrite=True) it"
+        )
+
+
+def _run_in(summary: Path) -> str:
+    """Return the checksum of the run that wrote a summary; nothing where it does not say."""
+    with contextlib.suppress(OSError):
+        return str((_parsed(summary.read_bytes()) or {}).get("run", ""))
+    return ""
 
 
 class Journal:
@@ -37,13 +65,17 @@ class Journal:
     Args:
         path: the file; None keeps nothing.
         settings: everything that decides the result; a file of other settings is refused.
+        overwrite: begin anew in a file of other settings instead.
 
     Raises:
         InputError: the file belongs to another run, or another process is writing to it.
         OutputError: it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None, settings: dict[str, Any], *, overwrite: bool = False
+    ) -> None:
+        self._overwrite = overwrite
         self.seen: dict[tuple[str, int], NDArray[np.float64]] = {}
         self._file: IO[bytes] | None = None
         self._lock: FileLock | None = None
@@ -100,6 +132,10 @@ class Journal:
             self._append(self._head)
             return
         if lines[0] != kept[0] and len(kept) == 1:
+            if self._overwrite:
+                self._cut(0)
+                self._append(self._head)
+                return
             self._refuse(_parsed(lines[0]))
         if whole == sound:  # killed in the middle of a line
             self._cut(len(sound))
@@ -114,12 +150,15 @@ class Journal:
 
     def _refuse(self, head: dict[str, Any] | None) -> NoReturn:
         if head is None or "settings" not in head:
-            raise InputError(f"resume: {str(self._path)!r} is no file of a run; delete it to start anew")
+            raise InputError(
+                f"{str(self._path)!r} is no file of a run to resume; choose another folder, or --overwrite "
+                "(overwrite=True) to start anew"
+            )
         old, wanted = head["settings"], json.loads(self._head)["settings"]
         differ = sorted(k for k, v in wanted.items() if not isinstance(old, dict) or old.get(k) != v)
         raise InputError(
-            f"resume: {str(self._path)!r} belongs to another run: {', '.join(differ) or 'schema'} differ; "
-            "repeat that run's settings, or delete the file to start anew"
+            f"resume: {str(self._path)!r} belongs to another run: {', '.join(differ) or 'schema'} differ; choose "
+            "another folder, repeat that run's settings, or --overwrite (overwrite=True) what is there"
         )
 
     def _valid(self, line: bytes) -> dict[str, Any] | None:

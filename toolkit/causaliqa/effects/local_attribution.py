@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import default_catalog
 from causaliqa.effects.grid import RoiLike, as_roi
+from causaliqa.effects.journal import check_free
 from causaliqa.effects.names import NetworkRequest, label_of
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar
@@ -40,6 +41,8 @@ def local_attribution(
     device: str | None = None,
     effects: EffectMap | str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    figures: str = "png",
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Attribution:
     """Make the local attribution map of one region, to compare with a causal effect map.
@@ -60,6 +63,8 @@ def local_attribution(
         device: torch device; None for CUDA where there is one, else the CPU.
         effects: causal effect map of the same region, or its folder: drawn beside the attribution in ``out``.
         out: folder to write ``lam.npz``, ``lam.png`` and ``summary.json`` to; None writes nothing.
+        figures: formats of the picture, such as ``"pdf"`` or ``"png,svg"``.
+        overwrite: replace a map that is in ``out`` already.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -82,8 +87,11 @@ def local_attribution(
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.effects.lam import integrated_gradients
     from causaliqa.io.images import as_image
-    from causaliqa.utils.figures import save
+    from causaliqa.utils.figures import formats, save
 
+    suffixes = formats(figures)
+    if out is not None and not overwrite:
+        check_free(Path(out))
     if isinstance(effects, str | os.PathLike):
         effects = EffectMap.load(effects)
     if effects is not None and effects.roi != region:
@@ -109,5 +117,7 @@ def local_attribution(
     made = replace(made, facts={**facts, **made.facts, "versions": versions()})
     if out is not None:
         made.save(out)
-        save(made.plot(effects=effects, title=f"{request.label} · {task} · {name}"), Path(out) / "lam.png")
+        for suffix in suffixes:
+            drawn = made.plot(effects=effects, title=f"{request.label} · {task} · {name}")
+            save(drawn, Path(out) / f"lam{suffix}")
     return made

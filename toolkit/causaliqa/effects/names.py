@@ -12,6 +12,7 @@ from causaliqa.api.specs import DegradationSpec, MetricSpec, SamplerSpec
 from causaliqa.catalog.build import fixed_weights
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.utils.text import without_folders
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import Degradation, PlacedSampler, Restorer, Sampler
@@ -33,8 +34,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def label_of(thing: object) -> str:
-    """Return the name of a thing: what was asked for, else that of the function or class."""
-    return thing if isinstance(thing, str) else str(getattr(thing, "__name__", type(thing).__name__))
+    """Return the name of a thing to publish: what was asked for, without folders, else its function or class."""
+    if isinstance(thing, str):
+        return without_folders(thing)
+    return str(getattr(thing, "__name__", type(thing).__name__))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from causaliqa.effects.adaptive_strategy import Adaptive
 from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Grid, RoiLike, as_roi
 from causaliqa.effects.interventions import EvenSampler, InterventionRunner, Measure, Scene
+from causaliqa.effects.measures import measure_name
 from causaliqa.effects.receptive_field import ROUNDING, Reach, probe, whole
 from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import Strategy
@@ -45,6 +47,11 @@ class PreparedMap:
     overhead: int
     """Inferences on the whole image that probing and checking took."""
 
+    @property
+    def run(self) -> str:
+        """Checksum of :attr:`key`, by which a finished map is recognised."""
+        return hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
+
 
 def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike, settings: CemSettings) -> PreparedMap:
     """Check and degrade the image, find the receptive field of the region, and check that pruning changes nothing.
@@ -60,11 +67,13 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
     Raises:
         InputError: image, region, network and settings do not fit each other.
     """
-    strategy = settings.make_strategy()
+    settings.make_strategy()  # refuses bad numbers before any work
     scene = _scene(image, roi, settings, network.scale)
+    full = InterventionRunner(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
+    settings = replace(settings, tolerance=settings.tolerance_for(full.unit, full.base))
+    strategy = settings.make_strategy()
     if isinstance(strategy, Adaptive):
         strategy = _informed(strategy, scene)
-    full = InterventionRunner(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
     before = network.inferences
     runner = full
     if settings.prune:
@@ -76,7 +85,6 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
         # The region without intervention is restored in the same batches as with one: they round alike.
         runner = InterventionRunner(network, scene, measure, runner.reach)
     some = scene.grid.outside[:: settings.patch_size]
-    name = getattr(measure, "name", None) or getattr(measure, "__qualname__", type(measure).__name__)
     key = {
         "network": network.fingerprint,
         "scale": network.scale,
@@ -87,7 +95,7 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
         "patch_size": settings.patch_size,
         "patches": _checksum(*(scene.draw(p, 0, screening=s, even=e) for p in some for s, e in _WAYS)),
         "plan": repr(strategy),
-        "measure": name,
+        "measure": measure_name(measure),
         "base": runner.base.hex(),
         "crop": str(runner.reach.crop),
         "seed": settings.seed,

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CemSettings", "settings_with"]
 
+DECIBELS = 0.01
+"""Tolerance of PSNR in dB, as in the published code."""
+_SHARE = 1e-3
+"""Tolerance of other measures, as a share of the quality of the region: what 0.01 dB is of 10 dB."""
+_SMALLEST = 1e-6
+"""Smallest tolerance of other measures, where that quality is about 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CemSettings:
@@ -57,9 +64,10 @@ class CemSettings:
     budget: int | None = None
     """Interventions in all, of the strategy adaptive."""
     precision: float | None = None
-    """Or its wanted standard error of every patch in dB; by default half of the tolerance."""
-    tolerance: float = 0.01
-    """tau in dB: smaller effects count as none."""
+    """Or its wanted standard error of every patch, in the unit of the measure; by default half of the tolerance."""
+    tolerance: float | None = None
+    """tau in the unit of the measure, smaller effects count as none; by default 0.01 dB for psnr, and a thousandth of
+    the quality of the region without intervention for any other measure."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same map for every batch size."""
     image_seed: int | None = None
@@ -88,8 +96,26 @@ class CemSettings:
             raise InputError("library: got one beside a sampler that is an object; pass it to the sampler itself")
         self.make_strategy()
 
+    def tolerance_for(self, unit: str, base: float) -> float:
+        """Return the tolerance: the one that was asked for, else that of the measure.
+
+        Args:
+            unit: of the measure, ``"dB"`` or none.
+            base: quality of the region without intervention, M_R(F(I)).
+
+        Example:
+            >>> CemSettings().tolerance_for("dB", 30.0), CemSettings().tolerance_for("", 0.9)
+            (0.01, 0.0009)
+        """
+        if self.tolerance is not None:
+            return self.tolerance
+        if unit == "dB":
+            return DECIBELS
+        # Three digits: rounding errors of the device do not make it another tolerance.
+        return float(f"{max(abs(base) * _SHARE, _SMALLEST):.3g}")
+
     def make_strategy(self) -> Strategy:
-        """Return the strategy with its numbers.
+        """Return the strategy with its numbers; a tolerance that is not given is that of psnr.
 
         Raises:
             InputError: the name is unknown, or a number is out of range.
@@ -97,8 +123,9 @@ class CemSettings:
         from causaliqa.effects.adaptive_strategy import make_adaptive
         from causaliqa.effects.strategy import make_strategy
 
+        tolerance = DECIBELS if self.tolerance is None else self.tolerance
         if self.strategy == "adaptive":
-            return make_adaptive(self.budget, self.precision, self.tolerance)
+            return make_adaptive(self.budget, self.precision, tolerance)
         if self.budget is not None or self.precision is not None:
             raise InputError("budget and precision belong to the strategy adaptive; leave them out or choose it")
         made = make_strategy(
@@ -106,7 +133,7 @@ class CemSettings:
             coarse=self.coarse,
             fine=self.fine,
             interventions=self.interventions,
-            tolerance=self.tolerance,
+            tolerance=tolerance,
         )
         return made if isinstance(self.strategy, str) else self.strategy
 

@@ -20,7 +20,7 @@ __all__ = ["CHECK", "CoarseToFine", "Estimate", "Plain", "Round", "Seen", "Strat
 CHECK = "check"
 """Stage of interventions that only check the estimates of an earlier stage."""
 Seen = Mapping[str, Mapping[int, NDArray[np.float64]]]
-"""Effects of every intervention so far in dB (one array a patch), by stage and patch."""
+"""Effects of every intervention so far (one array a patch), by stage and patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class Estimate:
     """Effect of one patch."""
 
     samples: NDArray[np.float64] = field(repr=False)
-    """Effects of the interventions behind it, in dB."""
+    """Effects of the interventions behind it, in the unit of the measure."""
     effect: float
-    """Average treatment effect in dB; positive if the patch helps."""
+    """Average treatment effect in the unit of the measure; positive if the patch helps."""
     sem: float
-    """Standard error of the effect in dB; NaN for one intervention."""
+    """Standard error of the effect; NaN for one intervention."""
 
     @property
     def count(self) -> int:
@@ -127,7 +127,7 @@ class CoarseToFine:
     fine: int = 50
     """F, further interventions on each sensitive patch; its effect is the mean of these alone."""
     tolerance: float = 0.01
-    """tau: a patch none of whose C effects reaches it, in dB, is not sensitive; its effect is the mean of the C."""
+    """tau: a patch none of whose C effects reaches it is not sensitive; its effect is the mean of the C."""
     name: str = "coarse-to-fine"
 
     def rounds(self, patches: Sequence[int], seen: Seen) -> Iterator[Round]:
@@ -161,7 +161,7 @@ def make_strategy(strategy: str, *, coarse: int, fine: int, interventions: int, 
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name}: got {value!r}, expected a whole number, 1 or more")
     if not tolerance >= 0:
-        raise InputError(f"tolerance: got {tolerance!r}, expected a number of dB, 0 or more")
+        raise InputError(f"tolerance: got {tolerance!r}, expected a number, 0 or more, in the unit of the measure")
     if strategy == "plain":
         return Plain(interventions=interventions)
     if strategy == "coarse-to-fine":

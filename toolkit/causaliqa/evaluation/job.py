@@ -57,7 +57,8 @@ class Scored:
     """What came out of a run."""
 
     rows: pd.DataFrame
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`; a failure is a row too."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and ``label_name``, what the label
+    is called; a failure is a row too."""
     built: Mapping[str, Metric | CausaliqaError]
     """Metrics by label, or the error that a metric could not be built with."""
     device: str
@@ -112,7 +113,8 @@ def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Score
             _from_files(inputs),
         )
     )
-    return Scored(rows=rows, built=built, device=device)
+    labels = {dataset.name: dataset.label for dataset in inputs.datasets}
+    return Scored(rows=rows.assign(label_name=rows["dataset"].map(labels)), built=built, device=device)
 
 
 def _devices(run: LeaderboardRun) -> tuple[str, str]:
@@ -163,15 +165,34 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
             )
         catalog.get(MetricSpec, name)
         requests.append(request)
-    for column, file in columns.items():
-        if column not in given:
+    _check_declared(files, given)
+    if not requests and not given and not run.objects:
+        raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
+    return list(dict.fromkeys(requests)), given
+
+
+def _check_declared(files: Sequence[ScoreFile], given: Mapping[str, bool]) -> None:
+    """Refuse a file of whose columns none has a direction, and name them all.
+
+    Raises:
+        InputError: no ``--metric`` declares a column of a file.
+    """
+    for file in files:
+        # Where some columns of a file are asked for, the others are not.
+        undeclared = [] if any(column in given for column in file.metrics) else [*file.metrics]
+        if len(undeclared) == 1:
+            (column,) = undeclared
             raise InputError(
                 f"scores {file.path}: the direction of column {column!r} is not declared; "
                 f"add --metric {column}:lower_better=true or --metric {column}:lower_better=false"
             )
-    if not requests and not given and not run.objects:
-        raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
-    return list(dict.fromkeys(requests)), given
+        if undeclared:
+            named = ", ".join(map(repr, undeclared))
+            add = " ".join(f"--metric {column}:lower_better=true" for column in undeclared)
+            raise InputError(
+                f"scores {file.path}: the direction of the columns {named} is not declared; add {add}, or =false "
+                "where a higher score is better; columns without a --metric are left out once one has it"
+            )
 
 
 def _build(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, device: str) -> dict[str, Metric | CausaliqaError]:
@@ -236,8 +257,10 @@ def _from_files(inputs: Inputs) -> Iterable[ScoreRow]:
         matched = match_scores(file, inputs.datasets)
         for note in matched.notes:
             logger.warning(note)
+        if ignored := [metric for metric in file.metrics if metric not in inputs.given]:
+            logger.info("%s: columns that no --metric names are left out: %s", file.path.name, ", ".join(ignored))
         for name, lines in matched.lines.items():
-            for metric, values in file.scores.items():
+            for metric, values in ((m, v) for m, v in file.scores.items() if m in inputs.given):
                 scores = found.setdefault((metric, name), {})
                 if both := scores.keys() & lines.keys():
                     raise InputError(

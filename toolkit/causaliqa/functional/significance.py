@@ -1,9 +1,9 @@
 """Uncertainty of a ranking: confidence intervals clustered by reference, and paired tests between metrics.
 
 Distorted images of one reference are not independent: a metric's error on a content is shared by all its distorted
-versions. Intervals and tests therefore resample references, not images. The classical tests (Meng, Pitman-Morgan, F)
-assume independent images and reject too often on such data; ``benchmarks/statistics_coverage.py`` measures both. All
-arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
+versions. Intervals and tests therefore treat references, not images, as the unit. The classical tests (Meng,
+Pitman-Morgan, F) assume independent images and reject too often on such data; ``benchmarks/statistics_coverage.py``
+measures both. All arrays are quality-oriented, see :func:`causaliqa.functional.statistics.orient`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit
 from causaliqa.functional.statistics import srcc
 
-__all__ = ["ClusterBootstrap", "holm", "tied_with_best"]
+__all__ = ["ClusterBootstrap", "holm", "interval_method", "tie_method", "tied_with_best"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,6 +29,33 @@ _FEW = 8
 """Number of clusters below which bootstrap draws are too coarse."""
 _CHUNK = 1 << 20
 """Draws times clusters processed at once for Pearson's correlation; bounds the memory to about 100 MB."""
+
+
+def interval_method(draws: int) -> str:
+    """Return how :meth:`ClusterBootstrap.interval` is computed, in one sentence for tables and pages.
+
+    Args:
+        draws: number of resamples.
+    """
+    return (
+        "95 % intervals of SRCC and PLCC: studentised cluster bootstrap of Fisher's z over references, "
+        f"{draws:,} draws, logistic fits held fixed; below {_FEW} references Student's t with the jackknife "
+        "error over references"
+    )
+
+
+def tie_method(draws: int) -> str:
+    """Return how ties are found (:func:`tied_with_best` of :meth:`ClusterBootstrap.pvalues`), in one sentence.
+
+    Args:
+        draws: number of resamples.
+    """
+    return (
+        "tied with the best SRCC: not significantly below it at 5 % in a paired two-sided t test of the difference of "
+        "Fisher's z, with the jackknife standard error over references and (references - 1) degrees of freedom, "
+        "Holm-corrected over all pairs of metrics; where references outnumber the "
+        f"{draws:,} draws, the standard error is that of the cluster bootstrap"
+    )
 
 
 class ClusterBootstrap:

@@ -7,12 +7,13 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyiqa
 from torch import Tensor, nn
 
-from causaliqa.api.errors import WeightsError
+from causaliqa.api.errors import WeightsError, WeightsInputError
 from causaliqa.utils.environment import is_set
 
 __all__ = ["PyiqaMetric"]
@@ -23,7 +24,7 @@ _TRUST = "CAUSALIQA_TRUST_PYIQA"
 
 
 @contextlib.contextmanager
-def _tensors_only(name: str) -> Iterator[None]:
+def _tensors_only(name: str, *, named: bool = False) -> Iterator[None]:
     """Forbid torch the pickles that pyiqa asks for; torch has an environment variable for that, and nothing else."""
     if is_set(_TRUST):
         yield
@@ -34,7 +35,7 @@ def _tensors_only(name: str) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        raise WeightsError(
+        raise (WeightsInputError if named else WeightsError)(
             f"weights of pyiqa's {name!r} hold more than tensors or are damaged, and were not loaded; if you trust "
             f"where they come from, set {_TRUST}=1"
         ) from error
@@ -51,6 +52,12 @@ def _tensors_only(name: str) -> Iterator[None]:
             os.environ[variable] = before
 
 
+def _is_file(value: object) -> bool:
+    with contextlib.suppress(OSError, ValueError):  # text that can be no path
+        return isinstance(value, str | Path) and Path(value).is_file()
+    return False
+
+
 class PyiqaMetric(nn.Module):
     """``pyiqa.create_metric(name, **options)`` as ``(img, ref) -> (N,)``.
 
@@ -65,7 +72,9 @@ class PyiqaMetric(nn.Module):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__()
         logging.getLogger("pyiqa").setLevel(logging.WARNING)
-        with _tensors_only(name):
+        # A file that the user named is bad input where it is refused.
+        named = any(map(_is_file, options.values()))
+        with _tensors_only(name, named=named):
             self.net = pyiqa.create_metric(name, device="cpu", **options)
         self.lower_better = bool(self.net.lower_better)
         self.metric_mode = str(self.net.metric_mode)

@@ -21,14 +21,14 @@ __all__ = ["LABELS", "read_manifest"]
 
 _LOG = logging.getLogger(__name__)
 _BLANKS = " \t\r\n"
-LABELS = {"mos": False, "dmos": True}
+LABELS = {"mos": False, "dmos": True, "severity": True}
 """Label columns, and whether lower is better."""
 
 
 def read_manifest(
     path: str | os.PathLike[str], *, labels_only: bool = False, allow_outside: bool = False
 ) -> PairDataset:
-    """Read columns ``ref``, ``dist``, and ``mos`` (higher is better) or ``dmos`` (lower is better).
+    """Read columns ``ref``, ``dist``, and ``mos`` (higher is better), or ``dmos`` or ``severity`` (lower is better).
 
     Columns ``type``, ``level`` and ``split`` are optional. Paths are relative to the file and must stay below its
     folder. The images are not opened.

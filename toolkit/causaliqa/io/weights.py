@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causaliqa.api.errors import InputError, WeightsError
+from causaliqa.api.errors import InputError, WeightsError, WeightsInputError
 from causaliqa.api.specs import WeightsEntry
 from causaliqa.utils.caches import cache_root, cache_roots, writable_root
 from causaliqa.utils.environment import Environment
@@ -245,11 +245,16 @@ def _reason(error: Exception) -> str:
     return brief(error, 200, kind=False)
 
 
+def _refused(path: Path, text: str) -> WeightsError:
+    """Return the error for a file that is refused: bad input, unless it is one of the cache, which nobody named."""
+    return (WeightsError if path.is_relative_to(cache_folder()) else WeightsInputError)(text)
+
+
 def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Load a state dict from ``.safetensors``, or from a ``.pth`` that holds nothing but tensors.
 
     Raises:
-        WeightsError: the file is no state dict; nothing in it was executed.
+        WeightsInputError: the file is no state dict; nothing in it was executed.
     """
     import torch
 
@@ -264,15 +269,15 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(
-            f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
+        raise _refused(
+            path, f"weights {path} cannot be loaded: {_reason(error)}; expected a state dict of tensors"
         ) from error
     for key in ("params_ema", "params", "state_dict"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
             break
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
+        raise _refused(path, f"weights {path} hold {type(state).__name__}, expected a state dict of tensors")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
@@ -286,7 +291,7 @@ def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = 
         strict: refuse keys that the module does not have.
 
     Raises:
-        WeightsError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
+        WeightsInputError: keys are missing, shapes differ, or (``strict``) keys are unexpected.
     """
     state = {k.removeprefix(prefix): v for k, v in load_state(path).items() if k.startswith(prefix)}
     own = module.state_dict()
@@ -299,9 +304,9 @@ def load_into(module: nn.Module, path: str | os.PathLike[str], *, prefix: str = 
             for what, keys in (("missing", missing), ("of another shape", wrong), ("unexpected", unexpected))
             if keys
         ]
-        raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
+        raise _refused(Path(path), f"weights {path} do not fit {type(module).__name__}: {'; '.join(parts)}")
     try:
         module.load_state_dict({k: state[k] for k in own if k in state}, strict=False)
     except RuntimeError as error:
         reason = brief(error, 200, kind=False)
-        raise WeightsError(f"weights {path} do not fit {type(module).__name__}: {reason}") from error
+        raise _refused(Path(path), f"weights {path} do not fit {type(module).__name__}: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,23 @@ from numpy.typing import NDArray
 
 from causaliqa.report.scatter_data import Panel
 
-__all__ = ["HEIGHT", "WIDTH", "Drawing", "draw"]
+__all__ = ["GLYPHS", "HEIGHT", "KEYS", "WIDTH", "Drawing", "draw"]
+
+GLYPHS = (
+    "h0",
+    "h0m-2.2-2.2h4.4v4.4h-4.4z",
+    "h0m0-2.6l2.6 4.6h-5.2z",
+    "h0m0-2.9l2.9 2.9l-2.9 2.9l-2.9-2.9z",
+    "h0m0 2.6l2.6-4.6h-5.2z",
+    "h0m-2.6 0h5.2m-2.6-2.6v5.2",
+    "h0m-2.1-2.1l4.2 4.2m0-4.2l-4.2 4.2",
+    "h0m-2.8 0h5.6",
+)
+"""Path data of the mark of every type, from its centre: a dot (a stroke of length 0 with round caps) at the exact
+place, and around it nothing, a square, a triangle..., so that types are told apart without colour."""
+
+KEYS = "●□△◇▽+×−"
+"""The same marks as characters, for legends."""
 
 WIDTH, HEIGHT = 260, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
@@ -22,7 +39,7 @@ class Drawing:
     """Content of one SVG of :data:`WIDTH` x :data:`HEIGHT`."""
 
     dots: dict[str, str]
-    """Path data by type; a stroke of length 0 with round caps is a dot."""
+    """Path data by type."""
     curve: str
     """Path data of the fitted curve."""
     x_ticks: list[tuple[float, str]]
@@ -35,8 +52,12 @@ class Drawing:
     bottom: int = HEIGHT - _BOTTOM
 
 
-def draw(panel: Panel) -> Drawing:
+def draw(panel: Panel, marks: Mapping[str, int] = {}) -> Drawing:
     """Return the paths of a panel.
+
+    Args:
+        panel: what is drawn.
+        marks: number of the mark of every type in :data:`GLYPHS`; by default a dot.
 
     Example:
         >>> line = np.array([0.0, 1.0])
@@ -57,7 +78,10 @@ def draw(panel: Panel) -> Drawing:
     known = np.isfinite(panel.curve[1])
     curve = place(panel.curve[0][known], panel.curve[1][known])
     return Drawing(
-        dots={kind: "".join(f"M{at}h0" for at in place(x, y)) for kind, (x, y) in panel.points.items()},
+        dots={
+            kind: "".join(f"M{at}{GLYPHS[marks.get(kind, 0)]}" for at in place(x, y))
+            for kind, (x, y) in panel.points.items()
+        },
         curve=f"M{'L'.join(curve)}" if curve else "",
         x_ticks=[
             (round(_LEFT + (v - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT), 1), f"{v:g}")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.host import Registration
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
 from causaliqa.report.map_table import gallery, statistics
-from causaliqa.report.merge import is_store, join, read_rows, read_store
+from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
 __all__ = ["combined_page"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def combined_page(
@@ -44,25 +50,40 @@ def combined_page(
         )
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
-    maps = {str(path): EffectMap.load(path) for path in paths if path.is_dir()}
+    names = dict(zip(paths, distinct_names(paths), strict=True))
+    maps = {names[path]: _read_map(path) for path in paths if path.is_dir()}
     files = [path for path in paths if not path.is_dir()]
     records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = [read_store(path, records) if is_store(path) else read_rows(path) for path in files]
+    read = [_read(path, records) for path in files]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
     if read:
         rows, facts = join(read)
+        count = rows["metric"].nunique()
+        _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
         table = rank(rows)
         made, wrong = board(rows, table), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),
         metrics=facts,
-        settings={"sources": [str(path) for path in paths]},
+        settings={"sources": list(names.values())},
         seed=None,
         draws=DRAWS if read else 0,
         notes=tuple(notes),
     )
+    if maps:
+        _LOG.info("drawing %d maps", len(maps))
     shown = gallery(maps, statistics(maps)) if maps else None
     return page(made, provenance, gallery=shown, title=title), wrong
+
+
+def _read_map(path: Path) -> EffectMap:
+    _LOG.info("reading the map in %s", path)
+    return EffectMap.load(path)
+
+
+def _read(path: Path, records: Mapping[str, Registration[Any]]) -> Source:
+    _LOG.info("reading %s", path)
+    return read_store(path, records) if is_store(path) else read_rows(path)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from causaliqa.api.errors import InputError
+from causaliqa.utils.offline import builder_output
 
 __all__ = ["PROBES", "main"]
 
@@ -119,7 +120,7 @@ def main(names: Sequence[str]) -> None:
     """Try what was asked for, and print how it went."""
     out = sys.stdout
     for name in names:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(builder_output()):
             try:
                 state, told = "ok", PROBES[name]()
             except _MissingError as error:

@@ -21,6 +21,8 @@ from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
 from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
 from causaliqa.evaluation.run import LeaderboardRun
+from causaliqa.io.weights import sha256
+from causaliqa.report.formats import format_of
 from causaliqa.report.provenance import (
     PYIQA_NOTE,
     MetricFacts,
@@ -32,7 +34,7 @@ from causaliqa.report.provenance import (
 from causaliqa.report.table import document, render, rows_csv
 from causaliqa.utils.caches import temporary_root
 from causaliqa.utils.files import write_text
-from causaliqa.utils.text import brief
+from causaliqa.utils.text import brief, without_folders
 from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
@@ -99,17 +101,19 @@ class Leaderboard:
         """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
         return self._written("csv", path)
 
-    def save(self, path: str | os.PathLike[str], form: str) -> list[Path]:
-        """Write the leaderboard in a format; a csv file gets ``PATH.json`` with its provenance beside it.
+    def save(self, path: str | os.PathLike[str], form: str | None = None) -> list[Path]:
+        """Write the leaderboard in a format, by default that of the suffix.
+
+        A csv file gets ``PATH.json`` with its provenance beside it.
 
         Returns:
             The files that were written.
 
         Raises:
-            InputError: the format is unknown.
+            InputError: the format is unknown, or another one than the suffix says.
             OutputError: a file cannot be written.
         """
-        out = Path(path)
+        out, form = Path(path), format_of(path, form)
         write_text(self.to_text(form), out)
         if form != "csv":
             return [out]
@@ -316,9 +320,12 @@ def ranked(
 
 def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | None) -> dict[str, Any]:
     return {
-        "data": [item.name if isinstance(item, PairDataset) else item for item in run.data],
-        "metrics": {**inputs.requests, **dict.fromkeys(run.objects, "an object of the calling program")},
-        "scores": list(run.scores),
+        "data": [_source(*both) for both in zip(run.data, inputs.datasets, strict=True)],
+        "metrics": {
+            **{label: without_folders(request) for label, request in inputs.requests.items()},
+            **dict.fromkeys(run.objects, "an object of the calling program"),
+        },
+        "scores": [f"{file.path.name} sha256:{sha256(file.path)}" for file in inputs.files],
         "given": dict(inputs.given),
         "by": by,
         "seed": run.seed,
@@ -327,6 +334,13 @@ def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | Non
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
     }
+
+
+def _source(item: str | PairDataset, dataset: PairDataset) -> str:
+    """Return what identifies a data set without the folder where it is: name, and checksum of a manifest."""
+    if isinstance(item, PairDataset) or not (path := Path(item)).is_file():
+        return dataset.name
+    return f"{dataset.name}: {path.name} sha256:{sha256(path)}"
 
 
 def _provenance(

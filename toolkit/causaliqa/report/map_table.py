@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.effects.effect_map import EffectMap
+from causaliqa.effects.measures import unit_of
 from causaliqa.effects.plot import draw_map, draw_pie
 from causaliqa.report.table import rows_csv
 from causaliqa.utils.figures import data_url
-from causaliqa.utils.text import latex, markdown, one_line, text_table
+from causaliqa.utils.text import latex, markdown, one_line, text_table, without_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +24,9 @@ _COLUMNS = {
     "positive_percent": "positive %",
     "negative_percent": "negative %",
     "none_percent": "none %",
-    "min": "min dB",
-    "max": "max dB",
-    "base": "region dB",
+    "min": "min",
+    "max": "max",
+    "base": "region",
     "inferences": "inferences",
 }
 
@@ -33,7 +34,7 @@ _COLUMNS = {
 def _names(name: str, made: EffectMap) -> tuple[str, str, str]:
     """Return network, task and image of a map; its folder where it does not say."""
     facts = made.facts
-    found = facts.get("restorer", name), facts.get("task", ""), facts.get("image", name)
+    found = without_folders(str(facts.get("restorer", name))), facts.get("task", ""), facts.get("image", name)
     # Frames hold valid text only; names of files may not be.
     restorer, task, image = (one_line(str(text)) for text in found)
     return restorer, task, image
@@ -47,7 +48,9 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
         counting: how patches of the region are counted; see :meth:`EffectMap.summary`.
 
     Returns:
-        Columns ``restorer``, ``task``, ``image`` and the statistics of Table I, in percent and dB.
+        Columns ``restorer``, ``task``, ``image`` and the statistics of Table I, in percent and in the unit of the
+        measure: ``min dB``, ``max dB``, ``region dB`` of PSNR. Other measures have no unit; a column ``measure`` then
+        names them.
     """
     import pandas as pd
 
@@ -56,14 +59,17 @@ def statistics(maps: Mapping[str, EffectMap], *, counting: str = "paper") -> pd.
         restorer, task, image = _names(name, made)
         summary = made.summary(counting)
         values = {label: summary.get(key, np.nan) for key, label in _COLUMNS.items()}
-        rows.append({"restorer": restorer, "task": task, "image": image, **values})
+        rows.append({"restorer": restorer, "task": task, "image": image, "measure": made.measure, **values})
     frame = pd.DataFrame(rows)
     means = []
-    for (which, kind), group in frame.groupby(["restorer", "task"], sort=False):
+    for (which, kind, measure), group in frame.groupby(["restorer", "task", "measure"], sort=False):
         if len(group) > 1:
             mean = group[list(_COLUMNS.values())].mean()
-            means.append({"restorer": which, "task": kind, "image": "mean", **mean})
-    return pd.concat([frame, pd.DataFrame(means)], ignore_index=True) if means else frame
+            means.append({"restorer": which, "task": kind, "image": "mean", "measure": measure, **mean})
+    frame = pd.concat([frame, pd.DataFrame(means)], ignore_index=True) if means else frame
+    if {made.unit for made in maps.values()} != {"dB"}:
+        return frame
+    return frame.drop(columns="measure").rename(columns={c: f"{c} dB" for c in ("min", "max", "region")})
 
 
 def render(frame: pd.DataFrame, mode: str) -> str:
@@ -74,14 +80,22 @@ def render(frame: pd.DataFrame, mode: str) -> str:
         return str(frame.to_json(orient="records", indent=2))
     # tabulate escapes HTML by itself, and LaTeX in part.
     escape = {"github": markdown, "latex": latex}.get(mode, one_line)
-    cells = [[escape(_cell(value)) for value in row] for row in frame.itertuples(index=False)]
+    cells = [
+        [escape(v) if isinstance(v, str) else _number(str(c), v) for c, v in zip(frame, row, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
     align = ["left" if frame[c].map(lambda v: isinstance(v, str)).all() else "right" for c in frame]
     style = "latex_raw" if mode == "latex" else mode
     return text_table(cells, headers=[escape(str(c)) for c in frame], style=style, align=align)
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+def _number(column: str, value: float) -> str:
+    """Return a number of a column: percent and dB with two decimals, other measures with four significant digits."""
+    if np.isnan(value):
+        return ""
+    if column == "inferences":
+        return f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
+    return f"{value:.2f}" if column.endswith(("%", "dB")) else f"{value:.4g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +112,18 @@ class GalleryRow:
 class Gallery:
     """What a page shows of maps: networks in rows, images in columns, then the table."""
 
-    bound: float
-    """Effect in dB at which the colour maps of all pictures saturate."""
+    bounds: str
+    """Effect at which the colour maps of all pictures of a measure saturate, as text with its unit."""
     images: tuple[str, ...]
     rows: tuple[GalleryRow, ...]
     columns: tuple[str, ...]
     """Headings of the statistics."""
     statistics: tuple[tuple[Any, ...], ...]
+
+    @staticmethod
+    def printed(column: str, value: float) -> str:
+        """Return a number of the statistics as text; nothing where it is unknown."""
+        return _number(column, value)
 
 
 def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float | None = None) -> Gallery:
@@ -113,18 +132,20 @@ def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float 
     Args:
         maps: maps by folder.
         frame: their :func:`statistics`.
-        bound: effect in dB at which the colour maps of all pictures saturate; None for the largest of all.
+        bound: effect, in the unit of the measure, at which the colour maps of all pictures saturate; None for the
+            largest of all maps of the same measure.
     """
-    if bound is None:
-        bound = max(made.bound for made in maps.values())
+    bounds: dict[str, float] = {}
+    for made in maps.values():
+        bounds[made.measure] = max(bounds.get(made.measure, 0.0), made.bound) if bound is None else bound
     cells: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for name, made in maps.items():
         restorer, task, image = _names(name, made)
-        drawn = (data_url(draw_map(made, bound=bound)), data_url(draw_pie(made)))
+        drawn = (data_url(draw_map(made, bound=bounds[made.measure])), data_url(draw_pie(made)))
         cells.setdefault((restorer, task), {})[f"{image} {made.roi}"] = drawn
     images = tuple(dict.fromkeys(image for row in cells.values() for image in row))
     return Gallery(
-        bound=bound,
+        bounds=", ".join(f"{end:.3g} {unit_of(name) or f'of {name}'}" for name, end in bounds.items()),
         images=images,
         rows=tuple(
             GalleryRow(restorer=restorer, task=task, cells=tuple(row.get(image, ()) for image in images))

@@ -15,8 +15,8 @@ from causaliqa.api.data import RANKED_COLUMNS, ScoreRow, columns
 from causaliqa.api.errors import InputError
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.evaluation.store_tables import METRIC_COLUMNS
-from causaliqa.report.provenance import MetricFacts
-from causaliqa.utils.text import csv_text, number
+from causaliqa.report.provenance import MetricFacts, published_options
+from causaliqa.utils.text import csv_text, distinct_names, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ def read_store(path: str | os.PathLike[str], records: Mapping[str, Registration[
                 provider=record.provider if record else f"{name}, which is not installed here",
                 licence=record.spec.licence if record else "not stated",
                 version=version,
-                options=options,
+                options=published_options(options),
                 weights=f"sha256:{weights}" if weights else "no weights file",
                 seed=seed,
             )
@@ -124,6 +124,8 @@ def _labels(shown: str, identities: Sequence[tuple[Any, ...]]) -> list[str]:
 
 
 def _short(what: str, value: Any) -> str:
+    if what == "options":
+        return published_options(str(value))
     return (str(value)[:8] or "none") if what == "weights" else str(value)
 
 
@@ -193,11 +195,10 @@ def join(sources: Sequence[Source]) -> tuple[pd.DataFrame, tuple[MetricFacts, ..
     """
     import pandas as pd
 
-    files = [source.path.name for source in sources]
     pairs = [set(zip(s.rows["dataset"], s.rows["metric"], strict=True)) for s in sources]
     frames, facts = [], []
-    for own, source in zip(pairs, sources, strict=True):
-        label = source.path.name if files.count(source.path.name) == 1 else source.path
+    labels = distinct_names([source.path for source in sources])
+    for own, source, label in zip(pairs, sources, labels, strict=True):
         others = set().union(*(p for p in pairs if p is not own))
         names = {metric: f"{metric} [{label}]" for _, metric in own & others}
         frames.append(source.rows.assign(metric=source.rows["metric"].map(lambda m, n=names: n.get(m, m))))

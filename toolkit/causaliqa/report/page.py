@@ -6,6 +6,7 @@ The tables are complete without JavaScript, which adds sorting, filters and the 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,14 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
 
+_LOG = logging.getLogger(__name__)
+
 MOST_POINTS = 2000
 """Most points of a scatter plot; of more, a fixed random subset is drawn, and the plot states it."""
 
 BREAKDOWN_DRAWS = 200
 """Bootstrap draws for the ties of a breakdown, enough for their standard errors; there are many such tables."""
 
-_COLOURS = 8
-"""Most types with a colour each; with more types all points share one colour."""
+_COLOURS = len(_svg.GLYPHS)
+"""Most types with a colour and a mark each; with more types all points share one."""
 _STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 
 
@@ -63,9 +66,14 @@ def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
     table = rank(frame) if table is None else table
     # A data set without types is left out of the breakdown by type.
     known = {c: frame[frame[c].map(bool) & frame[c].notna()] for c in BREAKDOWNS if c in frame.columns}
+    breakdowns = {}
+    for column, part in known.items():
+        if part[column].nunique() > 1:
+            _LOG.info("computing statistics by %s", column)
+            breakdowns[column] = rank(part, by=column, draws=BREAKDOWN_DRAWS)
     return Board(
         table=table,
-        breakdowns={c: rank(part, by=c, draws=BREAKDOWN_DRAWS) for c, part in known.items() if part[c].nunique() > 1},
+        breakdowns=breakdowns,
         panels=panels(frame, table, most=MOST_POINTS),
     )
 
@@ -113,6 +121,8 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         sections=_sections(made) if made else [],
         overview=_matrix(made.table, "dataset", metrics) if made and made.table["dataset"].nunique() > 1 else None,
         metrics=metrics,
+        breakdown_draws=BREAKDOWN_DRAWS if made and made.breakdowns else 0,
+        keys=_svg.KEYS,
         size=(_svg.WIDTH, _svg.HEIGHT),
         gallery=gallery,
         provenance=provenance,
@@ -160,7 +170,7 @@ def _sections(made: Board) -> list[dict[str, Any]]:
                     for by, table in made.breakdowns.items()
                     if (table["dataset"] == name).any()
                 ],
-                "panels": [(panel, _svg.draw(panel)) for panel in own],
+                "panels": [(panel, _svg.draw(panel, colours)) for panel in own],
                 "label": own[0].label if own else "",
                 "legend": colours if 1 < len(types) <= _COLOURS else {},
                 "colours": colours,

@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
+from causaliqa.functional.significance import interval_method, tie_method
 from causaliqa.utils.checksums import state_dict_checksum
-from causaliqa.utils.text import one_line
+from causaliqa.utils.text import one_line, without_folders
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from causaliqa.catalog.host import Registration
 
-__all__ = ["PYIQA_NOTE", "MetricFacts", "Provenance", "cluster_notes", "metric_facts", "plugin_versions"]
+__all__ = [
+    "PYIQA_NOTE",
+    "MetricFacts",
+    "Provenance",
+    "cluster_notes",
+    "metric_facts",
+    "plugin_versions",
+    "published_options",
+]
 
 PYIQA_NOTE = (
     "pyiqa is licensed under PolyForm Noncommercial 1.0.0, which binds whoever uses its metrics or this toolkit with it"
@@ -84,7 +93,12 @@ class Provenance:
     draws: int = 0
     """Bootstrap draws for intervals and ties."""
     notes: tuple[str, ...] = ()
-    """Notes for readers: licences, how intervals were computed."""
+    """Notes for readers: licences, unknown references."""
+
+    @property
+    def method(self) -> tuple[str, ...]:
+        """How intervals and ties were computed, a sentence each; nothing where there are none."""
+        return (interval_method(self.draws), tie_method(self.draws)) if self.draws else ()
 
     def brief(self) -> list[str]:
         """Return the few lines printed below a table."""
@@ -97,13 +111,14 @@ class Provenance:
         """Return everything as lines of text."""
         return [
             *self.brief(),
+            *map(one_line, self.method),
             *(metric.line() for metric in self.metrics),
             f"settings: {json.dumps(dict(self.settings), ensure_ascii=False, sort_keys=True, default=str)}",
         ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain dicts, lists and values."""
-        return asdict(self)
+        return {**asdict(self), "method": list(self.method)}
 
 
 def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFacts:
@@ -122,10 +137,27 @@ def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFac
         provider=record.provider,
         licence=spec.licence,
         version=spec.version if isinstance(spec, MetricSpec) else "",
-        options=key.options if key else "{}",
+        options=published_options(key.options) if key else "{}",
         weights=f"sha256:{key.weights}" if key and key.weights else _parameters(metric),
         seed=key.seed if key and isinstance(spec, MetricSpec) and spec.seeded else None,
     )
+
+
+def published_options(options: str) -> str:
+    """Return options as JSON without the folders of files in them.
+
+    >>> published_options('{"library":"/home/ann/patches.npz","window":8}')
+    '{"library":"patches.npz","window":8}'
+    """
+    return json.dumps(_shortened(json.loads(options)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return without_folders(value) if isinstance(value, str) else value
 
 
 def _parameters(metric: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.report.scatter_data import Panel, panels
-from causaliqa.utils.figures import new_figure, save
+from causaliqa.utils.figures import COLOURS, MARKERS, new_figure, save
 from causaliqa.utils.text import figure_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["scatter_panels"]
 
 _MOST_TYPES = 10
-"""Most types with a colour each; with more types all points share one colour."""
+"""Most types with a colour and marker each; with more types all points share one."""
 
 
 def scatter_panels(
@@ -37,7 +38,7 @@ def scatter_panels(
         path: PNG, PDF or SVG to write.
         table: statistics of the frame from :func:`causaliqa.rank`.
         title: heading.
-        label: name of the vertical axis; by default MOS or DMOS with its direction.
+        label: name of the vertical axis; by default that of the label with its direction.
         columns: panels in a row.
 
     Returns:
@@ -58,38 +59,43 @@ def scatter_panels(
     figure = new_figure(3.1 * columns, 2.7 * len(lines) + 0.9)
     axes = figure.subplots(len(lines), columns, squeeze=False)
     types = sorted({kind for panel in made for kind in panel.points})
-    colours = {t: f"C{k}" if len(types) <= _MOST_TYPES else "C0" for k, t in enumerate(types)}
+    marks = {t: _mark(k if len(types) <= _MOST_TYPES else 0) for k, t in enumerate(types)}
     for line, row in zip(lines, axes, strict=True):
         for axis, panel in zip(row, line, strict=False):
-            _draw(axis, panel, colours)
+            _draw(axis, panel, marks)
         for axis in row[len(line) :]:
             axis.set_visible(False)
         name = label or line[0].label
         row[0].set_ylabel(f"{figure_text(line[0].dataset)}\n{name}" if len(sets) > 1 else name, fontsize=8)
     if 1 < len(types) <= _MOST_TYPES:
-        dots = [axes[0, 0].scatter([], [], s=12, color=colours[t], label=figure_text(t) or "no type") for t in types]
+        dots = [axes[0, 0].scatter([], [], s=14, **marks[t], label=figure_text(t) or "no type") for t in types]
         figure.legend(handles=dots, loc="outside lower center", ncols=min(len(types), 6), fontsize=8, frameon=False)
     if title:
         figure.suptitle(figure_text(title), fontsize=10)
     return save(figure, path)
 
 
-def _draw(axis: Any, panel: Panel, colours: dict[str, str]) -> None:
+def _mark(number: int) -> dict[str, str]:
+    """Return colour and marker of a type, which differ in both from those of its neighbours."""
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def _draw(axis: Any, panel: Panel, marks: dict[str, dict[str, str]]) -> None:
     few = panel.n < 2000
     for kind, (scores, labels) in panel.points.items():
         # Rasterised if there are many: a PDF of 25,000 dots is slow to open.
         axis.scatter(
             scores,
             labels,
-            s=12 if few else 4,
+            s=14 if few else 4,
             alpha=0.75 if few else 0.3,
             linewidths=0,
-            color=colours[kind],
+            **marks[kind],
             rasterized=not few,
         )
     axis.plot(*panel.curve, color="black", linewidth=1.2)
-    arrow = "lower is better" if panel.lower_better else "higher is better"
+    better = "lower is better" if panel.lower_better else "higher is better"
     axis.set_title(f"{figure_text(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
-    axis.set_xlabel(arrow, fontsize=7)
+    axis.set_xlabel("\n".join(textwrap.wrap(f"{figure_text(panel.metric)} ({better})", 44)), fontsize=7)
     axis.tick_params(labelsize=7)
     axis.locator_params(nbins=5)

@@ -28,6 +28,8 @@ class Panel:
     metric: str
     lower_better: bool
     label_lower_better: bool
+    label_name: str = ""
+    """What the label is called: ``mos``, ``dmos``, ``severity``...; empty if unknown."""
     srcc: float
     plcc: float
     n: int
@@ -44,8 +46,9 @@ class Panel:
 
     @property
     def label(self) -> str:
-        """Name of the label axis."""
-        return "DMOS (lower is better)" if self.label_lower_better else "MOS (higher is better)"
+        """Name of the label axis, with the direction of good quality."""
+        name = self.label_name.upper() if self.label_name in ("mos", "dmos") else self.label_name or "label"
+        return f"{name} ({'lower' if self.label_lower_better else 'higher'} is better)"
 
 
 def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None) -> list[Panel]:
@@ -59,6 +62,12 @@ def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None)
     groups: dict[Any, pd.DataFrame] = dict(iter(frame.groupby(["dataset", "metric"], sort=False)))
     scored = (row for row in table.to_dict(orient="records") if row["n"])
     return [_panel(groups[row["dataset"], row["metric"]], row, most) for row in scored]
+
+
+def _label_name(part: pd.DataFrame) -> str:
+    """Return what the label is called where all rows say the same."""
+    names = set(part["label_name"].dropna().astype(str)) if "label_name" in part else set()
+    return names.pop() if len(names) == 1 else ""
 
 
 def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Panel:
@@ -78,6 +87,7 @@ def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Pane
         metric=row["metric"],
         lower_better=lower_better,
         label_lower_better=label_lower_better,
+        label_name=_label_name(part),
         srcc=row["srcc"],
         plcc=row["plcc"],
         n=len(part),

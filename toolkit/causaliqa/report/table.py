@@ -191,7 +191,7 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     note = []
     if "best_group" in table and table["best_group"].any():
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
-        facts.insert(1, "dagger: paired bootstrap of SRCC, Holm-corrected, 5 %")
+        facts.insert(1, "dagger: tied with the best SRCC, as explained below")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",

@@ -17,10 +17,37 @@ from causaliqa.utils.files import atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SUFFIXES", "data_url", "html_summary", "new_figure", "save"]
+__all__ = ["COLOURS", "MARKERS", "SUFFIXES", "data_url", "formats", "html_summary", "new_figure", "save"]
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Suffixes of the formats that figures are written in."""
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Colours that colour-blind readers tell apart, by Okabe and Ito (Color Universal Design, 2008); gray for yellow,
+which is hardly seen on paper."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""Matplotlib's markers; one less than there are colours, so that every pair occurs before one comes again."""
+
+_PRINT: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
+"""Text stays text: TrueType fonts in PDF, which publishers ask for, and characters instead of outlines in SVG."""
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """Return the suffixes that a list such as ``"png,pdf"`` names, each once.
+
+    Raises:
+        InputError: one of them is no format of figures.
+
+    Example:
+        >>> formats("png, PDF")
+        ('.png', '.pdf')
+    """
+    found = tuple(dict.fromkeys(f".{part.strip().lower().removeprefix('.')}" for part in text.split(",")))
+    if wrong := [suffix for suffix in found if suffix not in SUFFIXES]:
+        known = ", ".join(suffix[1:] for suffix in SUFFIXES)
+        raise InputError(f"figures: got {wrong[0][1:]!r}, expected one of {known}, or several with commas between")
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -57,7 +84,9 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: got a picture of kind {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-    with atomic(path) as part:
+    from matplotlib import rc_context
+
+    with atomic(path) as part, rc_context(_PRINT):
         figure.savefig(part, dpi=130)
     return path
 

@@ -5,6 +5,7 @@ Connections to this machine remain possible, and so do those without HTTP, as be
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Any
 
 from causaliqa.utils.environment import is_set
 
-__all__ = ["VARIABLE", "enforce", "is_offline"]
+__all__ = ["VARIABLE", "builder_output", "enforce", "is_offline"]
 
 VARIABLE = "CAUSALIQA_OFFLINE"
 """Any value other than empty or 0 forbids downloads."""
@@ -25,6 +26,25 @@ _HUBS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 def is_offline() -> bool:
     """Return whether downloads are forbidden."""
     return is_set(VARIABLE)
+
+
+class _NoDownloads(io.TextIOBase):
+    """Passes lines on to stderr, but for those that announce a download that will be refused."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line.strip() and not line.startswith("Downloading"):
+                sys.stderr.write(f"{line}\n")
+        return len(text)
+
+
+def builder_output() -> Any:
+    """Return where packages that build a network may print: stderr, offline without their "Downloading ..."."""
+    return _NoDownloads() if is_offline() else sys.stderr
 
 
 def enforce() -> None:

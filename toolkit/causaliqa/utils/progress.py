@@ -6,7 +6,19 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["intervention_bar", "progress_bar"]
+__all__ = ["duration", "intervention_bar", "progress_bar"]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the largest unit that gives a number of at least 1.
+
+    >>> duration(0.04), duration(90), duration(7200), duration(200000)
+    ('1 s', '1.5 min', '2 h', '2.3 days')
+    """
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{max(1, round(seconds))} s"
 
 
 def progress_bar(total: int, what: str, unit: str = "score", *, shown: bool = True) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 __all__ = [
     "brief",
     "csv_cell",
     "csv_text",
+    "distinct_names",
     "figure_text",
     "latex",
     "markdown",
@@ -18,6 +20,7 @@ __all__ = [
     "shorten",
     "text_table",
     "whole_number",
+    "without_folders",
 ]
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\x00-\x1f\x7f]")
@@ -35,6 +38,46 @@ _LATEX = {
     '"': r"\textquotedbl{}",
     **{c: f"\\{c}" for c in "&%$#_{}"},
 }
+
+_FOLDERS = re.compile(
+    r"""(?<![^=,:\[\s'"])                             # at the start of a value
+    (?:(?:~[\w.-]*|\.{1,2}|[A-Za-z]:|\\)[/\\](?=[^\s/\\])  # a home, a parent, a drive or a share,
+    |/(?=[^\s/\\,=:'"]+/))                         # or a folder below the root
+    (?:[^/\\,=:'"\n]+[/\\]+)*(?=[^/\\\s])""",
+    re.VERBOSE,
+)
+
+
+def without_folders(text: str) -> str:
+    """Return a request or an option with file names in the place of paths: what is published names no home folder.
+
+    Relative paths below the current folder stay, as they name nothing of the machine.
+
+    >>> without_folders("causal_vgg:weights=/home/ann/vgg.pth,terms=md"), without_folders("~/nets/net.py:make")
+    ('causal_vgg:weights=vgg.pth,terms=md', 'net.py:make')
+    >>> without_folders("../net.py:make"), without_folders("nets/net.py"), without_folders("C:/Users/ann/net.py")
+    ('net.py:make', 'nets/net.py', 'net.py')
+    """
+    return _FOLDERS.sub("", text)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for every path: the last part, with the folder before it or a number where that is not unique.
+
+    >>> distinct_names([Path("/a/x/s.csv"), Path("/a/y/s.csv"), Path("/b/t.csv")])
+    ['x/s.csv', 'y/s.csv', 't.csv']
+    >>> distinct_names([Path("/a/x/s.csv"), Path("/b/x/s.csv")])
+    ['x/s.csv (1)', 'x/s.csv (2)']
+    """
+    paths = [path.absolute() for path in paths]
+    last = [path.name for path in paths]
+    names = [
+        name if last.count(name) == 1 else "/".join(path.parts[-2:]) for name, path in zip(last, paths, strict=True)
+    ]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    ]
 
 
 def one_line(text: str) -> str:

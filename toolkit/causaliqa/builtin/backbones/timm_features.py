@@ -11,7 +11,7 @@ import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causaliqa.api.errors import InputError, WeightsError
+from causaliqa.api.errors import InputError, WeightsInputError
 from causaliqa.builtin.backbones._stages import freeze
 from causaliqa.io.weights import load_into, load_state
 from causaliqa.utils.text import brief
@@ -139,5 +139,5 @@ def _renamed(model: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
     own = timm.create_model(model, pretrained=False).state_dict()
     state = load_state(weights)
     if [v.shape for v in own.values()] != [v.shape for v in state.values()]:
-        raise WeightsError(f"weights {weights} do not fit {model}: its tensors differ in number, order or shape")
+        raise WeightsInputError(f"weights {weights} do not fit {model}: its tensors differ in number, order or shape")
     return dict(zip(own, state.values(), strict=True))

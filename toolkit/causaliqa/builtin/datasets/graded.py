@@ -70,7 +70,7 @@ def write_graded_set(folder: str | os.PathLike[str], *, images: int = 4, side: i
         seed: seed of the noise.
 
     Returns:
-        The manifest: ref, dist, dmos (the severity), type, level.
+        The manifest: ref, dist, severity, type, level.
 
     Raises:
         InputError: the folder cannot be written to, or no photograph is installed.
@@ -93,7 +93,7 @@ def write_graded_set(folder: str | os.PathLike[str], *, images: int = 4, side: i
         manifest = folder / "severity.csv"
         with manifest.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["ref", "dist", "dmos", "type", "level"])
+            writer.writerow(["ref", "dist", "severity", "type", "level"])
             writer.writerows(lines)
     except OSError as error:
         raise unwritten(folder, error) from error
