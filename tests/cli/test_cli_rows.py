@@ -34,9 +34,9 @@ def test_what_a_metric_prints_while_it_is_built_is_no_result(run, manifest, monk
     from causaliqa.catalog import catalog
 
     build = catalog.Catalog.create_metric
-    monkeypatch.setattr(catalog.Catalog, "create_metric", lambda *a, **k: print("Downloading: x") or build(*a, **k))
+    monkeypatch.setattr(catalog.Catalog, "create_metric", lambda *a, **k: print("Fetching: x") or build(*a, **k))
     code, out, err = run("leaderboard", "--data", manifest, "--metric", "psnr", "--format", "json", "--device", "cpu")
-    assert (code, json.loads(out)["schema"], "Downloading" in err) == (0, 1, True)
+    assert (code, json.loads(out)["schema"], "Fetching" in err) == (0, 1, True)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/", "-1/2", "1/0"])

@@ -65,7 +65,7 @@ def read_manifest(
             hint = "; folders are separated by backslashes, expected / as in folder/image.png: replace them"
         raise ManifestError(f"manifest {path}: images are missing: {', '.join(missing[:3])}{more}{hint}")
     _check_order(path, pairs)
-    _check_repeats(path, pairs)
+    _check_repeats(path, pairs, same_labels=not labels_only)
     return PairDataset(
         name=path.stem if path.stem != "manifest" else path.absolute().parent.name,
         pairs=pairs,
@@ -182,7 +182,7 @@ def _check_order(path: Path, pairs: Sequence[Pair]) -> None:
         )
 
 
-def _check_repeats(path: Path, pairs: Sequence[Pair]) -> None:
+def _check_repeats(path: Path, pairs: Sequence[Pair], *, same_labels: bool) -> None:
     """Warn of pairs that stand there twice, which count twice in every statistic.
 
     Raises:
@@ -196,7 +196,8 @@ def _check_repeats(path: Path, pairs: Sequence[Pair]) -> None:
         known = first.setdefault(key, pair)
         if known is pair:
             continue
-        if known.label != pair.label:
+        # Lists of scores from elsewhere repeat the names of different images.
+        if same_labels and known.label != pair.label:
             raise ManifestError(
                 f"manifest {path}: {cut(str(pair.dist))} stands there twice with the same reference, with labels "
                 f"{known.label:g} and {pair.label:g}; expected one line a pair: keep one, or their mean"
