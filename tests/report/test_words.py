@@ -9,7 +9,8 @@ import pytest
 
 from causaliqa.api.data import ROI
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.functional.significance import interval_method, tie_method
+from causaliqa.functional.best import tie_method
+from causaliqa.functional.significance import interval_method
 from causaliqa.report.combined import combined_page
 from causaliqa.report.formats import FORMATS
 from causaliqa.report.leaderboard import leaderboard

@@ -9,7 +9,8 @@ import numpy as np
 
 from causaliqa.api.data import RANKED_COLUMNS
 from causaliqa.api.errors import InputError
-from causaliqa.functional.significance import ClusterBootstrap, tied_with_best
+from causaliqa.functional.best import compare
+from causaliqa.functional.significance import ClusterBootstrap
 from causaliqa.functional.statistics import Summary, contradicts, orient, summarise
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed
     Returns:
         Columns dataset, metric, (by,) n, n_failed, plcc (after the 4-parameter logistic fit), srcc, krcc, rmse (after
         the fit, in the unit of the labels), plcc_raw, fit, direction_ok, seconds (per pair), or (outlier ratio, where
-        deviations of labels are known), srcc_ci, plcc_ci (95 %), best_group (tied with the best SRCC, Holm-corrected
-        at 5 %), clusters (what was resampled: ``ref``, or ``image`` where references are unknown).
+        deviations of labels are known), srcc_ci, plcc_ci (95 %), best_group (may be the best by SRCC, at 5 %), p_best
+        (p of the hypothesis that the metric is the best), clusters (what was resampled: ``ref``, or ``image`` where
+        references are unknown).
 
     Raises:
         InputError: columns are missing.
@@ -97,21 +99,26 @@ def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: 
     lines = [{**names, "metric": m, **_statistics(summaries[m], first[m])} for m in metrics]
     if draws:
         by_ref = "ref" in images and bool((images["ref"].fillna("").astype(str) != "").all())
+        oriented = [orient(values[m], lower_better[m]) for m in metrics]
+        opinions = orient(labels, label_lower_better)
+        clusters = images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels))
         boot = ClusterBootstrap(
-            [orient(values[m], lower_better[m]) for m in metrics],
-            orient(labels, label_lower_better),
-            images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels)),
+            oriented,
+            opinions,
+            clusters,
             fits=[summaries[m].fit for m in metrics],
             draws=draws,
             seed=seed,
             threads=2,
         )
-        tied = tied_with_best([summaries[m].srcc for m in metrics], boot.pvalues())
+        best = compare(np.array(oriented), opinions, clusters, draws=max(2, draws), seed=seed, threads=2)
+        tied = best.tied()
         for k, line in enumerate(lines):
             line |= {
                 "srcc_ci": list(boot.interval(k, "srcc")),
                 "plcc_ci": list(boot.interval(k, "plcc")),
                 "best_group": tied[k],
+                "p_best": float(best.p_best[k]),
                 "clusters": "ref" if by_ref else "image",
             }
     return sorted(lines, key=lambda line: -np.inf if np.isnan(line["srcc"]) else line["srcc"], reverse=True)

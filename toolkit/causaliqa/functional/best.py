@@ -24,12 +24,25 @@ from scipy import stats
 from causaliqa.api.errors import InputError
 from causaliqa.functional._pseudo import PseudoValues
 
-__all__ = ["Comparison", "compare", "compare_sets"]
+__all__ = ["Comparison", "compare", "compare_sets", "tie_method"]
 
 Array = NDArray[np.float64]
 
 _SKEWED = 2.5
 """Divided by the references, what is added to the width of the draws; see :func:`_widening`."""
+
+
+def tie_method(draws: int) -> str:
+    """Return how ties are found (:meth:`Comparison.tied`), in one sentence for tables and pages.
+
+    Args:
+        draws: number of random signs for every reference.
+    """
+    return (
+        "tied with the best SRCC: the hypothesis that this metric is the best is not rejected at 5 %, by the largest "
+        "studentised deficit of Fisher's z against the rivals that are not clearly worse (Hansen's test of superior "
+        f"predictive ability), jackknife standard errors and {draws:,} draws of random signs by reference"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

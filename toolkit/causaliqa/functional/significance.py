@@ -20,7 +20,7 @@ from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit
 from causaliqa.functional.statistics import srcc
 
-__all__ = ["ClusterBootstrap", "holm", "interval_method", "tie_method", "tied_with_best"]
+__all__ = ["ClusterBootstrap", "holm", "interval_method", "tied_with_best"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,20 +41,6 @@ def interval_method(draws: int) -> str:
         "95 % intervals of SRCC and PLCC: studentised cluster bootstrap of Fisher's z over references, "
         f"{draws:,} draws, logistic fits held fixed; below {_FEW} references Student's t with the jackknife "
         "error over references"
-    )
-
-
-def tie_method(draws: int) -> str:
-    """Return how ties are found (:func:`tied_with_best` of :meth:`ClusterBootstrap.pvalues`), in one sentence.
-
-    Args:
-        draws: number of resamples.
-    """
-    return (
-        "tied with the best SRCC: not significantly below it at 5 % in a paired two-sided t test of the difference of "
-        "Fisher's z, with the jackknife standard error over references and (references - 1) degrees of freedom, "
-        "Holm-corrected over all pairs of metrics; where references outnumber the "
-        f"{draws:,} draws, the standard error is that of the cluster bootstrap"
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
-from causaliqa.functional.significance import interval_method, tie_method
+from causaliqa.functional.best import tie_method
+from causaliqa.functional.significance import interval_method
 from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import one_line, without_folders
 
