@@ -124,6 +124,19 @@ class CausalEffectMap:
             InputError: image, region, settings, network or file do not fit each other.
         """
         started = time.monotonic()
+        with self.network.untouched():
+            return self._made(image, roi, settings, fields, resume, progress, started)
+
+    def _made(
+        self,
+        image: ImageLike,
+        roi: RoiLike,
+        settings: CemSettings | None,
+        fields: dict[str, Any],
+        resume: str | os.PathLike[str] | None,
+        progress: Progress | bool,
+        started: float,
+    ) -> EffectMap:
         prepared = self._prepared(image, roi, settings, fields)
         shown = intervention_bar(shown=progress is True)
         with Journal(resume, prepared.key) as journal, shown as show:
@@ -136,7 +149,10 @@ class CausalEffectMap:
         Raises:
             InputError: image, region, settings or network do not fit each other.
         """
-        prepared = self._prepared(image, roi, settings, fields)
+        with self.network.untouched():
+            return self._forecast(self._prepared(image, roi, settings, fields))
+
+    def _forecast(self, prepared: PreparedMap) -> Forecast:
         runner, reached = prepared.runner, prepared.runner.reached
         first = next(iter(prepared.strategy.rounds(reached, {})), None)
         seconds, sample = 0.0, max(3, self.network.effective_batch_size)

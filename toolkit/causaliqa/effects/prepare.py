@@ -64,6 +64,8 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
     scene = _scene(image, roi, settings, network.scale)
     if isinstance(strategy, Adaptive):
         strategy = _informed(strategy, scene)
+    fingerprint = network.fingerprint
+    network.look(scene.degraded)
     full = InterventionRunner(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
     before = network.inferences
     runner = full
@@ -78,7 +80,7 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
     some = scene.grid.outside[:: settings.patch_size]
     name = getattr(measure, "name", None) or getattr(measure, "__qualname__", type(measure).__name__)
     key = {
-        "network": network.fingerprint,
+        "network": fingerprint,
         "scale": network.scale,
         "device": network.device.type,
         "torch": torch.__version__,

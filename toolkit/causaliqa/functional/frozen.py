@@ -55,6 +55,7 @@ class FrozenBackbone(StayInEval):
         self.network = network.eval().requires_grad_(False)
         self.feature_info: Any = info
         self._what = f"backbone {name!r} of {provider}"
+        self.eval()
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map ``(N, 3, H, W)`` to maps ``(N, C_k, H_k, W_k)`` with ``H / stride_k`` rounded down or up.
