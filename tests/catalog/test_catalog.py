@@ -216,7 +216,7 @@ def many(net):
 
 def test_a_record_can_stand_for_many_backbones(tiny):
     made = many(tiny[0])
-    assert made.create_backbone("zoo.small.v1") is tiny[0]
+    assert made.create_backbone("zoo.small.v1").network is tiny[0]
     record = made.get(MetricSpec, "causal_zoo.small.v1")
     assert (record.spec.backbone, record.provider) == ("zoo.small.v1", "p 1.0")
     assert record.spec.licence == "Apache-2.0; weights MIT"

@@ -11,7 +11,7 @@ from torch import nn
 
 from causaliqa import testing
 from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec
-from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
+from causaliqa.builtin.backbones._stages import StagedBackbone
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog, use_catalog
 from causaliqa.catalog.host import PluginHost
@@ -64,7 +64,7 @@ BROKEN_METRICS = {
     "gradients: none reach img": metric(lambda img, ref: mse(img.detach(), ref)),
     "gradients: not finite at an image equal to its reference": metric(nasty_norm),
     "gradients: all zero": metric(lambda img, ref: mse(img, ref).detach() + 0 * img.sum()),
-    "dtype: float64 images": metric(as_float32),
+    "dtype: scores of float64 images": metric(as_float32),
     "name 'no good'": metric(mse, name="no good"),
     "licence is empty": metric(mse, licence=""),
 }
@@ -132,9 +132,9 @@ def stages(*modules, channels=(4,), reduction=(1,)):
     return StagedBackbone(modules, channels=channels, reduction=reduction)
 
 
-def backbone(net, *, frozen=True, **facts):
+def backbone(net, **facts):
     told = {"name": "broken", "mass": "share", **FACTS, **facts}
-    return BackboneSpec(factory=lambda weights: freeze(net) if frozen else net, **told)
+    return BackboneSpec(factory=lambda weights: net, **told)
 
 
 class InPlace(nn.Module):
@@ -150,10 +150,9 @@ class NotMaps(StagedBackbone):
 BROKEN_BACKBONES = {
     "record: normalise is 'mine'": backbone(stages(Stage()), normalise="mine"),
     "record: expected mass": backbone(stages(Stage()), window=0),
-    "frozen: it is in training mode": backbone(stages(Stage()), frozen=False),
     "maps: feature_info.channels": backbone(Stage()),
     "maps: got Tensor": backbone(NotMaps([Stage()], channels=[4], reduction=[1])),
-    "maps: got 1 maps, feature_info speaks of 2": backbone(stages(Stage(), channels=(4, 8), reduction=(1, 2))),
+    "maps: got 1 maps, feature_info lists 2": backbone(stages(Stage(), channels=(4, 8), reduction=(1, 2))),
     "feature_info says 5 channels at stride 1": backbone(stages(Stage(), channels=(5,))),
     "feature_info says 4 channels at stride 2": backbone(stages(Stage(), reduction=(2,))),
     "maps: map 0 is not finite": backbone(stages(Stage(lambda x: x / 0))),
@@ -197,7 +196,8 @@ BROKEN_RESTORERS = {
     "size: got (2, 3, 24, 32) for (2, 3, 24, 32), expected (2, 3, 48, 64)": restorer(lambda img: img.clone(), scale=2),
     "size: it refuses (2, 3, 17, 23): width must be": restorer(picky),
     "expected (2, 3, 24, 32)": restorer(lambda img: img[:1].clone()),
-    "range: its mean is": restorer(lambda img: img * 255),
+    "range: network returned values from": restorer(lambda img: img * 255),
+    "range: network returned values from -": restorer(lambda img: img * 2 - 1),
     "batch: outputs differ": restorer(lambda img: img - img.mean()),
     "determinism: two calls": restorer(lambda img: nn.functional.dropout(img, 0.5)),
     "input: an image is changed": restorer(lambda img: img.mul_(0.5)),

@@ -103,7 +103,7 @@ def check_range(out: Tensor, given: Tensor) -> None:
     values = out[out.isfinite()]
     if not values.numel():
         return
-    small = F.adaptive_avg_pool2d(out.nan_to_num(), tuple(given.shape[-2:]))
+    small = F.adaptive_avg_pool2d(out.nan_to_num(), (given.shape[-2], given.shape[-1]))
     gaps = [float((small - given.to(small) * a - b).abs().mean()) for a, b in ((1, 0), (2, -1))]
     beyond = float(((values < -_BEYOND) | (values > 1 + _BEYOND)).float().mean())
     if beyond <= _SHARE and gaps[1] >= 0.25 * gaps[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -148,9 +149,14 @@ def _check_gradients(made: AnySubject, score: Score, img: Tensor, ref: Tensor) -
             made.fail("gradients", f"all zero at {what}; set differentiable=False")
 
 
+def _converted(score: Score) -> Score:
+    """Return a copy of a metric that computes in float64; images alone are scored in the type of the metric."""
+    return deepcopy(score).double() if isinstance(score, torch.nn.Module) else score
+
+
 def _check_types(made: AnySubject, score: Score, img: Tensor, ref: Tensor, base: Tensor) -> None:
     try:
-        double = _call(score, img.double(), ref.double())
+        double = _call(_converted(score), img.double(), ref.double())
     except (TypeError, ValueError, RuntimeError):
         pass  # refusing a dtype is allowed
     else:
