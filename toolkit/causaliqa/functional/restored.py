@@ -23,6 +23,7 @@ _SHARE = 0.05
 def described(out: Any) -> str:
     """Return type and shapes of what a network returned, for messages.
 
+    >>> import torch
     >>> described((torch.zeros(1, 3, 4, 4), None))
     'tuple of (1, 3, 4, 4), NoneType'
     """
@@ -51,6 +52,7 @@ def check_output(out: Any, given: Sequence[int], scale: int) -> Tensor:
         InputError: it is anything else.
 
     Example:
+        >>> import torch
         >>> check_output(torch.zeros(1, 3, 8, 8), (1, 3, 4, 4), 2).shape
         torch.Size([1, 3, 8, 8])
     """
@@ -98,6 +100,7 @@ def check_range(out: Tensor, given: Tensor) -> None:
             to [-1, 1].
 
     Example:
+        >>> import torch
         >>> check_range(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
     """
     values = out[out.isfinite()]
