@@ -77,7 +77,7 @@ def test_lite0_has_its_trained_weights():
     first = next(m for m in trained.modules() if isinstance(m, nn.Conv2d)).weight
     other = next(m for m in untrained.modules() if isinstance(m, nn.Conv2d)).weight
     assert not torch.equal(first, other)
-    assert float(trained.state_dict()["network.bn1.running_var"].std()) > 0
+    assert float(trained.network.state_dict()["bn1.running_var"].std()) > 0
 
 
 @pytest.mark.data

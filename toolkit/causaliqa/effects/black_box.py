@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from causaliqa.api.errors import InputError
+from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Restorer
+from causaliqa.functional.restored import REPEATS, check_output, check_range, check_repeats
+from causaliqa.functional.untouched import Snapshot, modules_in, untouched
 from causaliqa.utils.checksums import state_dict_checksum
+from causaliqa.utils.text import brief
 
-__all__ = ["BlackBox"]
+__all__ = ["BlackBox", "NetworkError"]
 
 _OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.cuda.OutOfMemoryError, MemoryError)
 """Raised when memory runs out; torch's class has this name in every version."""
@@ -24,8 +29,31 @@ _FORMER_MODULES = {
 """Where classes of the toolkit were when the first journals were written: fingerprints stay what they were."""
 
 
+class NetworkError(InputError):
+    """The network itself failed."""
+
+
+def _network_error(error: Exception, inputs: Tensor) -> Exception:
+    """Return what a network raised as one line that names the size of its input; lack of memory stays what it is."""
+    if isinstance(error, (*_OUT_OF_MEMORY, CausaliqaError)):
+        return error
+    return NetworkError(f"network fails on an input of {tuple(inputs.shape)}: {brief(error, 200)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How the network is called."""
+
+    inference: bool = False
+    """Under ``inference_mode``, not only ``no_grad``."""
+    channels_last: bool = False
+    """With the input in channels-last layout."""
+    dtype: torch.dtype = torch.float32
+    """Type of the input."""
+
+
 class BlackBox:
-    """Call a restorer on any number of inputs.
+    """Call a restorer on any number of inputs; it is evaluated in evaluation mode, and left as it was.
 
     On the CPU it sees one image at a time: that is as fast there, and convolutions round differently at other batch
     sizes. Elsewhere batches have a fixed size, halved when memory runs out, and the last one is filled up.
@@ -41,8 +69,11 @@ class BlackBox:
             raise InputError(f"scale: got {scale!r}, expected a whole number, 1 or more")
         self.forward_func = forward_func
         self.scale = scale
-        own = next(forward_func.parameters(), None) if isinstance(forward_func, nn.Module) else None
+        own = next((p for m in modules_in(forward_func) for p in m.parameters(recurse=False)), None)
         self.device = torch.device(device or (own.device if own is not None else "cpu"))
+        self._dtype = own.dtype if own is not None and own.is_floating_point() else torch.float32
+        self._way = _Way()
+        self._kept: Snapshot | None = None
         self.batch_size = 1
         self.inferences = 0
 
@@ -91,7 +122,8 @@ class BlackBox:
             size = self.effective_batch_size
             chunk = inputs[start : start + size]
             try:
-                parts.append(cut(self._forward(chunk, size)).cpu())
+                # A copy: a network may return the same tensor at every call.
+                parts.append(cut(self._forward(chunk, size)).to("cpu", copy=True))
             except _OUT_OF_MEMORY:
                 if size == 1:
                     raise
@@ -102,20 +134,105 @@ class BlackBox:
                 start += len(chunk)
         return torch.cat(parts)
 
-    @torch.inference_mode()
     def _forward(self, chunk: Tensor, size: int) -> Tensor:
-        height, width = chunk.shape[-2:]
         full = chunk
         if len(chunk) < size:
             full = torch.cat([chunk, chunk[-1:].expand(size - len(chunk), -1, -1, -1)])
-        full = full.to(self.device).contiguous(memory_format=torch.channels_last)
-        out = self.forward_func(full)
-        expected = (size, 3, height * self.scale, width * self.scale)
-        if not isinstance(out, Tensor) or tuple(out.shape) != expected:
-            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise InputError(
-                f"network returned another size: got {got} for an input of {tuple(full.shape)}, expected {expected}; "
-                "check the scale"
-            )
+        out = self._run(full, self._way)
         self.inferences += len(chunk)
-        return out[: len(chunk)].float()
+        return out[: len(chunk)]
+
+    def _run(self, inputs: Tensor, way: _Way) -> Tensor:
+        """Call the network once, on a copy of the input.
+
+        Raises:
+            NetworkError: it fails.
+            InputError: it returns anything but a tensor of the right size.
+        """
+        layout = torch.channels_last if way.channels_last else torch.contiguous_format
+        off = torch.autocast(self.device.type, enabled=False)
+        with self.untouched() as kept, torch.inference_mode(way.inference), torch.no_grad(), off:
+            given = inputs.detach().to(self.device, way.dtype, copy=True, memory_format=layout)
+            try:
+                out = self.forward_func(given)
+            except Exception as error:
+                raise _network_error(error, inputs) from error
+            finally:
+                kept.restore_buffers()
+            return check_output(out, inputs.shape, self.scale).detach().float()
+
+    def differentiable(self, inputs: Tensor) -> Tensor:
+        """Call the network so that gradients reach ``inputs``, ``(N, 3, h, w)``; the caller holds :meth:`untouched`.
+
+        Raises:
+            InputError: it fails, or returns anything but a tensor of the right size.
+        """
+        try:
+            # A copy: a network may change its input in place, which no leaf allows.
+            out = self.forward_func(inputs.clone().to(self._way.dtype))
+        except Exception as error:
+            raise _network_error(error, inputs) from error
+        return check_output(out, inputs.shape, self.scale).float()
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[Snapshot]:
+        """Keep the network in evaluation mode meanwhile, and leave it as it was; may be nested."""
+        if self._kept is not None:
+            yield self._kept
+            return
+        with untouched(self.forward_func) as kept:
+            self._kept = kept
+            try:
+                yield kept
+            finally:
+                self._kept = None
+
+    def look(self, img: Tensor) -> None:
+        """Run the network on an image before anything is measured, and find the fastest way that it takes.
+
+        Its output is checked for size, type, value range, and for being the same twice. Channels-last layout and
+        inference mode are kept only where they give the same output as a contiguous tensor under ``no_grad``.
+
+        Args:
+            img: degraded input ``(3, h, w)``.
+
+        Raises:
+            InputError: the network fails, or its output is not what a restorer returns.
+        """
+        plain = self._plain_way(img)
+        truth = self._run(img[None], plain)
+        check_range(truth, img[None].to(truth))
+        check_repeats(truth, self._run(img[None], plain))
+        self._way = plain
+        for inference, channels_last in ((True, True), (True, False), (False, True)):
+            way = replace(plain, inference=inference, channels_last=channels_last)
+            try:
+                out = self._run(img[None], way)
+            except InputError:
+                continue
+            if float((out - truth).nan_to_num().abs().max()) <= REPEATS:
+                self._way = way
+                return
+
+    def _plain_way(self, img: Tensor) -> _Way:
+        """Contiguous, under ``no_grad``, in float32 or the type of the weights; whichever the network takes."""
+        try:
+            self._run(img[None], _Way())
+        except NetworkError as error:
+            if self._dtype != torch.float32:
+                return _Way(dtype=self._dtype)
+            raise InputError(f"{error}{self._sizes(img)}") from error
+        return _Way()
+
+    def _sizes(self, img: Tensor) -> str:
+        """Say which multiples the network does take, if it refuses an image because of its size."""
+        for multiple in (2, 4, 8, 16, 32, 64, 128):
+            height, width = (side // multiple * multiple for side in img.shape[-2:])
+            if not height or not width or (height, width) == tuple(img.shape[-2:]):
+                continue
+            try:
+                self._run(img[None, :, :height, :width], _Way())
+            except InputError:
+                continue
+            return f"; it takes {height} x {width}: pad inside to a multiple of {multiple}, or crop the image"
+        return ""

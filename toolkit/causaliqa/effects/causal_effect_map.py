@@ -133,14 +133,15 @@ class CausalEffectMap:
                 holds the finished map of another run.
         """
         started = time.monotonic()
-        prepared = self._prepared(image, roi, settings, fields)
-        if resume is not None and not overwrite and not Path(resume).exists():
-            check_free(Path(resume).parent, prepared.run)
-        shown = intervention_bar(shown=progress is True)
-        with Journal(resume, prepared.key, overwrite=overwrite) as journal, shown as show:
-            _say_what_it_takes(prepared, journal)
-            seen, made = _carry_out(prepared, journal, progress if callable(progress) else show)
-        return _assemble(prepared, seen, made, time.monotonic() - started)
+        with self.network.untouched():
+            prepared = self._prepared(image, roi, settings, fields)
+            if resume is not None and not overwrite and not Path(resume).exists():
+                check_free(Path(resume).parent, prepared.run)
+            shown = intervention_bar(shown=progress is True)
+            with Journal(resume, prepared.key, overwrite=overwrite) as journal, shown as show:
+                _say_what_it_takes(prepared, journal)
+                seen, made = _carry_out(prepared, journal, progress if callable(progress) else show)
+            return _assemble(prepared, seen, made, time.monotonic() - started)
 
     def forecast(self, image: ImageLike, roi: RoiLike, settings: CemSettings | None = None, **fields: Any) -> Forecast:
         """Estimate the cost of :meth:`attribute` with the same arguments; a few interventions are made and timed.
@@ -148,7 +149,10 @@ class CausalEffectMap:
         Raises:
             InputError: image, region, settings or network do not fit each other.
         """
-        prepared = self._prepared(image, roi, settings, fields)
+        with self.network.untouched():
+            return self._forecast(self._prepared(image, roi, settings, fields))
+
+    def _forecast(self, prepared: PreparedMap) -> Forecast:
         runner, reached = prepared.runner, prepared.runner.reached
         first, least, most = _inferences(prepared)
         seconds, sample = 0.0, max(3, self.network.effective_batch_size)

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Restorer
+from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Box, Grid, RoiLike, as_roi
 from causaliqa.utils.figures import html_summary
 from causaliqa.utils.files import atomic
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -192,20 +194,23 @@ def integrated_gradients(
         raise InputError(f"roi {roi} is smaller than 3 x 3; the gradient detector needs neighbours")
     height, width = (side * scale for side in img.shape[-2:])
     region = Grid(height=height, width=width, patch_size=scale, roi=roi, scale=scale).region
-    own = next(forward_func.parameters(), None) if isinstance(forward_func, nn.Module) else None
-    where = torch.device(device or (own.device if own is not None else "cpu"))
     start = time.monotonic()
-    clean = img.detach().float().to(where)[None]
-    path = [_blurred(clean, sigma * (1 - k / (2 * steps))) for k in range(2 * steps + 1)]
-    total = torch.zeros_like(clean, dtype=torch.float64)
-    for k in range(steps):
-        point = path[2 * k + 1].requires_grad_()
-        (slope,) = _gradient(_edges(forward_func, point, region), point)
-        total += slope.double() * (path[2 * k + 2] - path[2 * k]).double()
-        if progress is not None:
-            progress(k + 1, steps)
-    with torch.no_grad():
-        change = float(_edges(forward_func, path[-1], region) - _edges(forward_func, path[0], region))
+    network = BlackBox(forward_func, scale, device)
+    off = torch.autocast(network.device.type, enabled=False)
+    with network.untouched() as kept, torch.inference_mode(False), torch.enable_grad(), off:
+        network.look(img.detach().float())
+        clean = img.detach().float().to(network.device, copy=True)[None]
+        path = [_blurred(clean, sigma * (1 - k / (2 * steps))) for k in range(2 * steps + 1)]
+        total = torch.zeros_like(clean, dtype=torch.float64)
+        for k in range(steps):
+            point = path[2 * k + 1].requires_grad_()
+            (slope,) = _gradient(network, point, region)
+            kept.restore_buffers()
+            total += slope.double() * (path[2 * k + 2] - path[2 * k]).double()
+            if progress is not None:
+                progress(k + 1, steps)
+        with torch.no_grad():
+            change = float(_edges(network, path[-1], region) - _edges(network, path[0], region))
     return Attribution(
         attribution=total[0].cpu().numpy(),
         image=(clean[0].cpu() * 255).round().byte().permute(1, 2, 0).numpy(),
@@ -228,18 +233,21 @@ def _blurred(img: Tensor, sigma: float) -> Tensor:
     return blurred
 
 
-def _edges(forward_func: Restorer, img: Tensor, region: Box) -> Tensor:
-    out = forward_func(img)
-    if not isinstance(out, Tensor) or out.dim() != 4 or out.shape[-2] < region.bottom or out.shape[-1] < region.right:
-        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise InputError(f"network returned another size: got {got} for {tuple(img.shape)}; check the scale")
+def _edges(network: BlackBox, img: Tensor, region: Box) -> Tensor:
+    out = network.differentiable(img)
     return edge_strength(out[..., region.top : region.bottom, region.left : region.right])[0]
 
 
-def _gradient(value: Tensor, point: Tensor) -> tuple[Tensor, ...]:
+def _gradient(network: BlackBox, point: Tensor, region: Box) -> tuple[Tensor, ...]:
+    value = _edges(network, point, region)
     if not value.requires_grad:
         raise InputError("network passes no gradient; local attribution needs one, causal effect maps do not")
-    slope = torch.autograd.grad(value, point)
+    try:
+        slope = torch.autograd.grad(value, point)
+    except RuntimeError as error:
+        if "memory" in str(error):
+            raise
+        raise InputError(f"network passes no gradient to its input: {brief(error, 200)}") from error
     if not slope[0].isfinite().all():
         raise InputError("network returned a gradient that is NaN or infinite; expected finite values")
     return slope

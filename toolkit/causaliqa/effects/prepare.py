@@ -69,6 +69,8 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
     """
     settings.make_strategy()  # refuses bad numbers before any work
     scene = _scene(image, roi, settings, network.scale)
+    fingerprint = network.fingerprint
+    network.look(scene.degraded)
     full = InterventionRunner(network, scene, measure, whole(scene.degraded, "not probed: pruning is switched off"))
     settings = replace(settings, tolerance=settings.tolerance_for(full.unit, full.base))
     strategy = settings.make_strategy()
@@ -86,7 +88,7 @@ def prepare(network: BlackBox, measure: Measure, image: ImageLike, roi: RoiLike,
         runner = InterventionRunner(network, scene, measure, runner.reach)
     some = scene.grid.outside[:: settings.patch_size]
     key = {
-        "network": network.fingerprint,
+        "network": fingerprint,
         "scale": network.scale,
         "device": network.device.type,
         "torch": torch.__version__,

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from causaliqa.api.errors import InputError
-from causaliqa.effects.black_box import BlackBox
+from causaliqa.effects.black_box import BlackBox, NetworkError
 from causaliqa.effects.grid import Box
 from causaliqa.functional.degrade import generator_for
 
@@ -80,10 +79,8 @@ def probe(network: BlackBox, img: Tensor, region: Box, *, seed: int = 0) -> Reac
 
     try:
         support = _tighten(_smallest_growth(inner, everything, clean), inner, clean)
-    except InputError:
-        raise
-    except Exception as error:
-        return whole(img, f"the network does not take NaN ({type(error).__name__}); full grid", used())
+    except NetworkError as error:
+        return whole(img, f"the network does not take NaN ({type(error.__cause__).__name__}); full grid", used())
     if support == everything:
         return whole(img, "every part of the image can reach the region; full grid", used())
     truth = looked_at(img)

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Restorer
 from causaliqa.api.specs import RestorerSpec
+from causaliqa.functional.restored import check_range, described
 from causaliqa.testing._common import CLOSE, AnySubject, check_repeats, difference, photo, subject
 from causaliqa.utils.text import brief
 
@@ -16,8 +18,6 @@ __all__ = ["check_restorer"]
 
 _SIZES = ((24, 32), (17, 23), (33, 16))
 """Height and width of inputs: even, odd, and taller than wide."""
-_BRIGHT = 10.0
-"""Mean magnitude above which an output cannot be scaled to [0, 1]."""
 
 
 def check_restorer(restorer: str | RestorerSpec, **options: Any) -> None:
@@ -61,7 +61,7 @@ def _call(made: AnySubject, net: Restorer, img: Tensor) -> Tensor:
         reason = brief(error, 200, kind=False)
         made.fail("size", f"it refuses {tuple(img.shape)}: {reason}; pad inside and crop the border again")
     if not isinstance(out, Tensor) or not out.is_floating_point():
-        got = out.dtype if isinstance(out, Tensor) else type(out).__name__
+        got = out.dtype if isinstance(out, Tensor) else described(out)
         made.fail("output", f"got {got}, expected a tensor of floats (N, 3, s h, s w)")
     return out
 
@@ -75,6 +75,8 @@ def _check_output(made: AnySubject, net: Restorer, img: Tensor, scale: int) -> T
         made.fail("size", f"got {tuple(out.shape)} for {tuple(img.shape)}, expected {expected}; check scale={scale}")
     if not bool(out.isfinite().all()):
         made.fail("output", "it is not finite; check the weights")
-    if (mean := float(out.abs().mean())) > _BRIGHT:
-        made.fail("range", f"its mean is {mean:.3g}, expected values in [0, 1]; divide by 255")
+    try:
+        check_range(out, img)
+    except InputError as error:
+        made.fail("range", str(error))
     return out
