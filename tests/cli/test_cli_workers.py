@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from causaliqa.cli._workers import shard_of
 
 from causaliqa.api.errors import InputError
+from causaliqa.utils.launchers import shard_of
 
 ARRAY = {
     "SLURM_ARRAY_TASK_ID": "3",
