@@ -208,9 +208,11 @@ def read_dataset(
         ManifestError: the manifest or the archive cannot be used; names file and line.
 
     Example:
-        >>> read_dataset("tid2013", "no/such/folder")
-        Traceback (most recent call last):
-        causaliqa.api.errors.ManifestError: tid2013: no/such/folder is no folder...
+        >>> import tempfile
+        >>> from causaliqa.builtin.datasets.graded import write_graded_set
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     read_dataset(write_graded_set(Path(folder), images=1, side=32))
+        PairDataset('severity', 25 pairs, 1 reference, label severity (lower is better))
     """
     if root is None:
         path = Path(name)
