@@ -19,7 +19,8 @@ from causaliqa.api.specs import (
     RestorerSpec,
     SamplerSpec,
 )
-from causaliqa.catalog.host import EntryPoint, PluginHost, discover
+from causaliqa.catalog.discovery import EntryPoint, discover
+from causaliqa.catalog.host import PluginHost
 
 
 def spec(name, **changes):

@@ -7,7 +7,8 @@ from installed import Installed
 
 from causaliqa import testing
 from causaliqa.api.hookspecs import HOOKS
-from causaliqa.catalog.host import EntryPoint, PluginHost
+from causaliqa.catalog.discovery import EntryPoint
+from causaliqa.catalog.host import PluginHost
 from conftest import ROOT
 
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

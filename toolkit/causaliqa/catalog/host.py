@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,9 +19,10 @@ import pluggy
 from causaliqa.api import hookspecs
 from causaliqa.api.errors import AmbiguousNameError, PluginError
 from causaliqa.api.specs import Spec
+from causaliqa.catalog.discovery import EntryPoint, discover, normalised
 from causaliqa.utils.text import brief
 
-__all__ = ["BUILTINS", "EntryPoint", "PluginHost", "PluginStatus", "Registration", "discover", "normalised"]
+__all__ = ["BUILTINS", "PluginHost", "PluginStatus", "Registration"]
 
 BUILTINS = ("causaliqa.builtin.hooks", "causaliqa.interop.hooks")
 """Modules of this package that register through the hooks, before any plugin."""
@@ -34,32 +34,6 @@ SpecT = TypeVar("SpecT", bound=Spec)
 logger = logging.getLogger(__name__)
 
 State = Literal["found", "ok", "blocked", "failed", "conflict"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntryPoint:
-    """One plugin as its distribution announces it; nothing is imported yet."""
-
-    distribution: str
-    """Distribution name."""
-    version: str
-    """Distribution version."""
-    name: str
-    """Entry-point name."""
-    load: Callable[[], Any]
-    """Imports and returns the plugin object."""
-    module: str = ""
-    """What it points to, for people."""
-
-    @property
-    def canonical(self) -> str:
-        """``distribution:entry``, unique on a machine."""
-        return f"{self.distribution}:{self.name}"
-
-    @property
-    def provider(self) -> str:
-        """Name and version of the distribution, for messages."""
-        return f"{self.distribution} {self.version}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,45 +75,6 @@ class _Claims:
 
 _ClaimsByKind = dict[type[Spec], dict[str, _Claims]]
 """Claims by kind of record and name."""
-
-
-def normalised(name: str) -> str:
-    """Normalise a distribution name as PEP 503 does."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def discover(path: Sequence[str] | None = None) -> list[EntryPoint]:
-    """Return every entry point of our group, sorted by distribution and name.
-
-    Raises:
-        PluginError: the metadata of an installed package is malformed.
-    """
-    import entrypoints
-
-    found = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            listed = entrypoints.get_group_all(hookspecs.ENTRY_POINT_GROUP, path=path)
-        except Exception as error:
-            raise PluginError(
-                "plugins cannot be discovered: the entry points of an installed package are malformed "
-                f"({brief(error)}); reinstall that package"
-            ) from error
-    for entry in listed:
-        distro = entry.distro
-        found.append(
-            EntryPoint(
-                distribution=normalised(distro.name) if distro else "unknown",
-                version=(distro.version or "") if distro else "",
-                name=entry.name,
-                load=entry.load,
-                module=":".join(filter(None, (entry.module_name, entry.object_name))),
-            )
-        )
-    for warning in caught:
-        logger.warning("plugin skipped: %s", warning.message)
-    return sorted(found, key=lambda e: (e.distribution, e.name))
 
 
 def _claimed(kind: type[Spec], name: str, claimants: Iterable[Registration[Any]]) -> str:

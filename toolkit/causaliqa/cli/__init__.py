@@ -135,20 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_freed_memory()
     args = argparse.Namespace(verbose=False, quiet=False)
     try:
-        try:
-            with _signals.stoppable():
-                given = sys.argv[1:] if argv is None else [*argv]  # `list` is a command here
-                parser(_asked(given)).parse_args(given, args)
-                if args.offline:
-                    os.environ[VARIABLE] = "1"
-                enforce()
-                give_matplotlib_a_folder()
-                with _messages(args.quiet):
-                    # The catalogue of a command is used in this context only.
-                    code: int = copy_context().run(args.run, args)
-                return code
-        finally:
-            sys.stdout.flush()
+        return _run(sys.argv[1:] if argv is None else argv, args)
     except CausaliqaError as error:
         if args.verbose:
             traceback.print_exc()
@@ -173,3 +160,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"causaliqa: error: {what} cannot be written: {error.strerror}; make room and run it again", file=sys.stderr
         )
         return 1
+
+
+def _run(argv: Sequence[str], args: argparse.Namespace) -> int:
+    """Parse into ``args`` and run the command; whatever was printed is flushed, also after an error."""
+    try:
+        with _signals.stoppable():
+            parser(_asked(argv)).parse_args(argv, args)
+            if args.offline:
+                os.environ[VARIABLE] = "1"
+            enforce()
+            give_matplotlib_a_folder()
+            with _messages(args.quiet):
+                # The catalogue of a command is used in this context only.
+                code: int = copy_context().run(args.run, args)
+            return code
+    finally:
+        sys.stdout.flush()

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causaliqa.api.data import RANKED_COLUMNS
 from causaliqa.api.errors import InputError
 from causaliqa.functional.best import compare
+from causaliqa.functional.logistic import Fit
 from causaliqa.functional.significance import ClusterBootstrap
 from causaliqa.functional.statistics import Summary, contradicts, orient, summarise
 
@@ -98,30 +100,38 @@ def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: 
     }
     lines = [{**names, "metric": m, **_statistics(summaries[m], first[m])} for m in metrics]
     if draws:
-        by_ref = "ref" in images and bool((images["ref"].fillna("").astype(str) != "").all())
-        oriented = [orient(values[m], lower_better[m]) for m in metrics]
-        opinions = orient(labels, label_lower_better)
-        clusters = images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels))
-        boot = ClusterBootstrap(
-            oriented,
-            opinions,
-            clusters,
-            fits=[summaries[m].fit for m in metrics],
-            draws=draws,
-            seed=seed,
-            threads=2,
-        )
-        best = compare(np.array(oriented), opinions, clusters, draws=max(2, draws), seed=seed, threads=2)
-        tied = best.tied()
-        for k, line in enumerate(lines):
-            line |= {
-                "srcc_ci": list(boot.interval(k, "srcc")),
-                "plcc_ci": list(boot.interval(k, "plcc")),
-                "best_group": tied[k],
-                "p_best": float(best.p_best[k]),
-                "clusters": "ref" if by_ref else "image",
-            }
+        scored = [orient(values[m], lower_better[m]) for m in metrics]
+        fits = [summaries[m].fit for m in metrics]
+        lines = _with_uncertainty(lines, scored, fits, orient(labels, label_lower_better), images, draws, seed)
     return sorted(lines, key=lambda line: -np.inf if np.isnan(line["srcc"]) else line["srcc"], reverse=True)
+
+
+def _with_uncertainty(
+    lines: list[dict[str, Any]],
+    scores: list[NDArray[np.float64]],
+    fits: list[Fit],
+    labels: NDArray[np.float64],
+    images: pd.DataFrame,
+    draws: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Add intervals and ties to the lines of metrics whose scores and labels are quality-oriented."""
+    by_ref = "ref" in images and bool((images["ref"].fillna("").astype(str) != "").all())
+    clusters = images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels))
+    boot = ClusterBootstrap(scores, labels, clusters, fits=fits, draws=draws, seed=seed, threads=2)
+    best = compare(np.array(scores), labels, clusters, draws=max(2, draws), seed=seed, threads=2)
+    tied = best.tied()
+    return [
+        {
+            **line,
+            "srcc_ci": list(boot.interval(k, "srcc")),
+            "plcc_ci": list(boot.interval(k, "plcc")),
+            "best_group": tied[k],
+            "p_best": float(best.p_best[k]),
+            "clusters": "ref" if by_ref else "image",
+        }
+        for k, line in enumerate(lines)
+    ]
 
 
 def _label_facts(images: pd.DataFrame) -> tuple[Any, tuple[float, float] | None]:

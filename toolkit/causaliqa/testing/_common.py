@@ -23,7 +23,8 @@ from causaliqa.api.hookspecs import HOOKS, hookimpl
 from causaliqa.api.specs import RestorerSpec, Spec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
-from causaliqa.catalog.host import EntryPoint, PluginHost
+from causaliqa.catalog.discovery import EntryPoint
+from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
 from causaliqa.io.photographs import photograph
 
@@ -50,7 +51,8 @@ HEAVY = ("torch", "torchvision", "timm", "pyiqa", "pandas", "numba", "matplotlib
 _PROBE = """
 import json, sys
 provider, heavy = json.loads(sys.argv[1])
-from causaliqa.catalog.host import PluginHost, discover
+from causaliqa.catalog.host import PluginHost
+from causaliqa.catalog.discovery import discover
 from causaliqa.api.hookspecs import KINDS
 from causaliqa.api.specs import Lazy
 entries = [e for e in discover() if e.provider == provider]
