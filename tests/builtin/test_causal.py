@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from causaliqa.api.specs import BackboneSpec
+from causaliqa.builtin.backbones._stages import StagedBackbone
 from causaliqa.builtin.metrics.causal import CHANNELS, TERMS, CausalMetric, combine
 
 
@@ -233,3 +236,13 @@ def test_severity_orders_scores(pair_files):
     scores = [metric((ref + s * noise).clamp(0, 1), ref).item() for s in (0.02, 0.06, 0.2)]
     assert scores == sorted(scores)
     assert Image.open(pair_files[1]).size == (64, 64)
+
+
+def test_a_backbone_built_by_hand_stays_in_evaluation_mode():
+    stage = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+    spec = BackboneSpec(name="tiny", factory=lambda: None, summary="-", licence="MIT", window=8)
+    metric = CausalMetric(StagedBackbone([stage], channels=[4], reduction=[1]), spec)
+    img, ref = torch.rand(2, 1, 3, 40, 40)
+    before = float(metric(img, ref))
+    assert float(metric.train()(img, ref)) == before
+    assert not any(module.training for module in metric.feature_levels.modules())

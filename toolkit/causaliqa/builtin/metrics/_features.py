@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from causaliqa.functional.frozen import StayInEval
 from causaliqa.functional.image import downsample, normalise, size_factor
 from causaliqa.functional.threads import one_thread_after_fork
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FeatureLevels"]
 
 
-class FeatureLevels(nn.Module):
+class FeatureLevels(StayInEval):
     """The image itself (level 0) and one map per stage of a backbone.
 
     The levels of the latest reference are kept, because data sets have many images per reference. They are used again
@@ -34,6 +35,7 @@ class FeatureLevels(nn.Module):
         self.normalisation = normalisation
         self.resize = resize
         self._last: tuple[Tensor, tuple[object, ...], list[list[Tensor]]] | None = None
+        self.eval()  # also a backbone that was built by hand
 
     def forward(self, img: Tensor) -> list[list[Tensor]]:
         """Return levels ``(C_k, H_k, W_k)`` for every image of ``(N, 3, H, W)``."""
