@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from causaliqa.functional.device import constants_on, implementation
+from causaliqa.functional.device import constants_on
+from causaliqa.functional.implementation import implementation
 from causaliqa.functional.intervention import noise_field, noise_on
 
 

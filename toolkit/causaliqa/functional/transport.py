@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from causaliqa.functional.device import implementation
 from causaliqa.functional.image import pad_to_windows, windows
+from causaliqa.functional.implementation import implementation
 from causaliqa.functional.intervention import mass, mass_gap
 from causaliqa.functional.wasserstein import cost_shift, window_cost
 
