@@ -249,6 +249,14 @@ def test_a_label_that_is_no_number(tmp_path: Path) -> None:
         _load("tid2013", tmp_path)
 
 
+def test_a_line_that_is_cut_off(tmp_path: Path) -> None:
+    kadid(tmp_path)
+    path = tmp_path / "dmos.csv"
+    path.write_text(path.read_text().rstrip().rpartition("\n")[0] + "\nI01_01_05.png")
+    with pytest.raises(ManifestError, match=r"got I01_01_05.png, None, None, None, expected a name"):
+        _load("kadid10k", tmp_path)
+
+
 def test_an_image_with_two_labels(tmp_path: Path) -> None:
     kadid(tmp_path)
     path = tmp_path / "dmos.csv"

@@ -70,6 +70,14 @@ def test_a_measure_without_unit_says_no_decibels_anywhere(tmp_path):
     assert f"below the tolerance, {made.tolerance:.4g}" in drawn
 
 
+@pytest.mark.parametrize("count", [[], None, "12", True, -1])
+def test_a_summary_without_a_number_of_inferences_is_refused(tmp_path, count):
+    path = map_of("psnr").save(tmp_path) / "summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "inferences": count}))
+    with pytest.raises(InputError, match=r"inferences of .* expected a whole number"):
+        EffectMap.load(tmp_path)
+
+
 def test_psnr_says_decibels(tmp_path):
     made = map_of("psnr")
     assert (made.tolerance, made.unit, made.summary()["unit"]) == (0.01, "dB", "dB")

@@ -87,7 +87,7 @@ def test_scores_do_not_depend_on_threads_order_or_store(photographs, several_thr
         several_threads(threads)
         dataset = read_manifest(orders[order])
         # Built anew, with random weights drawn anew.
-        metrics = {request: build_metric_of(request)[0] for request in REQUESTS}
+        metrics = {request: build_metric_of(request) for request in REQUESTS}
         if stored:
             with ScoreStore(tmp_path / f"{threads}{order}.sqlite") as store:
                 found = scores_of(evaluate(metrics, dataset, store=store))

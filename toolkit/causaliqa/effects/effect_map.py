@@ -248,6 +248,7 @@ class EffectMap:
             roi, patch_size = ROI(*map(int, summary["roi"])), int(summary["patch_size"])
             _check(arrays, patch_size, int(summary.get("scale", 1)))
             _check_crops(arrays, roi)
+            _check_count(summary.get("inferences", 0))
         except Exception as error:
             # Damaged archives raise whatever the parsers of zipfile, zlib, NumPy and JSON do.
             reason = brief(error, 200, kind=False)
@@ -288,6 +289,16 @@ def _check_crops(arrays: dict[str, NDArray[Any]], roi: ROI) -> None:
     for name in (c for c in _CROPS if c in arrays):
         if arrays[name].dtype != np.uint8 or arrays[name].shape != (roi.height, roi.width, 3):
             raise ValueError(f"{name} of shape {arrays[name].shape}, expected 8-bit RGB of the region")
+
+
+def _check_count(inferences: object) -> None:
+    """Raise if the number of inferences is no whole number.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(inferences, int) or isinstance(inferences, bool) or inferences < 0:
+        raise ValueError(f"inferences of {str(inferences)[:40]!r}, expected a whole number")
 
 
 def similarity(effect: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

@@ -59,8 +59,8 @@ def _read(tree: Tree) -> list[Entry]:
     for number, row in enumerate(rows, start=2):
         match = _NAME.fullmatch(row["dist_img"] or "")
         try:
-            label, variance = number_of(row["dmos"]), number_of(row["var"])
-        except (TypeError, ValueError):
+            label, variance = number_of(row["dmos"] or ""), number_of(row["var"] or "")
+        except ValueError:
             match = None
         if match is None or not 1 <= int(match["type"]) <= len(_TYPES):
             raise ManifestError(
