@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import entrypoints
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,28 +35,34 @@ FOREIGN = {
 """Distributions with plugins in the environment of the tests; those that a test makes are not among them."""
 
 
+_all_entry_points = entrypoints.get_group_all
+
+
+def _own_entry_points(group, path=None):
+    found = _all_entry_points(group, path=path)
+    names = [re.sub(r"[-_.]+", "-", entry.distro.name).lower() if entry.distro else "" for entry in found]
+    return [entry for entry, name in zip(found, names, strict=True) if path is not None or name not in FOREIGN]
+
+
+# Here and not in a fixture: some tests are parametrised over the catalogue, which is made at collection.
+entrypoints.get_group_all = _own_entry_points
+
+
+class _Popen(subprocess.Popen):
+    """A process that does not load the plugins which happen to be installed."""
+
+    def __init__(self, *args, env=None, **kwargs):
+        if FOREIGN:
+            env = {"CAUSALIQA_DISABLE_PLUGINS": ",".join(sorted(FOREIGN)), **(os.environ if env is None else env)}
+        super().__init__(*args, env=env, **kwargs)
+
+
 @pytest.fixture(autouse=True)
-def _no_foreign_plugins(monkeypatch):
-    """No test sees the plugins that happen to be installed, neither here nor in the processes it starts."""
-    import entrypoints
-
-    real = entrypoints.get_group_all
-
-    def own(group, path=None):
-        found = real(group, path=path)
-        names = [re.sub(r"[-_.]+", "-", entry.distro.name).lower() if entry.distro else "" for entry in found]
-        return [entry for entry, name in zip(found, names, strict=True) if path is not None or name not in FOREIGN]
-
-    monkeypatch.setattr(entrypoints, "get_group_all", own)
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch, tmp_path, _no_foreign_plugins):
+def _clean_environment(monkeypatch, tmp_path):
     """No test sees the user's cache, registry or switches."""
     for name in [n for n in os.environ if n.startswith("CAUSALIQA_") and n != "CAUSALIQA_TEST_DATA"]:
         monkeypatch.delenv(name)
-    if FOREIGN:
-        monkeypatch.setenv("CAUSALIQA_DISABLE_PLUGINS", ",".join(sorted(FOREIGN)))
+    monkeypatch.setattr(subprocess, "Popen", _Popen)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("CAUSALIQA_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
