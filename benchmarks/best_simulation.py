@@ -15,15 +15,13 @@ Columns, in percent: ``excluded`` a best metric that is not called tied with the
 
 from __future__ import annotations
 
-import argparse
-import csv
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
+from simulation_table import write_table
 
 from causaliqa.functional.best import Comparison, compare
 from causaliqa.functional.significance import tied_with_best
@@ -148,35 +146,21 @@ def simulate(scenario: Scenario, *, references: int, runs: int, seed: int = 0) -
     return out
 
 
+def line(name: str, references: int, runs: int, seed: int) -> dict[str, object]:
+    """Cells of one line of the table."""
+    result = simulate(SCENARIOS[name], references=references, runs=runs, seed=seed)
+    return {
+        "scenario": name,
+        "references": references,
+        "runs": runs,
+        "bystanders": SCENARIOS[name].bystanders,
+        "seed": seed,
+        **{key: f"{value:.1f}" for key, value in result.items()},
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--references", type=int, nargs="+", default=[25])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
-    writer = None
-    with args.out.open("w", newline="", encoding="utf-8") as file:
-        for references in args.references:
-            for name in args.scenario:
-                start = time.perf_counter()
-                result = simulate(SCENARIOS[name], references=references, runs=args.runs, seed=args.seed)
-                line = {
-                    "scenario": name,
-                    "references": references,
-                    "runs": args.runs,
-                    "bystanders": SCENARIOS[name].bystanders,
-                    "seed": args.seed,
-                    **{key: f"{value:.1f}" for key, value in result.items()},
-                    "seconds": f"{time.perf_counter() - start:.0f}",
-                }
-                if writer is None:
-                    writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line)
-                file.flush()
-                print(line, flush=True)
+    write_table(line, SCENARIOS, RESULT, doc=__doc__)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,12 @@ true flip; and SRCC of the two metrics under both protocols.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import time
 from pathlib import Path
 
 import numpy as np
 from best_simulation import ERRORS, population, sample
 from numpy.typing import NDArray
+from simulation_table import write_table
 
 from causaliqa.functional.best import compare
 from causaliqa.functional.protocols import PROTOCOLS, flips
@@ -69,34 +67,20 @@ def simulate(name: str, *, references: int, runs: int, seed: int = 0) -> dict[st
     return out | {f"{protocol}_{k}": truth[p][k] for p, protocol in enumerate(("all", "within")) for k in (0, 1)}
 
 
+def line(name: str, references: int, runs: int, seed: int) -> dict[str, object]:
+    """Cells of one line of the table."""
+    result = simulate(name, references=references, runs=runs, seed=seed)
+    return {
+        "scenario": name,
+        "references": references,
+        "runs": runs,
+        "seed": seed,
+        **{k: f"{v:.3f}" if k.startswith(("all", "within")) else f"{v:.1f}" for k, v in result.items()},
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--references", type=int, nargs="+", default=[25])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
-    writer = None
-    with args.out.open("w", newline="", encoding="utf-8") as file:
-        for references in args.references:
-            for name in args.scenario:
-                start = time.perf_counter()
-                result = simulate(name, references=references, runs=args.runs, seed=args.seed)
-                line = {
-                    "scenario": name,
-                    "references": references,
-                    "runs": args.runs,
-                    "seed": args.seed,
-                    **{k: f"{v:.3f}" if k.startswith(("all", "within")) else f"{v:.1f}" for k, v in result.items()},
-                    "seconds": f"{time.perf_counter() - start:.0f}",
-                }
-                if writer is None:
-                    writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line)
-                file.flush()
-                print(line, flush=True)
+    write_table(line, SCENARIOS, RESULT, doc=__doc__)
 
 
 if __name__ == "__main__":

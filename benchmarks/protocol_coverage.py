@@ -11,14 +11,12 @@ Columns, in percent: how often the 95 % interval of one data set over all images
 
 from __future__ import annotations
 
-import argparse
-import csv
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from best_simulation import ERRORS, population, sample
+from simulation_table import write_table
 
 from causaliqa.functional.protocols import Protocols, over_sets
 
@@ -52,34 +50,20 @@ def simulate(name: str, *, references: int, runs: int, seed: int = 0) -> dict[st
     return {key: 100 * count / runs for key, count in held.items()}
 
 
+def line(name: str, references: int, runs: int, seed: int) -> dict[str, object]:
+    """Cells of one line of the table."""
+    result = simulate(name, references=references, runs=runs, seed=seed)
+    return {
+        "scenario": name,
+        "references": references,
+        "runs": runs,
+        "seed": seed,
+        **{key: f"{value:.1f}" for key, value in result.items()},
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--references", type=int, nargs="+", default=[25, 10])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
-    writer = None
-    with args.out.open("w", newline="", encoding="utf-8") as file:
-        for references in args.references:
-            for name in args.scenario:
-                start = time.perf_counter()
-                result = simulate(name, references=references, runs=args.runs, seed=args.seed)
-                line = {
-                    "scenario": name,
-                    "references": references,
-                    "runs": args.runs,
-                    "seed": args.seed,
-                    **{key: f"{value:.1f}" for key, value in result.items()},
-                    "seconds": f"{time.perf_counter() - start:.0f}",
-                }
-                if writer is None:
-                    writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line)
-                file.flush()
-                print(line, flush=True)
+    write_table(line, SCENARIOS, RESULT, doc=__doc__, references=(25, 10))
 
 
 if __name__ == "__main__":

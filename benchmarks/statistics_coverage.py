@@ -14,10 +14,7 @@ before the paired tests took the jackknife's error instead of that of the draws.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import platform
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +23,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
+from simulation_table import write_table
 
 from causaliqa.functional.logistic import fit_logistic
 from causaliqa.functional.significance import ClusterBootstrap
@@ -286,45 +284,29 @@ def _inside(boot: ClusterBootstrap, statistic: str, value: float) -> bool:
     return bool(low <= value <= high)
 
 
+def line(name: str, references: int, runs: int, seed: int) -> dict[str, object]:
+    """Cells of one line of the table."""
+    result = simulate(SCENARIOS[name], references=references, runs=runs, seed=seed)
+    margin = 100 * stats.norm.ppf(0.975) * np.sqrt(0.05 * 0.95 / runs)
+    return {
+        "scenario": name,
+        "references": references,
+        "images": references * TYPES * LEVELS,
+        "runs": runs,
+        "seed": seed,
+        **{k: f"{v:.4f}" if k.startswith(("true", "width")) else f"{v:.1f}" for k, v in result.items()},
+        "margin": f"{margin:.1f}",
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--references", type=int, nargs="+", default=[25])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenario", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
     about = {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    writer = None
-    with args.out.open("w", newline="", encoding="utf-8") as file:
-        for references in args.references:
-            for name in args.scenario:
-                start = time.perf_counter()
-                result = simulate(SCENARIOS[name], references=references, runs=args.runs, seed=args.seed)
-                margin = 100 * stats.norm.ppf(0.975) * np.sqrt(0.05 * 0.95 / args.runs)
-                line = {
-                    "scenario": name,
-                    "references": references,
-                    "images": references * TYPES * LEVELS,
-                    "runs": args.runs,
-                    "seed": args.seed,
-                    **{k: f"{v:.4f}" if k.startswith(("true", "width")) else f"{v:.1f}" for k, v in result.items()},
-                    "margin": f"{margin:.1f}",
-                    "seconds": f"{time.perf_counter() - start:.0f}",
-                    **about,
-                }
-                if writer is None:
-                    writer = csv.DictWriter(file, fieldnames=list(line), lineterminator="\n")
-                    writer.writeheader()
-                writer.writerow(line)
-                file.flush()
-                print(line, flush=True)
+    write_table(line, SCENARIOS, RESULT, doc=__doc__, about=about)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def test_the_gradient_is_that_of_the_score(tiny):
 
 def test_the_reference_is_known_by_its_values(metric, images):
     calls = []
-    metric.backbone.register_forward_hook(lambda *_: calls.append(1))
+    metric.feature_levels.backbone.register_forward_hook(lambda *_: calls.append(1))
     metric(images[0][:1], images[1][:1])
     assert len(calls) == 2 + len(INTERVENTIONS)
     before = metric(images[0][:1], images[1][:1].clone())
@@ -134,6 +134,19 @@ def test_the_reference_is_known_by_its_values(metric, images):
     metric(images[0][:1], buffer)
     buffer.numpy()[:] = images[0][:1].numpy()  # not seen by the tensor's version counter
     assert metric(images[0][:1], buffer).item() == 0 < before.item()
+
+
+def test_the_reference_is_measured_anew_with_other_weights(tiny, images):
+    net, spec = tiny
+    metric = CalibratedMetric(copy.deepcopy(net), spec())
+    before = metric(*images)
+    state = {key: value * 0.5 + 0.1 for key, value in net.state_dict().items()}
+    metric.feature_levels.backbone.load_state_dict(state)
+    other = copy.deepcopy(net)
+    other.load_state_dict(state)
+    expected = CalibratedMetric(other, spec())(*images)
+    assert torch.equal(metric(*images), expected)
+    assert not torch.equal(expected, before)
 
 
 def test_a_reference_from_inference_mode_serves_training(metric, images):
@@ -151,7 +164,7 @@ def test_the_backbone_never_trains(tiny, images):
     fresh = metric(*images)
     around = torch.nn.ModuleList([metric]).train()
     assert metric.training
-    assert not any(m.training for m in metric.backbone.modules())
+    assert not any(m.training for m in metric.feature_levels.backbone.modules())
     assert torch.equal(around[0](*images), fresh)
     assert torch.equal(net[0].running_mean, torch.zeros(3))
 

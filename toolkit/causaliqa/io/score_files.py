@@ -156,15 +156,7 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
         if any(values[before] != values[number] for values in file.scores.values()):
             twice.append(image)
         lines[name].update(dict.fromkeys(pairs, number))
-    if twice:
-        raise ManifestError(
-            f"scores {file.path}: {_count(twice, 'has', 'have')} lines with different scores: {_some(twice)}; keep one"
-        )
-    if unclear:
-        raise ManifestError(
-            f"scores {file.path}: {_count(unclear, 'fits', 'fit')} several: {_some(unclear)}; "
-            "write paths relative to the data set, or add a column dataset"
-        )
+    _refuse(file, twice, unclear)
     if not lines:
         raise ManifestError(
             f"scores {file.path}: none of its {len(file.images)} images is in {' or '.join(known)}: "
@@ -178,6 +170,19 @@ def match_scores(file: ScoreFile, datasets: Sequence[PairDataset]) -> Matched:
     if cased:
         notes.append(f"scores {file.path}: {_count(cased, 'differs', 'differ')} in case or accents: {_some(cased)}")
     return Matched(lines=dict(lines), notes=tuple(notes))
+
+
+def _refuse(file: ScoreFile, twice: list[str], unclear: list[str]) -> None:
+    """Raise if an image has lines with different scores, or fits several images."""
+    if twice:
+        raise ManifestError(
+            f"scores {file.path}: {_count(twice, 'has', 'have')} lines with different scores: {_some(twice)}; keep one"
+        )
+    if unclear:
+        raise ManifestError(
+            f"scores {file.path}: {_count(unclear, 'fits', 'fit')} several: {_some(unclear)}; "
+            "write paths relative to the data set, or add a column dataset"
+        )
 
 
 class _Names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -11,8 +12,6 @@ from causaliqa.utils.text import number as number_of
 
 __all__ = ["PIPAL", "PIPAL_TRAINVAL", "PIPAL_VAL"]
 
-_REFERENCE = "Gu et al., 2020, arXiv:2007.12142"
-_SOURCE = "https://github.com/HaomingCai/PIPAL-dataset"
 _TRAIN = ("Train_Dist", "Distortion_1", "Distortion_2", "Distortion_3", "Distortion_4")
 _VAL = ("Val_Dist", "Val_Distortion")
 
@@ -57,8 +56,8 @@ def _read_both(tree: Tree) -> list[Entry]:
 
 PIPAL = Archive(
     name="pipal",
-    reference=_REFERENCE,
-    source=_SOURCE,
+    reference="Gu et al., 2020, arXiv:2007.12142",
+    source="https://github.com/HaomingCai/PIPAL-dataset",
     note="training split",
     label="elo",
     label_lower_better=False,
@@ -69,14 +68,10 @@ PIPAL = Archive(
     image_folders=("Train_Ref", *_TRAIN),
 )
 """Training split. Type is the group of distortions (00 to 06), level the number within it, which is not a strength."""
-PIPAL_VAL = Archive(
+PIPAL_VAL = replace(
+    PIPAL,
     name="pipal_val",
-    reference=_REFERENCE,
-    source=_SOURCE,
     note="validation split",
-    label="elo",
-    label_lower_better=False,
-    label_range=(868.0, 1858.0),
     references=25,
     images=1000,
     read=partial(_read, split="Val", folders=_VAL),
@@ -84,14 +79,10 @@ PIPAL_VAL = Archive(
 )
 """Validation split, in the same layout: Val_Ref, Val_Dist, Val_Label."""
 
-PIPAL_TRAINVAL = Archive(
+PIPAL_TRAINVAL = replace(
+    PIPAL,
     name="pipal_trainval",
-    reference=_REFERENCE,
-    source=_SOURCE,
     note="both splits with public labels, in one folder",
-    label="elo",
-    label_lower_better=False,
-    label_range=(868.0, 1858.0),
     references=225,
     images=24200,
     read=_read_both,

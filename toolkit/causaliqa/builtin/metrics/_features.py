@@ -39,12 +39,14 @@ class FeatureLevels(StayInEval):
 
     def forward(self, img: Tensor) -> list[list[Tensor]]:
         """Return levels ``(C_k, H_k, W_k)`` for every image of ``(N, 3, H, W)``."""
-        return self._levels(self._small(img))
+        return self.of_small(self.small(img))
 
-    def _small(self, img: Tensor) -> Tensor:
+    def small(self, img: Tensor) -> Tensor:
+        """Return images ``(N, 3, h, w)`` after the size protocol."""
         return downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
 
-    def _levels(self, small: Tensor) -> list[list[Tensor]]:
+    def of_small(self, small: Tensor) -> list[list[Tensor]]:
+        """Return the same as :meth:`forward` for images that went through :meth:`small`."""
         one_thread_after_fork()
         # One image at a time: convolutions round differently at other batch sizes.
         return [
@@ -54,7 +56,7 @@ class FeatureLevels(StayInEval):
 
     def of_batch(self, img: Tensor) -> list[Tensor]:
         """Return levels ``(N, C_k, H_k, W_k)`` of all images in one pass."""
-        small = downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
+        small = self.small(img)
         return [small, *self.backbone(normalise(small, self.normalisation))]
 
     def small_size(self, img: Tensor) -> tuple[int, int]:
@@ -67,19 +69,19 @@ class FeatureLevels(StayInEval):
         if ref.requires_grad:
             return self.forward(ref)
         with torch.no_grad():
-            small = self._small(ref)
-            state = self._state(small)
+            small = self.small(ref)
+            state = self.state(small)
             if self._last is not None:
                 known, before, levels = self._last
                 if state is not None and before == state and torch.equal(known, small):
                     return levels
             # A copy: without resizing, ``small`` is the caller's tensor, which may be filled with another image.
             kept = small.clone()
-            levels = self._levels(kept)
+            levels = self.of_small(kept)
         self._last = None if state is None else (kept, state, levels)
         return levels
 
-    def _state(self, small: Tensor) -> tuple[object, ...] | None:
+    def state(self, small: Tensor) -> tuple[object, ...] | None:
         """Return what the levels depend on beside the values of the reference; None if that is not known."""
         if not isinstance(self.backbone, nn.Module):
             return None

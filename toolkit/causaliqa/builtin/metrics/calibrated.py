@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from causaliqa.builtin.metrics._features import FeatureLevels
+from causaliqa.builtin.metrics._options import check_choices, check_window_and_seed
 from causaliqa.functional.calibration import (
     INTERVENTIONS,
     calibrated_ratio,
@@ -19,7 +21,7 @@ from causaliqa.functional.calibration import (
     visibility,
     window_terms,
 )
-from causaliqa.functional.image import NORMALISATIONS, check_pair, downsample, normalise, size_factor
+from causaliqa.functional.image import NORMALISATIONS, check_pair
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import FeatureBackbone
@@ -116,32 +118,21 @@ class CalibratedMetric(nn.Module):
         as_loss: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
         self.backbone_spec = backbone_spec
         self.interventions = tuple(part.strip() for part in interventions.split("+"))
         self.window = backbone_spec.window if window is None else window
         self.seed = seed
-        self.how = backbone_spec.normalise if normalise is None else normalise
-        self.resize = resize
         self.unit = unit
         self.as_loss = as_loss
-        self._known: OrderedDict[bytes, Reference] = OrderedDict()
+        normalisation = backbone_spec.normalise if normalise is None else normalise
+        self.feature_levels = FeatureLevels(backbone, normalisation, resize=resize)
+        self._known: OrderedDict[tuple[object, ...], Reference] = OrderedDict()
         self._check_options()
-        self.train(self.training)
 
     def _check_options(self) -> None:
-        for name, values, allowed in (
-            ("interventions", self.interventions, INTERVENTIONS),
-            ("normalise", (self.how,), tuple(NORMALISATIONS)),
-        ):
-            if wrong := [v for v in values if v not in allowed]:
-                raise ValueError(f"{name}: got {wrong[0]!r}, expected {' or '.join(allowed)}")
-        if len(set(self.interventions)) < len(self.interventions):
-            raise ValueError(f"interventions: got {'+'.join(self.interventions)}, expected each once")
-        if not isinstance(self.window, int) or self.window < 1:
-            raise ValueError(f"window: got {self.window!r}, expected a positive whole number")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed: got {self.seed!r}, expected a whole number, 0 or more")
+        check_choices("interventions", self.interventions, INTERVENTIONS)
+        check_choices("normalise", (self.feature_levels.normalisation,), tuple(NORMALISATIONS))
+        check_window_and_seed(self.window, self.seed)
 
     def forward(self, img: Tensor, ref: Tensor) -> Tensor:
         """Score a batch.
@@ -227,18 +218,18 @@ class CalibratedMetric(nn.Module):
                 yield self._levels(x), self._reference(y)
 
     def _small(self, img: Tensor) -> tuple[Tensor, ...]:
-        img = img if img.dtype == torch.float64 else img.float()
-        # One image at a time: convolutions round differently at other batch sizes.
-        return torch.split(downsample(img, size_factor(*img.shape[-2:])) if self.resize else img, 1)
+        """Images one by one, after the size protocol."""
+        return torch.split(self.feature_levels.small(img if img.dtype == torch.float64 else img.float()), 1)
 
-    def _levels(self, img: Tensor) -> tuple[Tensor, ...]:
-        return tuple(level[0] for level in (img, *self.backbone(normalise(img, self.how))))
+    def _levels(self, small: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.feature_levels.of_small(small)[0])
 
     def _reference(self, ref: Tensor) -> Reference:
         """Return what is known of a reference ``(1, 3, h, w)``; kept by its values, not by the tensor's identity."""
-        if ref.requires_grad:
+        state = None if ref.requires_grad else self.feature_levels.state(ref)
+        if state is None:
             return self._measure(ref)
-        key = _digest(ref)
+        key = (_digest(ref), *state)
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
@@ -271,13 +262,6 @@ class CalibratedMetric(nn.Module):
             for k in range(len(levels))
         )
 
-    def train(self, mode: bool = True) -> CalibratedMetric:
-        """Set the mode of the module; the backbone stays in evaluation mode."""
-        super().train(mode)
-        if isinstance(self.backbone, nn.Module):
-            self.backbone.eval()
-        return self
-
     def _apply(self, fn: Any, recurse: bool = True) -> CalibratedMetric:
         self._known.clear()  # the module moves to another device or type
         return cast("CalibratedMetric", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
@@ -292,7 +276,6 @@ def _score(ratios: tuple[Tensor, ...]) -> Tensor:
 
 
 def _digest(img: Tensor) -> bytes:
-    """Checksum of shape, type, device and values."""
+    """Checksum of the values."""
     data = img.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes()
-    head = f"{tuple(img.shape)} {img.dtype} {img.device}".encode()
-    return hashlib.blake2b(data, digest_size=16, key=hashlib.blake2b(head).digest()).digest()
+    return hashlib.blake2b(data, digest_size=16).digest()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from causaliqa.builtin.metrics._features import FeatureLevels
+from causaliqa.builtin.metrics._options import check_choices, check_window_and_seed
 from causaliqa.builtin.metrics.explanation import Explanation
 from causaliqa.functional.device import constants_on
 from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows
@@ -150,21 +151,12 @@ class CausalMetric(nn.Module):
         self._check_options()
 
     def _check_options(self) -> None:
-        for name, values, allowed in (
-            ("terms", self.terms, TERMS),
-            ("channels", (self.channels,), CHANNELS),
-            ("normalise", (self.feature_levels.normalisation,), tuple(NORMALISATIONS)),
-            ("rule", (self.rule,), RULES),
-            ("protocol", (self.protocol,), PROTOCOLS),
-        ):
-            if wrong := [v for v in values if v not in allowed]:
-                raise ValueError(f"{name}: got {wrong[0]!r}, expected {' or '.join(allowed)}")
-        if len(set(self.terms)) < len(self.terms):
-            raise ValueError(f"terms: got {'+'.join(self.terms)}, expected each term once")
-        if not isinstance(self.window, int) or self.window < 1:
-            raise ValueError(f"window: got {self.window!r}, expected a positive whole number")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed: got {self.seed!r}, expected a whole number, 0 or more")
+        check_choices("terms", self.terms, TERMS, what="each term")
+        check_choices("channels", (self.channels,), CHANNELS)
+        check_choices("normalise", (self.feature_levels.normalisation,), tuple(NORMALISATIONS))
+        check_choices("rule", (self.rule,), RULES)
+        check_choices("protocol", (self.protocol,), PROTOCOLS)
+        check_window_and_seed(self.window, self.seed)
         rising = all(a < b for a, b in zip(self.strengths, self.strengths[1:], strict=False))
         if not self.strengths or self.strengths[0] <= 0 or not rising:
             raise ValueError(f"strengths: got {self.strengths}, expected rising numbers above 0")
