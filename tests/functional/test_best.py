@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
+import best_simulation as benchmark
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,8 +10,6 @@ from scipy import stats
 from causaliqa.api.errors import InputError
 from causaliqa.functional.best import compare, compare_sets
 from causaliqa.functional.significance import ClusterBootstrap
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def _data(metrics: int = 4, references: int = 12, images: int = 10, seed: int = 0):  # type: ignore[no-untyped-def]
@@ -126,13 +122,11 @@ def test_bad_input(arguments: dict[str, object]) -> None:
         compare(**{"scores": np.ones((2, 3)), "labels": np.ones(3), "clusters": np.arange(3), **arguments})
 
 
-def test_simulated_rates() -> None:
+def test_simulated_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The best is kept and a gap of .05 found, in short; the figures are in ``best_simulation.csv``."""
-    script = runpy.run_path(str(BENCHMARKS / "best_simulation.py"))
-    scenario = script["Scenario"]
-    script["below"].__globals__["MANY"] = 400
-    equal = script["simulate"](scenario(best=5), references=25, runs=40)
+    monkeypatch.setattr(benchmark, "MANY", 400)
+    equal = benchmark.simulate(benchmark.Scenario(best=5), references=25, runs=40)
     assert equal["excluded compare"] <= 9  # 200 verdicts at 5 %, correlated
-    gap = script["simulate"](scenario(worse=1, bystanders=5), references=25, runs=20)
+    gap = benchmark.simulate(benchmark.Scenario(worse=1, bystanders=5), references=25, runs=20)
     assert gap["power compare"] > 80
     assert gap["changed compare"] == 0
