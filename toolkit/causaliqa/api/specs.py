@@ -121,6 +121,11 @@ class MetricSpec(Spec):
     needed_files: Callable[[], Iterable[NeededFile]] | None = None
     """Lists the files that the metric loads on its own, without loading them; None if there are none besides the
     backbone's, or if unknown."""
+    trained_on: tuple[str, ...] | None = None
+    """Data sets of human opinions that it was fitted to, by the names of ``causaliqa list datasets`` where they have
+    one; empty if there are none, None if unknown."""
+    year: int | None = None
+    """Year in which it was published."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

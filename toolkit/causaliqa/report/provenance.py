@@ -53,9 +53,14 @@ class MetricFacts:
     """Options as canonical JSON."""
     weights: str = ""
     """``sha256:`` of the weights file, or ``parameters sha256:`` of the network's parameters; empty without weights."""
-
     seed: int | None = None
     """Seed of its scores; None if they do not depend on one, or if unknown."""
+    metric_mode: str = ""
+    """FR or NR; empty if unknown."""
+    trained_on: tuple[str, ...] | None = None
+    """Data sets of human opinions that it was fitted to; empty if there are none, None if unknown."""
+    year: int | None = None
+    """Year in which it was published; None if unknown."""
 
     def line(self) -> str:
         """Return everything as one line of text."""
