@@ -108,7 +108,7 @@ def test_errors_of_sqlite_are_explained_by_the_file_system(tmp_path, monkeypatch
     import sqlite3
 
     from causaliqa.api.errors import InputError
-    from causaliqa.evaluation import store as module
+    from causaliqa.evaluation import store_file as module
 
     with ScoreStore(tmp_path / "s.sqlite") as store:
         monkeypatch.setattr(module, "has_locks", lambda folder: False)

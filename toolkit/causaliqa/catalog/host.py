@@ -8,9 +8,8 @@ plugins claim is ambiguous.
 from __future__ import annotations
 
 import logging
-import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,14 +19,13 @@ from causaliqa.api import hookspecs
 from causaliqa.api.errors import AmbiguousNameError, PluginError
 from causaliqa.api.specs import Spec
 from causaliqa.catalog.discovery import EntryPoint, discover, normalised
+from causaliqa.catalog.plugin_records import register
 from causaliqa.utils.text import brief
 
 __all__ = ["BUILTINS", "PluginHost", "PluginStatus", "Registration"]
 
 BUILTINS = ("causaliqa.builtin.hooks", "causaliqa.interop.hooks")
 """Modules of this package that register through the hooks, before any plugin."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -177,7 +175,7 @@ class PluginHost:
         manager.add_hookspecs(hookspecs)
         claims: _ClaimsByKind = {spec: {} for spec in hookspecs.HOOKS.values()}
         for module in BUILTINS:
-            for spec in self._register(manager, module, _importer(module)):
+            for spec in register(manager, module, _importer(module)):
                 # Only pyiqa's table may hold a name of ours; ours wins, and `pyiqa:NAME` reaches theirs.
                 own = Registration(spec=spec, provider=_provider(module), builtin=True)
                 claims[_kind_of(spec)].setdefault(spec.name, _Claims([own]))
@@ -221,7 +219,7 @@ class PluginHost:
         if self._is_blocked(entry):
             return PluginStatus(canonical=entry.canonical, version=entry.version, state="blocked")
         try:
-            specs = self._register(manager, entry.canonical, entry.load)
+            specs = register(manager, entry.canonical, entry.load)
         except (Exception, SystemExit) as error:
             line = (
                 f"plugin '{entry.provider}' failed to load ({brief(error)}); its names are unavailable. "
@@ -263,17 +261,6 @@ class PluginHost:
             names=tuple(given),
         )
 
-    def _register(self, manager: pluggy.PluginManager, canonical: str, load: Callable[[], Any]) -> list[Spec]:
-        """Import, register, call and validate one plugin; leave no trace of it if any step fails."""
-        plugin = load()
-        try:
-            manager.register(plugin, name=canonical)
-            return list(_records(manager, plugin, canonical))
-        except BaseException:
-            if manager.has_plugin(canonical):
-                manager.unregister(name=canonical)
-            raise
-
 
 def _importer(module: str) -> Callable[[], Any]:
     def load() -> Any:
@@ -291,46 +278,3 @@ def _kind_of(spec: Spec) -> type[Spec]:
 
 def _provider(module: str) -> str:
     return "pyiqa" if module == "causaliqa.interop.hooks" else "causaliqa"
-
-
-def _records(manager: pluggy.PluginManager, plugin: Any, canonical: str) -> Iterator[Spec]:
-    callers = manager.get_hookcallers(plugin) or []
-    if not callers:
-        raise PluginError(f"it implements no hook; expected functions marked with causaliqa.hookimpl named {_hooks()}")
-    seen: set[tuple[str, str]] = set()
-    for caller in callers:
-        if caller.name not in hookspecs.HOOKS:
-            raise PluginError(f"unknown hook {caller.name!r}; expected {_hooks()}")
-        expected = hookspecs.HOOKS[caller.name]
-        for impl in caller.get_hookimpls():
-            if impl.plugin_name != canonical:
-                continue
-            if impl.hookwrapper or impl.wrapper:
-                raise PluginError(f"hook {caller.name!r} is a wrapper, which this host does not call")
-            result: Any = impl.function()
-            if result is None or isinstance(result, (str, Spec)):
-                raise PluginError(f"hook {caller.name!r} returned {result!r}, expected a list of {expected.__name__}")
-            for spec in result:
-                _validate(spec, expected, caller.name)
-                if (spec.kind, spec.name) in seen:
-                    raise PluginError(f"it provides {spec.noun} {spec.name!r} twice")
-                seen.add((spec.kind, spec.name))
-                yield spec
-
-
-def _hooks() -> str:
-    return ", ".join(hookspecs.HOOKS)
-
-
-def _validate(spec: Any, expected: type[Spec], hook: str) -> None:
-    if not isinstance(spec, expected):
-        raise PluginError(f"hook {hook!r} returned a {type(spec).__name__}, expected {expected.__name__}")
-    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-        raise PluginError(f"name {spec.name!r}: expected letters, digits and _ . + - only")
-    if expected.kind in ("metrics", "backbones") and "fid" in spec.name:
-        raise PluginError(f"name {spec.name!r} contains 'fid', which pyiqa takes for the FID metric; choose another")
-    if not callable(spec.factory):
-        raise PluginError(f"{spec.name!r}: factory is {spec.factory!r}, expected a callable")
-    for text in ("summary", "licence"):
-        if not isinstance(getattr(spec, text), str) or not getattr(spec, text).strip():
-            raise PluginError(f"{spec.name!r}: {text} is empty, expected one line")

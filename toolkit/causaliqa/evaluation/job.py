@@ -22,7 +22,8 @@ from causaliqa.catalog.workers import WorkerContext, build_metric
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
 from causaliqa.evaluation.sharding import score_elsewhere, shard
-from causaliqa.evaluation.store import ScoreStore, check_locks
+from causaliqa.evaluation.store import ScoreStore
+from causaliqa.evaluation.store_file import check_locks
 from causaliqa.evaluation.worker import MetricRecipe, score_unit
 from causaliqa.io.score_files import ScoreFile, match_scores, read_scores
 from causaliqa.utils.devices import choose_device
