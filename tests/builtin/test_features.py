@@ -15,8 +15,8 @@ def levels(tiny):
 
 def _calls(levels, monkeypatch):
     seen = []
-    real = levels._levels
-    monkeypatch.setattr(levels, "_levels", lambda small: seen.append(1) or real(small))
+    real = levels.of_small
+    monkeypatch.setattr(levels, "of_small", lambda small: seen.append(1) or real(small))
     return seen
 
 
@@ -61,7 +61,7 @@ def test_kept_levels_do_not_follow_the_buffer(levels, monkeypatch):
     levels.of_reference(buffer)
     buffer.numpy()[:] = 0
     seen = _calls(levels, monkeypatch)
-    assert _equal(levels.of_reference(first), levels._levels(first))
+    assert _equal(levels.of_reference(first), levels.of_small(first))
     assert len(seen) == 1  # the second call only: equal values are not computed again
 
 
