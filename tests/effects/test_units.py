@@ -10,9 +10,9 @@ import torch
 from causaliqa.api.errors import InputError
 from causaliqa.effects.causal_effect_map import CausalEffectMap
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.effects.measures import measure_name, unit_of
 from causaliqa.effects.plot import draw_map, draw_pie
 from causaliqa.effects.settings import CemSettings
+from causaliqa.utils.measures import measure_name, unit_of
 from conftest import photo
 
 QUICK = {"degradation": "denoise", "sampler": "zero", "coarse": 1, "fine": 1, "progress": False}

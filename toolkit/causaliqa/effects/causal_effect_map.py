@@ -25,12 +25,12 @@ from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.grid import RoiLike
 from causaliqa.effects.interventions import Measure
 from causaliqa.effects.journal import Journal, check_free
-from causaliqa.effects.measures import measure_name
 from causaliqa.effects.names import create_measure, with_objects
 from causaliqa.effects.prepare import PreparedMap, prepare
 from causaliqa.effects.settings import CemSettings, settings_with
 from causaliqa.effects.strategy import CHECK, Round
 from causaliqa.utils import memory
+from causaliqa.utils.measures import measure_name
 from causaliqa.utils.progress import duration, intervention_bar
 
 if TYPE_CHECKING:

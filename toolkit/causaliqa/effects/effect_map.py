@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import InputError
-from causaliqa.effects.measures import unit_of
 from causaliqa.utils.figures import html_summary
 from causaliqa.utils.files import atomic
+from causaliqa.utils.measures import unit_of
 from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:

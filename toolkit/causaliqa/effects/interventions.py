@@ -16,10 +16,10 @@ from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Degradation, PlacedSampler, Sampler
 from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Box, Grid
-from causaliqa.effects.measures import measure_name, unit_of
 from causaliqa.effects.receptive_field import Reach
 from causaliqa.effects.strategy import Round
 from causaliqa.functional.degrade import generator_for, quantise
+from causaliqa.utils.measures import measure_name, unit_of
 
 __all__ = ["EvenSampler", "InterventionRunner", "Measure", "Scene"]
 

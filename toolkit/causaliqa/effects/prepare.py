@@ -16,12 +16,12 @@ from causaliqa.effects.adaptive_strategy import Adaptive
 from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.grid import Grid, RoiLike, as_roi
 from causaliqa.effects.interventions import EvenSampler, InterventionRunner, Measure, Scene
-from causaliqa.effects.measures import measure_name
 from causaliqa.effects.receptive_field import ROUNDING, Reach, probe, whole
 from causaliqa.effects.settings import CemSettings
 from causaliqa.effects.strategy import Strategy
 from causaliqa.functional.quadrature import Population
 from causaliqa.io.images import as_image
+from causaliqa.utils.measures import measure_name
 
 if TYPE_CHECKING:
     from causaliqa.effects.settings import ImageLike

@@ -1,13 +1,11 @@
-"""Score files in one call: two images, or two folders of them."""
+"""Score files in one call: an image or a folder of them, by one metric or several."""
 
 from __future__ import annotations
 
-import html
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.api.protocols import Metric
@@ -16,6 +14,7 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.file_scores import FileScore, Scores
 from causaliqa.evaluation.scoring import score_pair
 from causaliqa.io.images import as_image, load_image
 from causaliqa.io.pairing import file_pairs
@@ -24,7 +23,6 @@ from causaliqa.utils.progress import progress_bar
 from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -32,139 +30,124 @@ if TYPE_CHECKING:
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
-__all__ = ["FileScore", "Scores", "explain", "score"]
+__all__ = ["explain", "score"]
 
 _FEW = 20
 """Pairs that are scored without a progress bar."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileScore:
-    """The score of one pair of files."""
-
-    img: Path
-    """Distorted image."""
-    ref: Path
-    """Reference."""
-    score: float | None
-    """Score; None where the metric failed."""
-    error: str = ""
-    """Why it failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Scores of one metric on some pairs of files; ``float(scores)`` is the score of a single pair."""
-
-    metric: str
-    """Metric, as it was asked for."""
-    lower_better: bool
-    """True if a lower score means better quality."""
-    seed: int
-    """Seed of the metric."""
-    device: str
-    """Where it ran."""
-    pairs: tuple[FileScore, ...]
-    """One entry per pair."""
-    unpaired: tuple[Path, ...] = ()
-    """Images of the folders that have no partner."""
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __iter__(self) -> Iterator[FileScore]:
-        return iter(self.pairs)
-
-    def __getitem__(self, number: int) -> FileScore:
-        return self.pairs[number]
-
-    def __float__(self) -> float:
-        if len(self.pairs) != 1 or self.pairs[0].score is None:
-            raise ValueError(f"got {len(self.pairs)} pairs, expected one with a score; use .frame or iterate")
-        return self.pairs[0].score
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One line per pair: img, ref, score, error."""
-        import pandas as pd
-
-        return pd.DataFrame([{**vars(pair), "img": str(pair.img), "ref": str(pair.ref)} for pair in self.pairs])
-
-    def __repr__(self) -> str:
-        better = "lower" if self.lower_better else "higher"
-        shown = (
-            f"{float(self):.6g}" if len(self.pairs) == 1 and self.pairs[0].score is not None else f"{len(self)} pairs"
-        )
-        return f"{self.metric}: {shown} ({better} is better)"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self))}</p>{self.frame.to_html()}"
-
-
+@overload
 def score(
     metric: str,
     img: str | os.PathLike[str],
-    ref: str | os.PathLike[str],
+    ref: str | os.PathLike[str] | None = None,
     *,
     device: str | None = None,
     seed: int = 0,
     progress: bool = True,
     catalog: Catalog | None = None,
-) -> Scores:
-    """Score an image against its reference, or the images of two folders that share a file stem.
+) -> Scores: ...
+
+
+@overload
+def score(
+    metric: list[str] | tuple[str, ...],
+    img: str | os.PathLike[str],
+    ref: str | os.PathLike[str] | None = None,
+    *,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    catalog: Catalog | None = None,
+) -> dict[str, Scores]: ...
+
+
+def score(
+    metric: str | list[str] | tuple[str, ...],
+    img: str | os.PathLike[str],
+    ref: str | os.PathLike[str] | None = None,
+    *,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    catalog: Catalog | None = None,
+) -> Scores | dict[str, Scores]:
+    """Score an image, or every image of a folder, by one metric or several.
 
     Args:
-        metric: ``NAME[:key=value,...]``.
-        img: distorted image, or a folder.
-        ref: reference, or a folder.
+        metric: ``NAME[:key=value,...]``, or several.
+        img: image, or a folder.
+        ref: its reference; of a folder, the folder of references with the same file stems, or one reference for all
+            images. Not needed where every metric works without one.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of a metric that takes one.
-        progress: show a progress bar where there are many pairs.
-        catalog: where the metric is looked up; by default what the environment asks for.
+        progress: show a progress bar where there are many images.
+        catalog: where metrics are looked up; by default what the environment asks for.
 
     Returns:
-        One score per pair. Of several pairs, one that fails has an ``error`` instead of a score.
+        One score per image, of several metrics by their names. Of several images, one that fails has an ``error``
+        instead of a score.
 
     Raises:
-        InputError: the metric is unknown, or an option of it is wrong.
-        ImageError: no pair is found; or of a single pair an image cannot be read, or the sizes differ.
-        CausaliqaError: the metric fails on a single pair.
+        InputError: a metric is unknown or needs a reference, or an option of it is wrong.
+        ImageError: there is no image to score; or of a single one a file cannot be read, or the sizes differ.
+        CausaliqaError: the metric fails on a single image.
 
     Example:
         >>> from importlib.resources import files
         >>> path = Path(str(files("skimage"))) / "data" / "astronaut.png"
         >>> float(score("causal_effnet_lite0", path, path, device="cpu"))
         0.0
+        >>> score(["psnr", "ssim"], path, path, device="cpu")["ssim"]
+        ssim: 1 (higher is better)
     """
-    pairs, unpaired = file_pairs(Path(img), Path(ref))
+    requests = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
+    pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None)
     catalog = catalog or default_catalog()
-    catalog.get(MetricSpec, parse_request(metric)[0])  # before torch is loaded
+    _check_metrics(catalog, requests, needs_reference=ref is None)
     device = choose_device(device)
-    built = build_metric(catalog, metric, device, seed)
-    scored = []
-    with progress_bar(len(pairs), "scoring", shown=progress and len(pairs) > _FEW) as bar:
-        for img_path, ref_path in pairs:
-            try:
-                value = _score_files(metric, built, img_path, ref_path, device)
-                scored.append(FileScore(img=img_path, ref=ref_path, score=value))
-            except CausaliqaError as error:
-                if len(pairs) == 1:
-                    raise
-                # One of many costs its own line only.
-                scored.append(FileScore(img=img_path, ref=ref_path, score=None, error=str(error)))
-            bar.update(1)
-    return Scores(
-        metric=metric,
-        lower_better=built.lower_better,
-        seed=seed,
-        device=device,
-        pairs=tuple(scored),
-        unpaired=tuple(unpaired),
-    )
+    found = {}
+    with progress_bar(len(pairs) * len(requests), "scoring", shown=progress and len(pairs) > _FEW) as bar:
+        for request in requests:
+            built = build_metric(catalog, request, device, seed)
+            found[request] = Scores(
+                metric=request,
+                lower_better=built.lower_better,
+                seed=seed,
+                device=device,
+                pairs=tuple(_scored(request, built, pairs, device, bar)),
+                unpaired=tuple(unpaired),
+            )
+    return found[metric] if isinstance(metric, str) else found
 
 
-def _score_files(name: str, metric: Metric, img_path: Path, ref_path: Path, device: str) -> float:
-    img, ref = load_image(img_path), load_image(ref_path)
+def _check_metrics(catalog: Catalog, requests: Sequence[str], *, needs_reference: bool) -> None:
+    """Refuse what cannot be scored before torch is loaded."""
+    if not requests:
+        raise InputError("score: got no metric, expected a name; `causaliqa list metrics` lists them")
+    for request in requests:
+        spec = catalog.get(MetricSpec, parse_request(request)[0]).spec
+        if needs_reference and spec.metric_mode == "FR":
+            raise InputError(f"metric {request!r} compares with a reference: got none, expected IMG REF")
+
+
+def _scored(
+    name: str, metric: Metric, pairs: Sequence[tuple[Path, Path | None]], device: str, bar: Any
+) -> Iterator[FileScore]:
+    for img, ref in pairs:
+        try:
+            yield FileScore(img=img, ref=ref, score=_score_files(name, metric, img, ref, device))
+        except CausaliqaError as error:
+            if len(pairs) == 1:
+                raise
+            # One of many costs its own line only.
+            yield FileScore(img=img, ref=ref, score=None, error=str(error))
+        bar.update(1)
+
+
+def _score_files(name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str) -> float:
+    img = load_image(img_path)
+    ref = img if ref_path is None else load_image(ref_path)
     if img.shape != ref.shape:
         raise ImageError(
             f"sizes differ: {img_path} is {img.shape[-1]} x {img.shape[-2]}, {ref_path} is "

@@ -18,7 +18,8 @@ from scipy import stats
 from causaliqa.api.errors import InputError
 from causaliqa.functional._intervals import COARSE, FEWEST, interval
 from causaliqa.functional._pseudo import PROTOCOLS, SMALLEST, checked, reference_srcc
-from causaliqa.functional.best import Comparison, tail
+from causaliqa.functional._superior import tail
+from causaliqa.functional.best import Comparison
 from causaliqa.functional.significance import ClusterBootstrap, _studentised
 
 __all__ = ["PROTOCOLS", "SMALLEST", "Flip", "OverSets", "Protocols", "flips", "over_sets", "within_references"]

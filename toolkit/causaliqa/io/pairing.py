@@ -1,43 +1,76 @@
-"""Images in two folders, paired by their file stems."""
+"""Images of several folders that belong together, by their file stems."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from causaliqa.api.errors import ImageError
 from causaliqa.io.images import image_suffixes
 from causaliqa.utils.files import nearby
 
-__all__ = ["file_pairs"]
+__all__ = ["common_files", "file_pairs"]
 
 
-def file_pairs(img: Path, ref: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Pair two files, or two folders by file stem; return the pairs and the images without a partner.
+def file_pairs(img: Path, ref: Path | None) -> tuple[list[tuple[Path, Path | None]], list[Path]]:
+    """Pair what is scored with its references.
+
+    Args:
+        img: an image, or a folder of them.
+        ref: its reference; a folder with a reference of the same stem for every image; one reference for all images;
+            None for none.
+
+    Returns:
+        The pairs, and the images of both folders without a partner.
 
     Raises:
-        ImageError: a path does not exist, a file meets a folder, a stem occurs twice, or no pair is found.
+        ImageError: a path does not exist, one image meets a folder of references, a stem occurs twice, or there is
+            nothing to score.
     """
-    for path in (img, ref):
+    for path in filter(None, (img, ref)):
         if not path.exists():
             raise ImageError(f"image {path} does not exist; expected a file or a folder{nearby(path)}")
-    if img.is_dir() != ref.is_dir():
-        raise ImageError(f"got a file and a folder ({img}, {ref}), expected two files or two folders")
     if not img.is_dir():
+        if ref is not None and ref.is_dir():
+            raise ImageError(
+                f"got a file and a folder ({img}, {ref}), expected two files, two folders, or a folder and"
+                " one reference for all its images"
+            )
         return [(img, ref)], []
-    sides: list[dict[str, Path]] = []
-    for folder in (img, ref):
-        stems: dict[str, Path] = {}
-        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in image_suffixes()):
-            if path.stem in stems:
-                raise ImageError(f"{folder}: {stems[path.stem].name} and {path.name} have the same stem; rename one")
-            stems[path.stem] = path
-        sides.append(stems)
-    left, right = sides
-    common = sorted(left.keys() & right.keys())
+    if ref is not None and ref.is_dir():
+        rows, alone = common_files([img, ref])
+        return [(one, other) for one, other in rows], alone
+    found = [path for path in _by_stem(img).values() if ref is None or not path.samefile(ref)]
+    if not found:
+        raise ImageError(f"{img}: got no image, expected files that end in {', '.join(sorted(image_suffixes()))}")
+    return [(path, ref) for path in found], []
+
+
+def common_files(folders: Sequence[Path]) -> tuple[list[tuple[Path, ...]], list[Path]]:
+    """Return the images whose stem every folder has, one from each folder, and the images of other stems.
+
+    Raises:
+        ImageError: a folder does not exist, a stem occurs twice in one, or none is common to all.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise ImageError(f"{folder}: expected a folder of images{nearby(folder)}")
+    sides = [_by_stem(folder) for folder in folders]
+    common = sorted(set(sides[0]).intersection(*sides[1:]))
     alone = [side[stem] for side in sides for stem in sorted(side.keys() - set(common))]
     if not common:
         raise ImageError(
-            f"{img} and {ref} have no image with the same file stem: got {len(left)} and {len(right)} images, expected "
-            "names in common, as in a/1.png and b/1.png"
+            f"{' and '.join(map(str, folders))} have no image with the same file stem: got "
+            f"{' and '.join(str(len(side)) for side in sides)} images, expected names in common, as in a/1.png and "
+            "b/1.png"
         )
-    return [(left[stem], right[stem]) for stem in common], alone
+    return [tuple(side[stem] for side in sides) for stem in common], alone
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in image_suffixes()):
+        if path.stem in stems:
+            raise ImageError(f"{folder}: {stems[path.stem].name} and {path.name} have the same stem; rename one")
+        stems[path.stem] = path
+    return stems

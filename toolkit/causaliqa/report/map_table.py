@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.effects.measures import unit_of
 from causaliqa.effects.plot import draw_map, draw_pie
 from causaliqa.report.table import rows_csv
 from causaliqa.utils.figures import data_url
+from causaliqa.utils.measures import unit_of
 from causaliqa.utils.text import latex, markdown, one_line, text_table, without_folders
 
 if TYPE_CHECKING:
