@@ -182,7 +182,7 @@ def test_three_shards_merged_equal_one_process_byte_for_byte(wide, counting, tmp
 @pytest.mark.slow
 def test_five_kills_change_nothing_and_recompute_nothing(wide, counting, tmp_path):
     """SIGKILL at random; what the store holds is never computed again, and the table is that of a quiet run."""
-    asked = ("--data", wide, "--metric", "counting:wait=0.15")
+    asked = ("--data", wide, "--metric", "counting:wait=0.5")
     store, rng = tmp_path / "s.sqlite", random.Random(5)
     finished: list[set[float]] = []
     for _ in range(5):

@@ -126,6 +126,10 @@ class MetricSpec(Spec):
     one; empty if there are none, None if unknown."""
     year: int | None = None
     """Year in which it was published."""
+    noticeable: float | None = None
+    """Difference of scores from which on people see it, in the unit of the metric; None if no source says so."""
+    noticeable_source: str = ""
+    """Where :attr:`noticeable` comes from."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
-__all__ = ["explain", "score"]
+__all__ = ["explain", "score", "score_files"]
 
 _FEW = 20
 """Pairs that are scored without a progress bar."""
@@ -136,7 +136,7 @@ def _scored(
 ) -> Iterator[FileScore]:
     for img, ref in pairs:
         try:
-            yield FileScore(img=img, ref=ref, score=_score_files(name, metric, img, ref, device))
+            yield FileScore(img=img, ref=ref, score=score_files(name, metric, img, ref, device))
         except CausaliqaError as error:
             if len(pairs) == 1:
                 raise
@@ -145,7 +145,20 @@ def _scored(
         bar.update(1)
 
 
-def _score_files(name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str) -> float:
+def score_files(name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str) -> float:
+    """Score one image file, against a reference file if there is one.
+
+    Args:
+        name: what messages call the metric.
+        metric: built on ``device``.
+        img_path: the image.
+        ref_path: its reference; None for metrics without one.
+        device: torch device.
+
+    Raises:
+        ImageError: a file cannot be read, or the sizes differ.
+        CausaliqaError: the metric failed.
+    """
     img = load_image(img_path)
     ref = img if ref_path is None else load_image(ref_path)
     if img.shape != ref.shape:

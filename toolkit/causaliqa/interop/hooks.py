@@ -38,6 +38,10 @@ _BYTES = {
 one of 1,536, rounded down from the smaller, so that nothing that fits is refused."""
 
 
+_NOTICEABLE = (0.5, "0.5 dB, the rule of the MPEG committee: Salomon, Data Compression, 4th ed. 2007, sec. 4.2.2")
+"""Difference of PSNR that people see, in dB, and its source."""
+
+
 @lru_cache(maxsize=1)
 def default_configs() -> Mapping[str, Mapping[str, Any]]:
     """Return pyiqa's table of metrics; empty if pyiqa is not installed."""
@@ -61,5 +65,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
             lower_better=bool(config.get("lower_better", False)),
             bytes_per_pixel=_BYTES.get(name, 0.0),
             needed_files=lazy("causaliqa.interop.files:needed_files", name=name),
+            noticeable=_NOTICEABLE[0] if name in ("psnr", "psnry") else None,
+            noticeable_source=_NOTICEABLE[1] if name in ("psnr", "psnry") else "",
             metric_mode=cast('Literal["FR", "NR"]', mode),
         )

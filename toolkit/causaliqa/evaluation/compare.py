@@ -1,0 +1,164 @@
+"""Outputs of several restorers or encoders on the same images: scores, and which differences are real."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.request import parse_request
+from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.score import score_files
+from causaliqa.io.pairing import common_files
+from causaliqa.utils.devices import choose_device
+from causaliqa.utils.measures import unit_of
+from causaliqa.utils.progress import progress_bar
+from causaliqa.utils.text import distinct_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ComparedMetric", "OutputScores", "score_outputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedMetric:
+    """What a comparison knows of a metric."""
+
+    name: str
+    """Metric, as it was asked for."""
+    lower_better: bool
+    """True if a lower score means better quality."""
+    noticeable: float | None = None
+    """Difference of scores from which on people see it; None if unknown."""
+    noticeable_source: str = ""
+    """Where that comes from."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the scores: ``"dB"``, or nothing."""
+        return unit_of(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputScores:
+    """Scores of N outputs x M images x K metrics."""
+
+    outputs: Mapping[str, Path]
+    """Folder of every output by its name."""
+    ref: Path | None
+    """Folder of the references; None without."""
+    metrics: tuple[ComparedMetric, ...]
+    """The metrics."""
+    images: tuple[str, ...]
+    """File stems that every folder has."""
+    unpaired: tuple[Path, ...]
+    """Images whose stem a folder lacks; they are left out."""
+    rows: pd.DataFrame = field(repr=False)
+    """One line a score: metric, output, image, score (None where it failed), error."""
+
+
+def score_outputs(
+    outputs: Mapping[str, str | os.PathLike[str]] | Sequence[str | os.PathLike[str]],
+    ref: str | os.PathLike[str] | None,
+    metrics: Sequence[str],
+    *,
+    catalog: Catalog,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> OutputScores:
+    """Score the outputs of several restorers or encoders on the images that all of them have.
+
+    Args:
+        outputs: folders, or folders by the name that tables shall show.
+        ref: folder of references; files belong together by their stems. None for metrics without a reference.
+        metrics: ``NAME[:key=value,...]``.
+        catalog: where metrics are looked up.
+        device: torch device; by default CUDA where there is one, else the CPU.
+        seed: seed of metrics that take one.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: there are fewer than two outputs, one is given twice, a metric is unknown or needs a reference.
+        ImageError: a folder does not exist, or no file stem is common to all.
+    """
+    folders = _named(outputs)
+    reference = Path(ref) if ref is not None else None
+    specs = _specs(catalog, metrics, needs_reference=ref is None)
+    files, unpaired = common_files([*folders.values(), *filter(None, [reference])])
+    device = choose_device(device)
+    with progress_bar(len(files) * len(folders) * len(specs), "scoring", shown=progress) as bar:
+        rows = list(_rows(list(folders), files, catalog, list(specs), device, seed, bar))
+    import pandas as pd
+
+    return OutputScores(
+        outputs=folders,
+        ref=reference,
+        metrics=tuple(
+            ComparedMetric(
+                name=name,
+                lower_better=spec.lower_better,
+                noticeable=spec.noticeable,
+                noticeable_source=spec.noticeable_source,
+            )
+            for name, spec in specs.items()
+        ),
+        images=tuple(row[0].stem for row in files),
+        unpaired=tuple(unpaired),
+        rows=pd.DataFrame(rows),
+    )
+
+
+def _named(outputs: Any) -> dict[str, Path]:
+    if isinstance(outputs, str | os.PathLike):
+        outputs = [outputs]
+    if isinstance(outputs, Mapping):
+        folders = {str(name): Path(path) for name, path in outputs.items()}
+    else:
+        paths = [Path(path) for path in outputs]
+        folders = dict(zip(distinct_names(paths), paths, strict=True))
+    if len(folders) < 2:
+        raise InputError(f"compare: got {len(folders)} folder of outputs, expected at least two")
+    real = [path.resolve() for path in folders.values()]
+    for name, path in zip(folders, real, strict=True):
+        if real.count(path) > 1:
+            raise InputError(f"compare: {name} is given twice; expected different folders")
+    return folders
+
+
+def _specs(catalog: Catalog, metrics: Sequence[str], *, needs_reference: bool) -> dict[str, MetricSpec]:
+    if not metrics:
+        raise InputError("compare: got no metric, expected names; `causaliqa list metrics` lists them")
+    specs = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec for name in metrics}
+    if needs_reference and (full := [name for name, spec in specs.items() if spec.metric_mode == "FR"]):
+        raise InputError(f"metric {full[0]!r} compares with a reference: got none, expected a folder of references")
+    return specs
+
+
+def _rows(
+    names: Sequence[str],
+    files: Sequence[tuple[Path, ...]],
+    catalog: Catalog,
+    metrics: Sequence[str],
+    device: str,
+    seed: int,
+    bar: Any,
+) -> Iterator[dict[str, Any]]:
+    """Image by image, so that metrics can keep what they know of its reference."""
+    built = {name: build_metric(catalog, name, device, seed) for name in metrics}
+    for row in files:
+        for metric, module in built.items():
+            for output, path in zip(names, row, strict=False):
+                score, error = None, ""
+                try:
+                    score = score_files(metric, module, path, row[-1] if len(row) > len(names) else None, device)
+                except (CausaliqaError, ImageError) as failure:
+                    error = str(failure)
+                yield {"metric": metric, "output": output, "image": row[0].stem, "score": score, "error": error}
+                bar.update(1)
