@@ -1,0 +1,267 @@
+"""Encoders at several rates: scores of every point, Bjontegaard's deltas, the convex hull, quality ladders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.request import parse_request
+from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.score import score_files
+from causaliqa.evaluation.side_table import SideTable
+from causaliqa.functional.means import mean_interval
+from causaliqa.functional.rate_distortion import Curve, bd_over_contents, hull
+from causaliqa.io.rate_points import RatePoint
+from causaliqa.utils.devices import choose_device
+from causaliqa.utils.progress import progress_bar
+
+__all__ = ["Curves", "curves_of", "encoder_tables", "score_points"]
+
+Curves = Mapping[str, Mapping[str, Curve]]
+"""Curves by encoder and content."""
+
+
+def score_points(
+    points: Sequence[RatePoint],
+    metrics: Sequence[str],
+    *,
+    catalog: Catalog,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[tuple[RatePoint, ...], list[str]]:
+    """Compute the scores that points lack.
+
+    Args:
+        points: the points.
+        metrics: ``NAME[:key=value,...]``.
+        catalog: where metrics are looked up.
+        device: torch device; by default CUDA where there is one, else the CPU.
+        seed: seed of metrics that take one.
+        progress: show a progress bar.
+
+    Returns:
+        The points with all scores that could be computed, and a line for every one that could not.
+
+    Raises:
+        InputError: a metric is unknown, or needs references that the points lack.
+    """
+    missing = [m for m in metrics if any(m not in point.scores for point in points)]
+    for metric in missing:
+        full = catalog.get(MetricSpec, parse_request(metric)[0]).spec.metric_mode == "FR"
+        if full and any(point.ref is None for point in points):
+            raise InputError(
+                f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
+            )
+    if not missing:
+        return tuple(points), []
+    device = choose_device(device)
+    built = {metric: build_metric(catalog, metric, device, seed) for metric in missing}
+    scored, failures = list(points), []
+    with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
+        # Content by content, so that metrics can keep what they know of its reference.
+        for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
+            found = dict(points[k].scores)
+            for metric, module in built.items():
+                try:
+                    found[metric] = _score(metric, module, points[k], device)
+                except CausaliqaError as error:
+                    failures.append(f"{metric} failed: {error}")
+                bar.update(1)
+            scored[k] = replace(points[k], scores=found)
+    return tuple(scored), failures
+
+
+def _score(name: str, module: Any, point: RatePoint, device: str) -> float:
+    if point.dist is None:
+        raise InputError(f"{point.encoder} on {point.content} at {point.rate:g}: got no image, expected one in dist")
+    return score_files(name, module, point.dist, point.ref, device)
+
+
+def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:
+    """Return the curves of one metric, quality-oriented, and a line for every curve that cannot be used."""
+    grouped: dict[str, dict[str, list[RatePoint]]] = {}
+    for point in points:
+        if metric.name in point.scores:
+            grouped.setdefault(point.encoder, {}).setdefault(point.content, []).append(point)
+    sign = -1.0 if metric.lower_better else 1.0
+    curves: dict[str, dict[str, Curve]] = {encoder: {} for encoder in grouped}
+    faults = []
+    for encoder, contents in grouped.items():
+        for content, own in contents.items():
+            name = f"{metric.name} of {encoder} on {content}"
+            try:
+                quality = [sign * point.scores[metric.name] for point in own]
+                curves[encoder][content] = Curve.of([point.rate for point in own], quality, name=name)
+            except InputError as error:
+                faults.append(f"left out: {error}")
+    return curves, faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A quality that an encoder shall hold."""
+
+    metric: str
+    """Metric."""
+    value: float
+    """Score."""
+
+
+def encoder_tables(
+    points: Sequence[RatePoint],
+    metrics: Sequence[ComparedMetric],
+    *,
+    anchor: str,
+    interpolation: str = "akima",
+    hold: Sequence[Hold] = (),
+) -> tuple[SideTable, ...]:
+    """Return the tables of encoders against an anchor.
+
+    Args:
+        points: points with scores.
+        metrics: the metrics.
+        anchor: encoder that the others are compared with.
+        interpolation: as for :func:`causaliqa.functional.rate_distortion.bd`.
+        hold: qualities for ladders.
+
+    Raises:
+        InputError: the anchor has no point.
+    """
+    known = list(dict.fromkeys(point.encoder for point in points))
+    if anchor not in known:
+        raise InputError(f"anchor: got {anchor!r}, expected one of {', '.join(known)}")
+    found = {metric.name: curves_of(points, metric) for metric in metrics}
+    curves = {name: own for name, (own, _) in found.items()}
+    faults = tuple(line for _, lines in found.values() for line in lines)
+    tables = [_deltas(curves, metrics, known, anchor, interpolation, faults), _hulls(points, metrics, known)]
+    if hold:
+        tables.append(_ladder(curves, {m.name: m for m in metrics}, known, hold, interpolation))
+    return tuple(tables)
+
+
+def _deltas(
+    curves: Mapping[str, Curves],
+    metrics: Sequence[ComparedMetric],
+    known: Sequence[str],
+    anchor: str,
+    interpolation: str,
+    faults: tuple[str, ...],
+) -> SideTable:
+    import pandas as pd
+
+    lines = []
+    for metric in metrics:
+        ours = curves[metric.name].get(anchor, {})
+        for encoder in (e for e in known if e != anchor):
+            theirs = curves[metric.name].get(encoder, {})
+            common = [content for content in ours if content in theirs]
+            line: dict[str, Any] = {"metric": metric.name, "unit": metric.unit, "encoder": encoder}
+            if common:
+                made = bd_over_contents(
+                    [ours[c] for c in common], [theirs[c] for c in common], interpolation=interpolation
+                )
+                line |= {
+                    "contents": made.contents,
+                    "little_overlap": made.little_overlap,
+                    "bd_rate": made.rate,
+                    "bd_rate_ci": list(made.rate_ci),
+                    "bd_quality": made.quality,
+                    "bd_quality_ci": list(made.quality_ci),
+                }
+            else:
+                nothing = {"bd_rate": np.nan, "bd_quality": np.nan}
+                line |= {"contents": 0, "little_overlap": 0, **nothing}
+                line |= {"bd_rate_ci": [np.nan, np.nan], "bd_quality_ci": [np.nan, np.nan]}
+            lines.append(line)
+    return SideTable(
+        name="bd",
+        title=f"Against {anchor}",
+        note=(
+            "BD-rate in percent (negative: less rate for the same quality) and BD-metric (positive: more quality at "
+            f"the same rate, also where a lower score is better), Bjontegaard 2001 with {interpolation} interpolation "
+            "of log10 of the rate. Mean over contents with its 95 % interval by Student's t. little_overlap: contents "
+            "whose curves share less than three quarters of the quality axis."
+        ),
+        frame=pd.DataFrame(lines),
+        warnings=faults,
+    )
+
+
+def _hulls(points: Sequence[RatePoint], metrics: Sequence[ComparedMetric], known: Sequence[str]) -> SideTable:
+    import pandas as pd
+
+    lines = []
+    for metric in metrics:
+        own = [point for point in points if metric.name in point.scores]
+        counts = dict.fromkeys(known, 0)
+        for content in dict.fromkeys(point.content for point in own):
+            here = [point for point in own if point.content == content]
+            sign = -1.0 if metric.lower_better else 1.0
+            kept = hull([p.rate for p in here], [sign * p.scores[metric.name] for p in here])
+            for k in kept:
+                counts[here[k].encoder] += 1
+        total = max(1, sum(counts.values()))
+        lines += [
+            {"metric": metric.name, "encoder": encoder, "points": count, "share": count / total}
+            for encoder, count in counts.items()
+        ]
+    return SideTable(
+        name="hull",
+        title="Convex hull",
+        note="Points of each encoder on the upper convex hull of quality over log rate, over all contents: no other "
+        "point, and no mixture of two, gives more quality at that rate.",
+        frame=pd.DataFrame(lines),
+    )
+
+
+def _ladder(
+    curves: Mapping[str, Curves],
+    metrics: Mapping[str, ComparedMetric],
+    known: Sequence[str],
+    hold: Sequence[Hold],
+    interpolation: str,
+) -> SideTable:
+    import pandas as pd
+
+    lines = []
+    for step in hold:
+        metric = metrics[step.metric]
+        wanted = -step.value if metric.lower_better else step.value
+        for encoder in known:
+            own = curves[step.metric].get(encoder, {})
+            rates = np.array(list(_rates(own, wanted, interpolation)))
+            reached = rates[np.isfinite(rates)]
+            low, high = (10**end for end in mean_interval(np.log10(reached)))
+            lines.append(
+                {
+                    "metric": step.metric,
+                    "hold": step.value,
+                    "encoder": encoder,
+                    "reached": f"{len(reached)} of {len(own)}",
+                    "rate": float(10 ** np.mean(np.log10(reached))) if len(reached) else np.nan,
+                    "rate_ci": [low, high],
+                }
+            )
+    return SideTable(
+        name="ladder",
+        title="Lowest rate that holds a quality",
+        note="Geometric mean over the contents whose curve reaches the quality, with its 95 % interval by Student's t "
+        "of the logarithm. A curve that begins above the quality counts with its lowest rate.",
+        frame=pd.DataFrame(lines),
+    )
+
+
+def _rates(curves: Mapping[str, Curve], quality: float, interpolation: str) -> Iterator[float]:
+    for curve in curves.values():
+        if quality <= curve.quality[0]:
+            yield float(curve.rate[0])
+        else:
+            yield float(10 ** curve.log_rate_at(quality, interpolation))
