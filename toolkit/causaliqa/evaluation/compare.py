@@ -13,6 +13,7 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.score import score_files
 from causaliqa.io.pairing import common_files
 from causaliqa.utils.devices import choose_device
@@ -59,6 +60,8 @@ class OutputScores:
     """File stems that every folder has."""
     unpaired: tuple[Path, ...]
     """Images whose stem a folder lacks; they are left out."""
+    prepared: str = ""
+    """What was done to the images before; empty if nothing."""
     rows: pd.DataFrame = field(repr=False)
     """One line a score: metric, output, image, score (None where it failed), error."""
 
@@ -71,6 +74,7 @@ def score_outputs(
     catalog: Catalog,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
 ) -> OutputScores:
     """Score the outputs of several restorers or encoders on the images that all of them have.
@@ -82,6 +86,7 @@ def score_outputs(
         catalog: where metrics are looked up.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
+        prepare: what is done to every pair before.
         progress: show a progress bar.
 
     Raises:
@@ -94,7 +99,7 @@ def score_outputs(
     files, unpaired = common_files([*folders.values(), *filter(None, [reference])])
     device = choose_device(device)
     with progress_bar(len(files) * len(folders) * len(specs), "scoring", shown=progress) as bar:
-        rows = list(_rows(list(folders), files, catalog, list(specs), device, seed, bar))
+        rows = list(_rows(list(folders), files, catalog, list(specs), device, seed, prepare, bar))
     import pandas as pd
 
     return OutputScores(
@@ -111,6 +116,7 @@ def score_outputs(
         ),
         images=tuple(row[0].stem for row in files),
         unpaired=tuple(unpaired),
+        prepared=str(prepare),
         rows=pd.DataFrame(rows),
     )
 
@@ -148,6 +154,7 @@ def _rows(
     metrics: Sequence[str],
     device: str,
     seed: int,
+    prepare: Preparation,
     bar: Any,
 ) -> Iterator[dict[str, Any]]:
     """Image by image, so that metrics can keep what they know of its reference."""
@@ -157,7 +164,8 @@ def _rows(
             for output, path in zip(names, row, strict=False):
                 score, error = None, ""
                 try:
-                    score = score_files(metric, module, path, row[-1] if len(row) > len(names) else None, device)
+                    ref = row[-1] if len(row) > len(names) else None
+                    score, _ = score_files(metric, module, path, ref, device, prepare)
                 except (CausaliqaError, ImageError) as failure:
                     error = str(failure)
                 yield {"metric": metric, "output": output, "image": row[0].stem, "score": score, "error": error}

@@ -14,6 +14,7 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.score import score_files
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.functional.means import mean_interval
@@ -35,6 +36,7 @@ def score_points(
     catalog: Catalog,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
 ) -> tuple[tuple[RatePoint, ...], list[str]]:
     """Compute the scores that points lack.
@@ -45,6 +47,7 @@ def score_points(
         catalog: where metrics are looked up.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
+        prepare: what is done to every pair before.
         progress: show a progress bar.
 
     Returns:
@@ -71,7 +74,7 @@ def score_points(
             found = dict(points[k].scores)
             for metric, module in built.items():
                 try:
-                    found[metric] = _score(metric, module, points[k], device)
+                    found[metric] = _score(metric, module, points[k], device, prepare)
                 except CausaliqaError as error:
                     failures.append(f"{metric} failed: {error}")
                 bar.update(1)
@@ -79,10 +82,10 @@ def score_points(
     return tuple(scored), failures
 
 
-def _score(name: str, module: Any, point: RatePoint, device: str) -> float:
+def _score(name: str, module: Any, point: RatePoint, device: str, prepare: Preparation) -> float:
     if point.dist is None:
         raise InputError(f"{point.encoder} on {point.content} at {point.rate:g}: got no image, expected one in dist")
-    return score_files(name, module, point.dist, point.ref, device)
+    return score_files(name, module, point.dist, point.ref, device, prepare)[0]
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:
