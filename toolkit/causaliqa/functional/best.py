@@ -23,6 +23,7 @@ from scipy import stats
 
 from causaliqa.api.errors import InputError
 from causaliqa.functional._pseudo import PseudoValues
+from causaliqa.functional.significance import FEWEST
 
 __all__ = ["Comparison", "compare", "compare_sets", "tie_method"]
 
@@ -58,12 +59,13 @@ class Comparison:
     p: Array
     """Two-sided p of every pair by Student's t, ``(M, M)``, 1 on the diagonal; not corrected for their number."""
     p_best: Array
-    """p of the hypothesis that a metric is the best, ``(M,)``; 1 for the best in the sample, NaN without a score."""
+    """p of the hypothesis that a metric is the best, ``(M,)``; 1 for the best in the sample, NaN without a score or
+    below three references."""
     largest: Array = field(repr=False)
     """Largest ``|t|`` of all pairs in every draw in which no two metrics differ, ``(D,)``."""
 
     def tied(self, alpha: float = 0.05) -> tuple[bool, ...]:
-        """Say for every metric whether it may be the best; metrics without a score never are.
+        """Say for every metric whether it may be the best; metrics without a score never are, nor any below three references.
 
         >>> labels = np.arange(120.0)
         >>> noise = np.random.default_rng(0).normal(size=(3, 120)) * [[9], [9], [90]]
@@ -94,7 +96,8 @@ def compare(
     """Compare metrics on one data set by SRCC, references being what is independent.
 
     The standard error of a difference is the jackknife's over references; its distribution where nothing differs comes
-    from giving the references random signs. With fewer than five references nothing can be significant. Two metrics are
+    from giving the references random signs. With fewer than five references nothing can be significant, with fewer than
+    three nothing is tested. Two metrics are
     compared on the images that both scored.
 
     Args:
@@ -161,7 +164,7 @@ def compare_sets(
         difference[:, own], t[:, own], p[:, own], drawn = _against(strata, own)
         drawn *= widening
         largest = np.fmax(largest, np.max(np.abs(drawn), axis=0, initial=0.0, where=~np.isnan(drawn)))
-        if np.isfinite(srcc[own]):
+        if np.isfinite(srcc[own]) and all(stratum.references(own) >= FEWEST for stratum in strata):
             known = ~np.isnan(t[:, own])
             known[own] = False
             p_best[own] = _p_best(t[known, own], drawn[known], clearly)
@@ -202,6 +205,10 @@ class _Stratum:
         self.signs = 2.0 * rng.integers(2, size=(values.count, draws)) - 1.0
         self._signed: dict[tuple[int, bytes], Array] = {}
 
+    def references(self, own: int) -> int:
+        """Return how many references count for a metric."""
+        return int(np.isfinite(self.values.of(own, self.values.finite[own])).sum())
+
     def differences(self, own: int) -> tuple[Array, ...]:
         """Per metric its difference to one: mean, squared error, both in every draw, references."""
         finite = self.values.finite
@@ -225,10 +232,10 @@ class _Stratum:
 
 
 def _moments(total: Array, square: Array, size: Array) -> tuple[Array, Array]:
-    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number; NaN below two."""
+    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number; NaN below two, the error below three."""
     with np.errstate(all="ignore"):
         mean = np.where(size >= 2, total / size, np.nan)
-        error = (square / size - mean * mean) / (size - 1)
+        error = np.where(size >= FEWEST, (square / size - mean * mean) / (size - 1), np.nan)
         # What rounding leaves of equal values is nothing.
         return mean, np.where(error <= 1e-14 * square / size, 0.0 * error, error)
 
