@@ -65,7 +65,9 @@ class Comparison:
     """Largest ``|t|`` of all pairs in every draw in which no two metrics differ, ``(D,)``."""
 
     def tied(self, alpha: float = 0.05) -> tuple[bool, ...]:
-        """Say for every metric whether it may be the best; metrics without a score never are, nor any below three references.
+        """Say for every metric whether it may be the best; metrics without a score never are.
+
+        Nor is any metric below three references.
 
         >>> labels = np.arange(120.0)
         >>> noise = np.random.default_rng(0).normal(size=(3, 120)) * [[9], [9], [90]]
@@ -232,7 +234,10 @@ class _Stratum:
 
 
 def _moments(total: Array, square: Array, size: Array) -> tuple[Array, Array]:
-    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number; NaN below two, the error below three."""
+    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number.
+
+    NaN below two, and the error below three.
+    """
     with np.errstate(all="ignore"):
         mean = np.where(size >= 2, total / size, np.nan)
         error = np.where(size >= FEWEST, (square / size - mean * mean) / (size - 1), np.nan)

@@ -201,10 +201,10 @@ def over_sets(sets: Sequence[Protocols], protocol: str = "all", *, level: float 
     """Summarise data sets with the same metrics: mean, worst and mean rank, with intervals from the sets' own draws.
 
     Draws of different sets are paired at random, so that sets with equally many references and one seed stay
-    independent. The interval of the mean is studentised as that of one data set, the draws of all sets taken together. That of the
-    worst set runs from the lowest lower end to the lowest upper end, upper ends being Bonferroni-corrected for the
-    number of sets: it holds the truth at the stated level whichever set is the worst (intersection-union for the lower
-    end; Berger, Technometrics 24(4), 1982).
+    independent. The interval of the mean is studentised as that of one data set, the draws of all sets taken together.
+    That of the worst set runs from the lowest lower end to the lowest upper end, upper ends being Bonferroni-corrected
+    for the number of sets: it holds the truth at the stated level whichever set is the worst (intersection-union for
+    the lower end; Berger, Technometrics 24(4), 1982).
 
     Args:
         sets: one for every data set, with as many draws as the others.

@@ -118,7 +118,9 @@ class ClusterBootstrap:
             return float("nan"), float("nan")
         if abs(values[0]) > 1 - 1e-12:
             return (float(np.sign(values[0])),) * 2
-        steps = _jackknifed(values, errors, level) if clusters < COARSE else _studentised(values, errors, clusters, level)
+        steps = (
+            _jackknifed(values, errors, level) if clusters < COARSE else _studentised(values, errors, clusters, level)
+        )
         low, high = np.tanh(np.arctanh(values[0]) - steps)
         return float(low), float(high)
 
