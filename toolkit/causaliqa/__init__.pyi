@@ -40,6 +40,8 @@ from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
 from .evaluation.score import score as score
 from .evaluation.scoring import evaluate as evaluate
+from .evaluation.side_table import SideTable as SideTable
+from .evaluation.side_tables import side_tables as side_tables
 from .evaluation.store import ScoreStore as ScoreStore
 from .evaluation.store import open_store as open_store
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa

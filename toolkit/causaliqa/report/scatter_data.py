@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from causaliqa.functional.statistics import predict_label
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Panel", "panels"]
+__all__ = ["Panel", "normalise", "panels"]
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -38,6 +38,8 @@ class Panel:
     """Scores and labels by type; a subset if there are too many to draw."""
     curve: Points
     """Scores, and the labels predicted by the fit."""
+    normalised: bool = False
+    """Scores and labels are on [0, 1], the better the higher."""
 
     @property
     def drawn(self) -> int:
@@ -48,7 +50,48 @@ class Panel:
     def label(self) -> str:
         """Name of the label axis, with the direction of good quality."""
         name = self.label_name.upper() if self.label_name in ("mos", "dmos") else self.label_name or "label"
+        if self.normalised:
+            return f"{name} ({'reversed, ' if self.label_lower_better else ''}on [0, 1])"
         return f"{name} ({'lower' if self.label_lower_better else 'higher'} is better)"
+
+    @property
+    def direction(self) -> str:
+        """What to say of the direction of the score axis."""
+        if self.normalised:
+            return "reversed, on [0, 1]" if self.lower_better else "on [0, 1]"
+        return "lower is better" if self.lower_better else "higher is better"
+
+
+def normalise(panel: Panel) -> Panel:
+    """Return a panel with scores and labels on [0, 1], the better the higher: the axes of the paper's Figure 2.
+
+    The extreme scores and labels drawn become 0 and 1, which changes no rank and no correlation.
+
+    Source: Causal IQA, Figure 2 ("normalization on both labels and predictions ... the values of the lower-better
+    methods are reversed").
+    """
+    if not panel.points:
+        return panel
+    scores, labels = (np.concatenate(part) for part in zip(*panel.points.values(), strict=True))
+
+    def mapped(points: Points) -> Points:
+        return (
+            _share(points[0], scores, panel.lower_better),
+            _share(points[1], labels, panel.label_lower_better),
+        )
+
+    return replace(
+        panel,
+        points={kind: mapped(points) for kind, points in panel.points.items()},
+        curve=mapped(panel.curve),
+        normalised=True,
+    )
+
+
+def _share(values: NDArray[np.float64], of: NDArray[np.float64], lower_better: bool) -> NDArray[np.float64]:
+    low, width = float(of.min()), float(np.ptp(of)) or 1.0
+    share = (values - low) / width
+    return 1 - share if lower_better else share
 
 
 def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None) -> list[Panel]:
