@@ -52,6 +52,8 @@ from .report.combined import combined_page as combined_page
 from .report.compare import ComparedOutputs as ComparedOutputs
 from .report.compare import compare as compare
 from .report.doctor import doctor as doctor
+from .report.encoders import ComparedEncoders as ComparedEncoders
+from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import Leaderboard as Leaderboard
 from .report.leaderboard import leaderboard as leaderboard
 

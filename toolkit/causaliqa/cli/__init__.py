@@ -34,6 +34,7 @@ COMMANDS = (
     "score",
     "explain",
     "compare",
+    "rd",
     "leaderboard",
     "report",
     "cem",
