@@ -167,7 +167,7 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
         metrics: names of metrics, which are headings as they are.
     """
     frame = table.frame.reset_index(drop=True)
-    names = set(metrics)
+    names = {*metrics, *frame.get("metric", ())}
     extra = {f"{c}{end}" for c in frame for end in ("_ci", "_best") if f"{c}{end}" in frame}
     shown = [str(c) for c in frame if c not in extra]
     first = "metric" if "metric" in shown else shown[0] if shown else ""
@@ -194,8 +194,9 @@ def _heading(column: str) -> str:
     ('Mean rank', 'SRCC')
     """
     words = [word.upper() if word in _UPPER else word for word in re.split("_+", column) if word]
-    text = " ".join(words) or column
-    return text[:1].upper() + text[1:]
+    text = {"dataset": "data set"}.get(column, " ".join(words) or column)
+    # Statistics of one letter (n, p) are written small.
+    return text if len(text) == 1 else text[:1].upper() + text[1:]
 
 
 def _side_cell(given: Any, ci: Any, best: Any) -> dict[str, Any]:

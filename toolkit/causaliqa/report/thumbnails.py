@@ -78,7 +78,7 @@ def choose(made: ImageScores, table: pd.DataFrame, count: int) -> list[Chosen]:
     lines = [row for row in table.to_dict(orient="records") if row["n"] > 2]
     places = {name: k for k, name in enumerate(made.lower_better)}
     labels = made.images["label"].to_numpy(float)
-    if not lines:
+    if not lines or count < 1:
         return []
     predicted = np.array([_predicted(made, places[row["metric"]], row) for row in lines])
     quality = orient(labels, made.label_lower_better)
@@ -86,7 +86,7 @@ def choose(made: ImageScores, table: pd.DataFrame, count: int) -> list[Chosen]:
     found: list[Chosen] = []
     seen: set[int] = set()
     turns = zip_longest(
-        _against_people(names, predicted, quality), _against_each_other(made, names, predicted, quality)
+        _against_people(names, predicted, quality, count), _against_each_other(made, names, predicted, quality)
     )
     for group in filter(None, chain.from_iterable(turns)):
         new = {chosen.image for chosen in group} - seen
@@ -107,10 +107,10 @@ def _predicted(made: ImageScores, place: int, row: Mapping[Any, Any]) -> NDArray
 
 
 def _against_people(
-    names: Sequence[str], predicted: NDArray[np.float64], quality: NDArray[np.float64]
+    names: Sequence[str], predicted: NDArray[np.float64], quality: NDArray[np.float64], count: int
 ) -> Iterator[list[Chosen]]:
     """Yield the worst residual of every metric, then the second worst of every metric, and so on."""
-    worst = largest_residuals(predicted, quality, fits=[_SAME] * len(names), count=min(20, len(quality)))
+    worst = largest_residuals(predicted, quality, fits=[_SAME] * len(names), count=min(count, len(quality)))
     for images, residuals in zip(worst.images.T, worst.residuals.T, strict=True):
         for name, image, off in zip(names, images, residuals, strict=True):
             if image >= 0:
