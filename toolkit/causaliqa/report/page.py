@@ -219,6 +219,7 @@ def _sections(made: Board, facts: Mapping[str, MetricFacts]) -> list[dict[str, A
             {
                 "dataset": str(name),
                 "n": int((part["n"] + part["n_failed"]).max()),
+                "counted": part["n"].nunique() > 1 or bool(part["n_failed"].any()),
                 "failed": bool(part["n_failed"].any()),
                 "lowest": scale_start(part),
                 "rows": (rows := rank_rows(part, facts)),

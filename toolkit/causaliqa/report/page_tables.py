@@ -64,7 +64,7 @@ def rank_rows(part: pd.DataFrame, facts: Mapping[str, MetricFacts] = {}) -> list
                 "loose": not row["fit"]["converged"],
                 "statistics": {c: value(c, row[c], styles[c][k]) for c in _STATISTICS},
                 "intervals": {c: _interval(row.get(f"{c}_ci")) for c in ("srcc", "plcc")},
-                "ends": [repr(float(v)) for v in ci] if share else None,
+                "ends": _ends(ci),
                 "drawn": [f"{v:.2f}" for v in share] if share else None,
                 "n": row["n"],
                 "n_failed": row["n_failed"],
@@ -76,8 +76,13 @@ def rank_rows(part: pd.DataFrame, facts: Mapping[str, MetricFacts] = {}) -> list
 
 
 def _interval(ci: Any) -> str:
+    return " to ".join(_figure(float(end)) for end in _ends(ci))
+
+
+def _ends(ci: Any) -> list[str]:
+    """Return both ends of an interval exactly; nothing where it is unknown."""
     known = isinstance(ci, list | tuple | np.ndarray) and len(ci) == 2 and np.isfinite(np.asarray(ci, float)).all()
-    return f"{_figure(float(ci[0]))} to {_figure(float(ci[1]))}" if known else ""
+    return [repr(float(end)) for end in ci] if known else []
 
 
 def matrix(
@@ -118,11 +123,9 @@ def with_mean(view: dict[str, Any]) -> dict[str, Any]:
     rows.sort(key=lambda row: -row[2]["mean"] if np.isfinite(row[2]["mean"]) else np.inf)
     shown = [row[2]["text"] for row in rows if np.isfinite(row[2]["mean"])]
     order = list(dict.fromkeys(shown))
-    for _, _, mean in rows:
-        mean["mark"] = (
-            dict(zip(order, ("best", "second"), strict=False)).get(mean["text"], "") if len(shown) > 1 else ""
-        )
-    return view | {"rows": [(name, cells) for name, cells, _ in rows], "means": {name: mean for name, _, mean in rows}}
+    styles = dict(zip(order, ("best", "second"), strict=False)) if len(shown) > 1 else {}
+    means = {name: facts | {"mark": styles.get(facts["text"], "")} for name, _, facts in rows}
+    return view | {"rows": [(name, cells) for name, cells, _ in rows], "means": means}
 
 
 def _natural(text: str) -> tuple[int, float, str]:
@@ -171,18 +174,22 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
     extra = {f"{c}{end}" for c in frame for end in ("_ci", "_best") if f"{c}{end}" in frame}
     shown = [str(c) for c in frame if c not in extra]
     first = "metric" if "metric" in shown else shown[0] if shown else ""
-    rows = []
-    for row in frame.to_dict(orient="records"):
-        cells = [_side_cell(row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")) | {"head": c == first} for c in shown]
-        rows.append({"cells": cells, **{c: str(row[c]) if c in row else None for c in ("metric", "dataset")}})
-    numbers = {c: any(row["cells"][k]["sort"] is not None for row in rows) for k, c in enumerate(shown)}
+    rows = frame.to_dict(orient="records")
+    cells = [
+        [_side_cell(row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")) | {"head": c == first} for c in shown]
+        for row in rows
+    ]
+    numbers = {c: any(line[k]["sort"] is not None for line in cells) for k, c in enumerate(shown)}
     return {
         "name": table.name,
         "title": table.title,
         "note": table.note,
         "warnings": list(table.warnings),
         "columns": [{"heading": c if c in names else _heading(c), "text": not numbers[c]} for c in shown],
-        "rows": rows,
+        "rows": [
+            {"cells": line, **{c: str(row.get(c, "")) for c in ("metric", "dataset")}}
+            for line, row in zip(cells, rows, strict=True)
+        ],
         "wide": len(shown) > _WIDE,
     }
 
