@@ -127,6 +127,23 @@ def add_workers(group: Any) -> None:
     )
 
 
+def add_thumbnails(group: Any) -> None:
+    """Add ``--thumbnails``."""
+    group.add_argument(
+        "--thumbnails",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="show N images on the page: those that metrics and people, or metrics and metrics, disagree on most",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
+
+
 def add_shard(group: Any, what: str) -> None:
     """Add ``--shard``."""
     group.add_argument(

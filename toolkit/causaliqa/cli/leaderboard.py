@@ -57,6 +57,7 @@ def add(commands: Any) -> None:
         type=_options.out_file,
         help="draw scores against labels with the fitted curves",
     )
+    _options.add_thumbnails(result)
     result.add_argument(
         "--figure-axes",
         choices=("own", "normalised"),
@@ -140,6 +141,7 @@ def _add_work(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
+    from causaliqa.api.errors import InputError
     from causaliqa.evaluation.job import resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
     from causaliqa.evaluation.side_table import check_subjects
@@ -149,6 +151,10 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.table import rows_csv
 
     form = format_of(args.out, args.format)
+    if args.thumbnails and form != "html":
+        raise InputError(
+            f"--thumbnails {args.thumbnails}: only a page shows images; add --format html or --out FILE.html"
+        )
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
@@ -189,9 +195,9 @@ def _publish(args: argparse.Namespace, form: str, asked: Any, catalog: Any, inpu
             "narrow"
         )
     if args.out is None:
-        _common.write_or_print(made.to_text(form), None)
+        _common.write_or_print(made.to_text(form, thumbnails=args.thumbnails), None)
     else:
-        _common.wrote(*made.save(args.out, form))
+        _common.wrote(*made.save(args.out, form, thumbnails=args.thumbnails))
     if args.figure is not None:
         _common.wrote(made.figure(args.figure, normalised=args.figure_axes == "normalised"))
     if args.out is not None or form not in ("plain", "github"):  # these two hold the warnings where they are read

@@ -29,6 +29,14 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--out", metavar="FILE.html", type=_options.out_file, required=True, help="the page")
     command.add_argument("--title", metavar="TEXT", default="", help="heading of the page")
+    _options.add_thumbnails(command)
+    command.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="[DATASET=]ROOT",
+        help="folder that the names of images in the scores are relative to, for --thumbnails; repeatable",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +46,13 @@ def run(args: argparse.Namespace) -> int:
 
     format_of(args.out if args.out.suffix else None, "html", option="a page, which is")
 
-    text, wrong = combined_page(args.sources, title=args.title, catalog=_common.catalog(args))
+    text, wrong = combined_page(
+        args.sources,
+        title=args.title,
+        thumbnails=args.thumbnails,
+        images=args.images,
+        catalog=_common.catalog(args),
+    )
     _common.write_or_print(text, args.out)
     for line in wrong:
         _common.note(line)

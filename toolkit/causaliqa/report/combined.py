@@ -19,6 +19,7 @@ from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.report.thumbnails import files_below
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
@@ -28,13 +29,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def combined_page(
-    sources: Sequence[str | os.PathLike[str]], *, title: str = "", catalog: Catalog | None = None
+    sources: Sequence[str | os.PathLike[str]],
+    *,
+    title: str = "",
+    thumbnails: int = 0,
+    images: Sequence[str] = (),
+    catalog: Catalog | None = None,
 ) -> tuple[str, list[str]]:
     """Recompute statistics from earlier rows and return one page of them and of effect maps.
 
     Args:
         sources: score stores, csv files of rows (``leaderboard --rows``) and folders of ``causaliqa cem``.
         title: heading of the page.
+        thumbnails: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        images: folders that the names of images are relative to, ``ROOT`` or ``DATASET=ROOT``.
         catalog: where licences are looked up; by default what the environment asks for.
 
     Returns:
@@ -50,11 +58,12 @@ def combined_page(
         )
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
+    files = files_below(images)
     names = dict(zip(paths, distinct_names(paths), strict=True))
     maps = {names[path]: _read_map(path) for path in paths if path.is_dir()}
-    files = [path for path in paths if not path.is_dir()]
-    records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = [_read(path, records) for path in files]
+    scored = [path for path in paths if not path.is_dir()]
+    records = (catalog or default_catalog()).registrations(MetricSpec) if scored else {}
+    read = [_read(path, records) for path in scored]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
@@ -63,7 +72,7 @@ def combined_page(
         count = rows["metric"].nunique()
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
         table = rank(rows)
-        made, wrong = board(rows, table), wrong_directions(table)
+        made, wrong = board(rows, table, files=files, count=thumbnails), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),
