@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest_plugins = ["browsers"]
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -15,7 +15,7 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.evaluation.score import score_files
+from causaliqa.evaluation.score import load_pair, score_loaded
 from causaliqa.io.pairing import common_files
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.measures import unit_of
@@ -175,15 +175,19 @@ def _rows(
     prepare: Preparation,
     bar: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Image by image, so that metrics can keep what they know of its reference."""
+    """Image by image, so that metrics can keep what they know of its reference, and every pair is prepared once."""
     for row in files:
-        for metric, module in built.items():
-            for output, path in zip(names, row, strict=False):
-                score, error = None, ""
+        for output, path in zip(names, row, strict=False):
+            img, ref, unread = None, None, ""
+            try:
+                img, ref, _ = load_pair(path, row[-1] if len(row) > len(names) else None, prepare)
+            except ImageError as failure:
+                unread = str(failure)
+            for metric, module in built.items():
+                score, error = None, unread
                 try:
-                    ref = row[-1] if len(row) > len(names) else None
-                    score, _ = score_files(metric, module, path, ref, device, prepare)
-                except (CausaliqaError, ImageError) as failure:
+                    score = None if img is None else score_loaded(metric, module, img, ref, path, device)
+                except CausaliqaError as failure:
                     error = str(failure)
                 yield {"metric": metric, "output": output, "image": row[0].stem, "score": score, "error": error}
                 bar.update(1)

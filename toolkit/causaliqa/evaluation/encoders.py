@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.evaluation.score import score_files
+from causaliqa.evaluation.score import load_pair, score_loaded
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.functional.means import mean_interval
 from causaliqa.functional.rate_distortion import Curve, bd_over_contents, hull
 from causaliqa.io.rate_points import RatePoint
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Curves", "Hold", "ScoredPoints", "curves_of", "encoder_tables", "score_points"]
 
@@ -95,9 +99,15 @@ def score_points(
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
             found = dict(points[k].scores)
+            try:
+                path, img, ref = _images(points[k], prepare)
+            except CausaliqaError as error:
+                failures.append(f"{', '.join(built)} failed: {error}")
+                bar.update(len(built))
+                continue
             for metric, module in built.items():
                 try:
-                    found[metric] = _score(metric, module, points[k], device, prepare)
+                    found[metric] = score_loaded(metric, module, img, ref, path, device)
                 except CausaliqaError as error:
                     failures.append(f"{metric} failed: {error}")
                 bar.update(1)
@@ -105,10 +115,11 @@ def score_points(
     return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
 
 
-def _score(name: str, module: Any, point: RatePoint, device: str, prepare: Preparation) -> float:
+def _images(point: RatePoint, prepare: Preparation) -> tuple[Path, Tensor, Tensor | None]:
     if point.dist is None:
         raise InputError(f"{point.encoder} on {point.content} at {point.rate:g}: got no image, expected one in dist")
-    return score_files(name, module, point.dist, point.ref, device, prepare)[0]
+    img, ref, _ = load_pair(point.dist, point.ref, prepare)
+    return point.dist, img, ref
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import ImageError, InputError
-from causaliqa.functional.alignment import find_shift, undo_shift
-from causaliqa.functional.image import studio_luma
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +92,11 @@ class Preparation:
             )
         if self.crop:
             img = img[..., self.crop : -self.crop, self.crop : -self.crop]
-        return studio_luma(img).expand(-1, 3, -1, -1) if self.channel == "y" else img
+        if self.channel == "y":
+            from causaliqa.functional.image import studio_luma  # loads torch
+
+            img = studio_luma(img).expand(-1, 3, -1, -1)
+        return img
 
 
 AS_THEY_ARE = Preparation()
@@ -121,6 +123,8 @@ def _resized(img: Tensor, size: tuple[int, ...], name: str) -> Tensor:
 
 def _aligned(img: Tensor, ref: Tensor | None, limit: int) -> tuple[Tensor, Tensor, str]:
     import torch
+
+    from causaliqa.functional.alignment import find_shift, undo_shift
 
     if ref is None:
         raise InputError("align: got no reference, expected one to align with")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
-__all__ = ["explain", "score", "score_files"]
+__all__ = ["explain", "load_pair", "score", "score_loaded"]
 
 _FEW = 20
 """Pairs that are scored without a progress bar."""
@@ -142,7 +142,8 @@ def _scored(
 ) -> Iterator[FileScore]:
     for img, ref in pairs:
         try:
-            value, note = score_files(name, metric, img, ref, device, prepare)
+            ours, theirs, note = load_pair(img, ref, prepare)
+            value = score_loaded(name, metric, ours, theirs, img, device)
             yield FileScore(img=img, ref=ref, score=value, note=note)
         except CausaliqaError as error:
             if len(pairs) == 1:
@@ -152,41 +153,52 @@ def _scored(
         bar.update(1)
 
 
-def score_files(
-    name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str, prepare: Preparation
-) -> tuple[float, str]:
-    """Score one image file, against a reference file if there is one.
+def load_pair(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
+    """Read an image file, and a reference file if there is one, and prepare both.
 
     Args:
-        name: what messages call the metric.
-        metric: built on ``device``.
         img_path: the image.
         ref_path: its reference; None for metrics without one.
-        device: torch device.
-        prepare: what is done to both before.
+        prepare: what is done to both.
 
     Returns:
-        The score, and what the preparation found.
+        Image and reference as they are scored, and what the preparation found.
 
     Raises:
         ImageError: a file cannot be read, or the sizes differ.
-        CausaliqaError: the metric failed.
     """
     img = load_image(img_path)
     ref = None if ref_path is None else load_image(ref_path)
     try:
-        img, ref, note = prepare.apply(img, ref)
+        return prepare.apply(img, ref)
     except ImageError as error:
         raise ImageError(f"{img_path}: {error}") from error
+
+
+def score_loaded(name: str, metric: Metric, img: Tensor, ref: Tensor | None, path: Path, device: str) -> float:
+    """Score an image that was read, against its reference if there is one.
+
+    Args:
+        name: what messages call the metric.
+        metric: built on ``device``.
+        img: the image ``(1, 3, H, W)``.
+        ref: its reference; None for metrics without one.
+        path: what messages call the image.
+        device: torch device.
+
+    Raises:
+        ImageError: the metric cannot take the image.
+        CausaliqaError: the metric failed.
+    """
     try:
-        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device)), note
+        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device))
     except CausaliqaError as error:
-        raise CausaliqaError(f"{img_path}: {error}") from error
+        raise CausaliqaError(f"{path}: {error}") from error
     except ValueError as error:
-        raise ImageError(f"{img_path}: {error}") from error
+        raise ImageError(f"{path}: {error}") from error
     except Exception as error:
         # Metrics of others fail in their own ways, as on images that are smaller than their windows.
-        raise _failed(name, img_path, error) from error
+        raise _failed(name, path, error) from error
 
 
 def _failed(metric: str, img: object, error: Exception) -> CausaliqaError:

@@ -13,6 +13,8 @@ __all__ = ["find_shift", "undo_shift"]
 
 Array = NDArray[np.float64]
 
+_ENOUGH = 320
+"""Pixels a side that are looked at for parts of a pixel."""
 _WHOLE = 0.05
 """Shifts so near to whole pixels are taken for whole ones, which need no interpolation."""
 
@@ -60,6 +62,7 @@ def _difference(img: Array, ref: Array, y: int, x: int, limit: int) -> float:
 def _refined(img: Array, ref: Array, start: tuple[int, int], limit: int) -> tuple[float, float]:
     from scipy import ndimage, optimize
 
+    img, ref = _centre(img), _centre(ref)
     margin = limit + 2
     inner = (slice(margin, -margin), slice(margin, -margin))
     spline = ndimage.spline_filter(img, order=3)
@@ -72,6 +75,12 @@ def _refined(img: Array, ref: Array, start: tuple[int, int], limit: int) -> tupl
     found = optimize.minimize(cost, start, method="Nelder-Mead", bounds=bounds, options={"xatol": 0.005, "fatol": 0})
     rows, columns = found.x if found.fun < cost(start) else start
     return tuple(float(round(s) if abs(s - round(s)) < _WHOLE else s) for s in (rows, columns))  # type: ignore[return-value]
+
+
+def _centre(img: Array) -> Array:
+    """Return the middle of a large image, which is enough for a shift of the whole."""
+    rows, columns = (max(0, (size - _ENOUGH) // 2) for size in img.shape)
+    return img[rows : rows + _ENOUGH, columns : columns + _ENOUGH]
 
 
 def undo_shift(img: Array, ref: Array, shift: tuple[float, float]) -> tuple[Array, Array]:

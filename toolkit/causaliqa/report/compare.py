@@ -15,6 +15,7 @@ from causaliqa.evaluation.compare import OutputScores, score_outputs
 from causaliqa.evaluation.compare_tables import comparison_tables, power_note
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.report.provenance import PYIQA_NOTE, Provenance, metric_facts, plugin_versions
+from causaliqa.report.strips import Strip, image_strips
 from causaliqa.report.table_set import TableSet
 from causaliqa.utils.text import without_folders
 from causaliqa.utils.versions import versions
@@ -25,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 
 DRAWS = 1000
 """Random signs behind the ties with the best."""
+SHOWN = 8
+"""Images that the page shows."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -39,6 +42,9 @@ class ComparedOutputs(TableSet):
         """A line for every score that could not be computed."""
         failed = self.rows[self.rows["error"] != ""]
         return [f"{row.metric} failed: {row.error}" for row in failed.itertuples()]
+
+    def _strips(self) -> tuple[Strip, ...]:
+        return image_strips(self.scores, self.table("images"), SHOWN)
 
 
 def compare(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from causaliqa.evaluation.side_table import SideTable
     from causaliqa.report.map_table import Gallery
     from causaliqa.report.provenance import MetricFacts, Provenance
+    from causaliqa.report.strips import Strip
 
 __all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
 
@@ -111,15 +112,27 @@ def _by_dataset(drawn: Sequence[Panel]) -> dict[str, list[Panel]]:
     return {name: list(own) for name, own in groupby(drawn, key=lambda panel: panel.dataset)}
 
 
-def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None = None, title: str = "") -> str:
+def page(
+    made: Board | None,
+    provenance: Provenance,
+    *,
+    gallery: Gallery | None = None,
+    tables: Sequence[SideTable] = (),
+    strips: Sequence[Strip] = (),
+    notes: Sequence[str] = (),
+    title: str = "",
+) -> str:
     """Return the page.
 
     All text from data is escaped: names of metrics, types and files cannot become markup.
 
     Args:
-        made: content of a leaderboard; None for a page of causal effect maps only.
+        made: content of a leaderboard; None for a page of other things only.
         provenance: origin of the numbers.
         gallery: causal effect maps.
+        tables: tables of something else than a leaderboard.
+        strips: images of all outputs beside each other.
+        notes: sentences below the heading.
         title: heading; by default the kind of content.
 
     Example:
@@ -138,19 +151,24 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         "style": _asset("page.css"),
         "script": Markup("\n").join(map(_asset, ("page.js", "points.js", "export.js"))),
         "gallery": gallery,
+        "strips": strips,
+        "notes": notes,
         "provenance": provenance,
         "settings": json.dumps(dict(provenance.settings), indent=2, ensure_ascii=False, default=str),
         "keys": _svg.KEYS,
         "size": (_svg.WIDTH, _svg.HEIGHT),
     }
-    return str(_template().render(**shared, **(_content(made, provenance, facts) if made else _EMPTY)))
+    content = (
+        _content(made, provenance, facts) if made else {**_EMPTY, "tables": [side_table(t, facts) for t in tables]}
+    )
+    return str(_template().render(**shared, **content))
 
 
 _EMPTY: Mapping[str, Any] = {
     "sections": [], "overview": None, "metrics": [], "fact_columns": [], "seen": False, "unknown": 0,
     "breakdown_draws": 0, "tables": [], "pairs": [], "numbers": "", "points": "",
 }  # fmt: skip
-"""What a page of effect maps has not."""
+"""What a page without a leaderboard has not."""
 
 
 def _template() -> Any:

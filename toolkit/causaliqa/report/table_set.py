@@ -19,6 +19,8 @@ from causaliqa.utils.text import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causaliqa.report.strips import Strip
+
 __all__ = ["TableSet"]
 
 
@@ -125,7 +127,13 @@ class TableSet:
     def _page(self) -> str:
         from causaliqa.report.page import page
 
-        return page(None, self.provenance, tables=self.tables, title=self.title)
+        return page(
+            None, self.provenance, tables=self.tables, strips=self._strips(), notes=self.notes, title=self.title
+        )
+
+    def _strips(self) -> tuple[Strip, ...]:
+        """Return images to show on the page."""
+        return ()
 
     def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
         if path is not None:

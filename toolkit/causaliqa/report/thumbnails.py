@@ -25,7 +25,7 @@ from causaliqa.utils.text import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Chosen", "Files", "Thumbnail", "choose", "files_below", "files_of", "thumbnails"]
+__all__ = ["Chosen", "Files", "Thumbnail", "choose", "files_below", "files_of", "picture_of", "thumbnails"]
 
 Files = Callable[[str, str], Path | None]
 """Where an image is: data set and name in the rows -> file, or None if that is unknown."""
@@ -239,15 +239,19 @@ class _Pictures:
             return ""
         if path not in self.made:
             try:
-                self.made[path] = _picture(path)
+                self.made[path] = picture_of(path)
             except CausaliqaError as error:
                 _LOG.warning("no thumbnail of %s: %s", one_line(name), error)
                 self.made[path] = ""
         return self.made[path]
 
 
-def _picture(path: Path) -> str:
-    """Return an image as a ``data:`` address of at most 320 pixels a side."""
+def picture_of(path: Path) -> str:
+    """Return an image as a ``data:`` address of at most 320 pixels a side.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
     from PIL import Image
 
     from causaliqa.io.images import load_image
