@@ -54,6 +54,8 @@ from .report.compare import compare as compare
 from .report.doctor import doctor as doctor
 from .report.encoders import ComparedEncoders as ComparedEncoders
 from .report.encoders import compare_encoders as compare_encoders
+from .report.effect_bench import EffectBench as EffectBench
+from .report.effect_bench import effect_bench as effect_bench
 from .report.leaderboard import Leaderboard as Leaderboard
 from .report.leaderboard import leaderboard as leaderboard
 

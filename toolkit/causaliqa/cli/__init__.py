@@ -38,6 +38,7 @@ COMMANDS = (
     "leaderboard",
     "report",
     "cem",
+    "cem_bench",
     "cem_table",
     "lam",
     "list",
