@@ -32,6 +32,8 @@ from .catalog.create import list_restorers as list_restorers
 from .catalog.create import list_samplers as list_samplers
 from .catalog.create import read_dataset as read_dataset
 from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
+from .effects.check_effects import EffectCheck as EffectCheck
+from .effects.check_effects import check_effects as check_effects
 from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution

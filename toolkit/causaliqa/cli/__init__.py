@@ -39,6 +39,7 @@ COMMANDS = (
     "report",
     "cem",
     "cem_bench",
+    "cem_check",
     "cem_table",
     "lam",
     "list",

@@ -22,8 +22,8 @@ __all__ = ["draw_bench"]
 def draw_bench(table: pd.DataFrame) -> Figure:
     """Draw the networks of a grid in the order of their years, tasks one after the other.
 
-    Stacked bars show the shares of patches that help, mislead, or do neither; bars below them the range of effects, with
-    the intervals over images as thin lines.
+    Stacked bars show the shares of patches that help, mislead, or do neither; bars below them the range of effects,
+    with the intervals over images as thin lines.
 
     Args:
         table: what :func:`causaliqa.report.bench_table.statistics` returns.
