@@ -39,7 +39,10 @@ def add(commands: Any) -> None:
     add, group = _dataclass_options.add_options, command.add_argument_group("network and interventions, as for cem")
     add(group, NetworkRequest, only=("scale", "checkpoint", "arch_options"), metavars=_METAVARS)
     add(group, CemSettings, only=("degradation", "sampler", "library"), metavars=_METAVARS)
-    command.add_argument("--budget", type=int, metavar="N", help="inferences that it may take")
+    command.add_argument(
+        "--budget", type=int, metavar="N",
+        help="inferences that it may take (default: about 1500, and 9 a patch that can reach the region)",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the check, not that of the map")
     command.add_argument("--format", choices=TEXT_FORMATS, default="plain", help="of the table")
     _options.add_device(command)

@@ -18,7 +18,7 @@ from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.names import NetworkRequest, create_measure, with_objects
 from causaliqa.effects.settings import CemSettings
 from causaliqa.utils.devices import choose_device
-from causaliqa.utils.progress import duration, intervention_bar
+from causaliqa.utils.progress import intervention_bar
 
 if TYPE_CHECKING:
     from causaliqa.api.protocols import Degradation, PlacedSampler, Restorer, Sampler
@@ -96,7 +96,8 @@ def check_effects(
 
     Patches are replaced by draws of the sampler that the map has not seen: in the order of every map, most helpful
     first (deletion); all of them, coming back in that order (insertion); and in groups, whose effect should be the sum
-    of the map. Compared are the map, LAM, occlusion by the mean colour, integrated gradients of PSNR, and random orders.
+    of the map. Compared are the map, LAM, occlusion by the mean colour, integrated gradients of PSNR, and random
+    orders.
 
     Args:
         effects: the map, or its folder.
@@ -108,7 +109,7 @@ def check_effects(
         degradation: by default that of the task that the map names.
         sampler: of the patches, as for the map.
         library: natural images of the sampler, as for the map.
-        budget: inferences that it may take; None for some four thousand.
+        budget: inferences that it may take; None for about 1500 and nine for each patch that can reach the region.
         seed: of draws, groups and random orders; other than that of the map.
         device: torch device; None for CUDA where there is one, else the CPU.
         progress: show a progress bar on stderr.
@@ -178,7 +179,7 @@ def _runner(
     request.check_names(catalog, degradation)
     degrade = request.degradation(catalog, degradation)
     restorer = request.restorer(catalog, place)
-    seeds = {name: int(made.facts[name]) for name in ("seed", "image_seed") if name in made.facts}
+    seeds: dict[str, Any] = {name: int(made.facts[name]) for name in ("seed", "image_seed") if name in made.facts}
     settings = CemSettings(
         degradation=degrade, sampler=sampler, library=library, patch_size=made.patch_size, tolerance=made.tolerance,
         **seeds,
@@ -194,10 +195,8 @@ def _runner(
             "image: its degraded version is not the input of the map; pass image and degradation of the map"
         )
     if abs(runner.base - made.base) > made.tolerance:
-        raise InputError(
-            f"network: the region has {made.quantity(runner.base, '.3f')}, in the map {made.quantity(made.base, '.3f')}; "
-            "pass network and checkpoint of the map"
-        )
+        here, then = (made.quantity(value, ".3f") for value in (runner.base, made.base))
+        raise InputError(f"network: the region has {here}, in the map {then}; pass network and checkpoint of the map")
     return restorer, runner
 
 
@@ -211,10 +210,10 @@ def _maps(made: EffectMap, restorer: Restorer, runner: InterventionRunner) -> tu
     notes = []
 
     def lam() -> Values:
-        found = integrated_gradients(
-            restorer, scene.degraded, scene.grid.roi, scale=scene.grid.scale, device=runner.network.device
-        )
-        return found.strength
+        where = runner.network.device
+        return integrated_gradients(
+            restorer, scene.degraded, scene.grid.roi, scale=scene.grid.scale, device=where
+        ).strength
 
     for name, make in (("lam", lam), ("gradients", lambda: quality_gradients(runner))):
         try:

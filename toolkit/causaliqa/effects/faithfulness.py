@@ -32,7 +32,7 @@ class CheckPlan:
 
     Example:
         >>> CheckPlan(steps=10, draws=4, orders=10, groups=60).cost(patches=84, maps=4)
-        1780
+        2008
     """
 
     steps: int = 12
@@ -64,7 +64,7 @@ def plan_within(budget: int | None, patches: int, maps: int) -> CheckPlan:
 
     Example:
         >>> plan_within(2000, patches=84, maps=4)
-        CheckPlan(steps=6, draws=4, orders=10, groups=40)
+        CheckPlan(steps=8, draws=4, orders=10, groups=60)
     """
     plans = [CheckPlan(steps=s, groups=g, draws=d, orders=o) for s, g, d, o in _PLANS]
     if budget is None:
@@ -87,7 +87,8 @@ class MapScore:
     deletion: float
     """Mean loss of quality while patches are replaced in the order of the map; higher is better."""
     deletion_half: float
-    """Half the width of its interval; for chance, of where one more random order will lie."""
+    """Half the width of the interval of its lead over the mean random order; for ``random``, of the range in which one
+    more random order will lie."""
     insertion: float
     """Mean gain of quality while patches come back in the order of the map; higher is better."""
     insertion_half: float
@@ -130,35 +131,41 @@ def score_maps(
     rng = np.random.default_rng(seed)
     whole = effects_of_groups(runner, [patches], plan.draws, tick)[0]
     orders = {name: np.argsort(-values, kind="stable") for name, values in maps.items()}
-    chance = [rng.permutation(len(patches)) for _ in range(plan.orders)]
+    random_orders = [rng.permutation(len(patches)) for _ in range(plan.orders)]
+    chance = np.array([_areas(runner, order, whole, plan, tick) for order in random_orders])
     groups = _groups(rng, len(patches), plan.groups)
     joint = effects_of_groups(runner, [[patches[k] for k in g] for g in groups], plan.draws, tick).mean(axis=1)
     found = []
     for name, values in maps.items():
-        losses, gains = _areas(runner, orders[name], whole, plan, tick)
+        areas = _areas(runner, orders[name], whole, plan, tick)
         sums = np.array([values[g].sum() for g in groups])
-        r, low, high = correlation_interval(sums, joint)
         error = float(np.abs(sums - joint).mean()) if name in in_units else float("nan")
-        (loss, loss_half), (gain, gain_half) = mean_and_half_width(losses), mean_and_half_width(gains)
-        found.append(
-            MapScore(
-                name=name,
-                deletion=loss,
-                deletion_half=loss_half,
-                insertion=gain,
-                insertion_half=gain_half,
-                joint=r,
-                joint_low=low,
-                joint_high=high,
-                error=error,
-            )  # fmt: skip
-        )
-    return [*found, _of_chance([_areas(runner, order, whole, plan, tick) for order in chance])]
+        found.append(_score(name, areas, chance.mean(axis=0), correlation_interval(sums, joint), error))
+    return [*found, _of_chance(chance)]
 
 
-def _of_chance(areas: Sequence[tuple[Values, Values]]) -> MapScore:
-    """Return the mean over random orders, with the range of one more."""
-    ends = [next_value_range([own[k].mean() for own in areas]) for k in (0, 1)]
+def _score(name: str, areas: Values, chance: Values, correlation: tuple[float, float, float], error: float) -> MapScore:
+    """Return the score of a map from its areas and those of the mean random order, ``(2, draws)``."""
+    # Draws that change the region much do so in every order: the lead over chance varies less than the area.
+    (_, loss_half), (_, gain_half) = (mean_and_half_width(lead) for lead in areas - chance)
+    loss, gain = areas.mean(axis=1).tolist()
+    r, low, high = correlation
+    return MapScore(
+        name=name,
+        deletion=loss,
+        deletion_half=loss_half,
+        insertion=gain,
+        insertion_half=gain_half,
+        joint=r,
+        joint_low=low,
+        joint_high=high,
+        error=error,
+    )
+
+
+def _of_chance(areas: Values) -> MapScore:
+    """Return the mean over random orders ``(orders, 2, draws)``, with the range of one more."""
+    ends = [next_value_range(own) for own in areas.mean(axis=2).T]
     (loss, loss_half), (gain, gain_half) = (((low + high) / 2, (high - low) / 2) for low, high in ends)
     return MapScore(name="random", deletion=loss, deletion_half=loss_half, insertion=gain, insertion_half=gain_half)
 
@@ -176,8 +183,8 @@ def _areas(
     whole: Values,
     plan: CheckPlan,
     tick: Callable[[int], None] | None,
-) -> tuple[Values, Values]:
-    """Return the areas of deletion and insertion for every draw, ``(draws,)`` each.
+) -> Values:
+    """Return the areas of deletion and insertion for every draw, ``(2, draws)``.
 
     Args:
         runner: makes the interventions.
@@ -193,7 +200,7 @@ def _areas(
     nothing = np.zeros_like(whole)
     losses = np.vstack([nothing, first, whole])  # quality lost after so many replaced
     gains = whole - np.vstack([whole, rest, nothing])  # quality won after so many came back
-    return area(losses.T), area(gains.T)
+    return np.stack([area(losses.T), area(gains.T)])
 
 
 def shuffled(network: Restorer, seed: int) -> Restorer:

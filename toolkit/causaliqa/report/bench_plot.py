@@ -54,10 +54,10 @@ def _unknown(year: Any) -> bool:
 
 
 def _places(order: pd.DataFrame) -> list[float]:
-    """Return where the bars stand: tasks are one bar apart."""
+    """Return where the bars stand; between two tasks is more room."""
     tasks = list(order["task"])
     gaps = np.cumsum([0, *(a != b for a, b in pairwise(tasks))])
-    return [float(k + gap) for k, gap in enumerate(gaps)]
+    return [float(k + 0.5 * gap) for k, gap in enumerate(gaps)]
 
 
 def _stacked(axes: Axes, order: pd.DataFrame, places: list[float]) -> None:
