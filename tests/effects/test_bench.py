@@ -1,5 +1,7 @@
 """A grid of networks and images: the maps of ``causaliqa cem``, in folders of their own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,10 +9,12 @@ from torch import nn
 
 import causaliqa
 from causaliqa import CausaliqaError, CemSettings, EffectMap, InputError
+from causaliqa.api.data import ROI
 from causaliqa.effects.bench import BenchRun, CellResult, make_bench
 from causaliqa.effects.bench_file import BenchNetwork, bench_networks, read_networks
 from causaliqa.effects.bench_forecast import check_limit, forecast_bench
 from causaliqa.effects.map_units import map_units, one_region, regions_of
+from causaliqa.effects.rival_maps import shape_agreement
 from conftest import photo
 
 SETTINGS = CemSettings(coarse=1, fine=2, sampler="noise")
@@ -86,6 +90,9 @@ def test_attribution_stands_beside_and_its_failure_is_noted(images, tmp_path):
     asked = run(images[:1], networks=(NETWORKS[0], BenchNetwork(network=_no_gradient)), lam=True, out=tmp_path / "g")
     good, bad = (result for _, result in make_bench(asked, progress=False))
     assert 0 < good.attribution.diffusion_index <= 100
+    assert shape_agreement(good.effects, good.attribution) > 0.5
+    with pytest.raises(InputError, match="maps: got region"):
+        shape_agreement(replace(good.effects, roi=ROI(0, 0, 8, 8)), good.attribution)
     assert bad.attribution is None and "no gradient" in bad.note
     again, _ = (result for _, result in make_bench(asked, progress=False))
     assert np.array_equal(again.attribution.attribution, good.attribution.attribution)

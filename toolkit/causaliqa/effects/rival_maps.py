@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +15,22 @@ from causaliqa.api.errors import InputError
 from causaliqa.effects.grid import Box, Grid
 from causaliqa.effects.interventions import InterventionRunner, Scene
 from causaliqa.effects.strategy import Round
+from causaliqa.functional.faithfulness import correlation_interval
 from causaliqa.utils.text import brief
 
-__all__ = ["KeptDraws", "effects_of_groups", "occlusion", "on_grid", "quality_gradients", "with_scene"]
+if TYPE_CHECKING:
+    from causaliqa.effects.effect_map import EffectMap
+    from causaliqa.effects.lam import Attribution
+
+__all__ = [
+    "KeptDraws",
+    "effects_of_groups",
+    "occlusion",
+    "on_grid",
+    "quality_gradients",
+    "shape_agreement",
+    "with_scene",
+]
 
 Values = NDArray[np.float64]
 
@@ -87,6 +101,33 @@ def on_grid(values: Values, grid: Grid, patches: Sequence[int]) -> Values:
     """Sum the values ``(h, w)`` of input pixels over patches, ``(patches,)``."""
     boxes = [grid.box(patch).shrunk(grid.scale) for patch in patches]
     return np.array([values[box.top : box.bottom, box.left : box.right].sum() for box in boxes])
+
+
+def shape_agreement(effects: EffectMap, attribution: Attribution) -> float:
+    """Return the rank correlation of absolute effects and absolute attributions over the patches outside the region.
+
+    1 if the patches with the larger effect are those with the larger attribution, 0 if the two have nothing to do with
+    each other; NaN if one of them is the same everywhere. Patches that cannot reach the region count: both are 0.
+
+    Args:
+        effects: causal effect map.
+        attribution: local attribution map of the same input and region.
+
+    Raises:
+        InputError: they are of other regions or inputs.
+    """
+    from scipy.stats import rankdata
+
+    if effects.roi != attribution.roi or effects.image.shape != attribution.image.shape:
+        raise InputError(
+            f"maps: got region {effects.roi} of {effects.image.shape} and {attribution.roi} of "
+            f"{attribution.image.shape}, expected the same"
+        )
+    height, width = (side * attribution.scale for side in effects.image.shape[:2])
+    grid = Grid(height=height, width=width, patch_size=effects.patch_size, roi=effects.roi, scale=attribution.scale)
+    there = on_grid(attribution.strength, grid, grid.outside)
+    own = np.abs(effects.effect.ravel()[list(grid.outside)])
+    return correlation_interval(rankdata(own), rankdata(there))[0]
 
 
 def quality_gradients(runner: InterventionRunner, *, steps: int = 32) -> Values:

@@ -17,7 +17,7 @@ from causaliqa.utils.text import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["METHOD", "VALUES", "cell_rows", "render", "statistics"]
+__all__ = ["BESIDE", "METHOD", "VALUES", "cell_rows", "render", "statistics"]
 
 VALUES = {
     "positive_percent": "positive %",
@@ -28,6 +28,9 @@ VALUES = {
     "base": "region",
 }
 """Statistics of a map, and what tables call them; those of PSNR get the unit dB."""
+
+BESIDE = ("DI", "LAM r")
+"""Of local attribution: its diffusion index, and its rank correlation with the absolute effects."""
 
 METHOD = (
     f"95 % intervals over images: expanded percentile bootstrap of the mean, {DRAWS:,} draws; the regions of an image "
@@ -60,9 +63,20 @@ def cell_rows(cells: Iterable[tuple[BenchCell, CellResult]], *, counting: str = 
             "roi": str(made.roi),
         }
         values = {name: summary[key] for key, name in VALUES.items()}
-        di = {"DI": result.attribution.diffusion_index} if result.attribution else {"DI": float("nan")}
-        rows.append({**names, **values, **di, "inferences": summary["inferences"], "seconds": summary["seconds"]})
+        rows.append(
+            {**names, **values, **_beside(result), "inferences": summary["inferences"], "seconds": summary["seconds"]}
+        )
     return pd.DataFrame(rows).astype({"year": "Int64"}) if rows else pd.DataFrame()
+
+
+def _beside(result: CellResult) -> dict[str, float]:
+    """Return the diffusion index, and the agreement of both maps in shape; NaN without local attribution."""
+    from causaliqa.effects.rival_maps import shape_agreement
+
+    if result.attribution is None:
+        return dict.fromkeys(BESIDE, float("nan"))
+    found = result.attribution.diffusion_index, shape_agreement(result.effects, result.attribution)
+    return dict(zip(BESIDE, found, strict=True))
 
 
 def statistics(cells: pd.DataFrame) -> pd.DataFrame:
@@ -72,15 +86,15 @@ def statistics(cells: pd.DataFrame) -> pd.DataFrame:
         cells: what :func:`cell_rows` returns.
 
     Returns:
-        Columns ``network``, ``task``, ``year``, ``images``, and for every statistic of Table I (and the diffusion index
-        ``DI`` of local attribution, where there is one) its mean and the columns ``NAME low`` and ``NAME high``, NaN
+        Columns ``network``, ``task``, ``year``, ``images``, and for every statistic of Table I, and those of
+        :data:`BESIDE` where there is local attribution, its mean and the columns ``NAME low`` and ``NAME high``, NaN
         without an interval; ``measure``, too, if it is not PSNR alone.
     """
     import pandas as pd
 
     if not len(cells):
         return pd.DataFrame()
-    values = [*VALUES.values(), *(["DI"] if cells["DI"].notna().any() else [])]
+    values = [*VALUES.values(), *(name for name in BESIDE if cells[name].notna().any())]
     rows = []
     for names, group in cells.groupby(list(_NAMES), sort=False, dropna=False):
         images = group.groupby("image", sort=False)[values].mean()
@@ -106,7 +120,7 @@ def compact(frame: pd.DataFrame) -> pd.DataFrame:
         if f"{column} low" not in frame:
             shown[column] = ["" if _missing(v) else str(v) for v in frame[column]]
             continue
-        form = ".2f" if column.endswith(("%", "dB", "DI")) else ".4g"
+        form = ".2f" if column.endswith(("%", "dB", *BESIDE)) else ".4g"
         ends = zip(frame[column], frame[f"{column} low"], frame[f"{column} high"], strict=True)
         shown[column] = [_with_interval(*values, form) for values in ends]
     import pandas as pd
