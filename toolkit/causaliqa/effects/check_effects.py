@@ -210,10 +210,10 @@ def _maps(made: EffectMap, restorer: Restorer, runner: InterventionRunner) -> tu
     notes = []
 
     def lam() -> Values:
-        where = runner.network.device
-        return integrated_gradients(
-            restorer, scene.degraded, scene.grid.roi, scale=scene.grid.scale, device=where
+        found: Values = integrated_gradients(
+            restorer, scene.degraded, scene.grid.roi, scale=scene.grid.scale, device=runner.network.device
         ).strength
+        return found
 
     for name, make in (("lam", lam), ("gradients", lambda: quality_gradients(runner))):
         try:
