@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.effects.bench import BenchCell, CellResult
-from causaliqa.utils.measures import unit_of
 from causaliqa.effects.names import label_of
 from causaliqa.functional.mean_interval import DRAWS, FEWEST, mean_interval
 from causaliqa.report import map_table
+from causaliqa.utils.measures import unit_of
 from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
