@@ -227,7 +227,8 @@ def _maps(made: EffectMap, restorer: Restorer, runner: InterventionRunner) -> tu
 def _short_map(runner: InterventionRunner, plan: CheckPlan, tick: Callable[[int], None]) -> Values:
     from causaliqa.effects.rival_maps import effects_of_groups
 
-    return effects_of_groups(runner, [(p,) for p in runner.reached], plan.draws, tick).mean(axis=1)
+    means: Values = effects_of_groups(runner, [(p,) for p in runner.reached], plan.draws, tick).mean(axis=1)
+    return means
 
 
 def _rank_correlation(a: Values, b: Values) -> Correlation:
