@@ -12,6 +12,7 @@ from causaliqa.functional.patches import gradient_magnitude
 from causaliqa.utils.figures import new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["draw_patches"]
@@ -54,13 +55,16 @@ def draw_patches(patches: Tensor) -> Figure:
     for row, (low, high) in enumerate(pairwise(edges), 1):
         inside = ((magnitude >= low) & (magnitude < high)).nonzero()[:, 0]
         share = 100 * len(inside) / len(magnitude)
+        said = f"{low:.0f} to {high:.0f}" if math.isfinite(high) else f"from {low:.0f}"
         for column in range(min(_EACH, len(inside))):
             at = int(inside[(2 * column + 1) * len(inside) // (2 * min(_EACH, len(inside)))])
             axes = figure.add_subplot(grid[row, column])
-            axes.imshow(patches[order[at]].permute(1, 2, 0).numpy(), interpolation="nearest")
-            axes.set_title(f"{float(magnitude[at]):.0f}", fontsize=7, pad=2)
-            axes.set(xticks=[], yticks=[])
-            if column == 0:
-                said = f"{low:.0f} to {high:.0f}" if math.isfinite(high) else f"from {low:.0f}"
-                axes.set_ylabel(f"{said}\n{share:.1f} %", fontsize=7)
+            _show(axes, patches[order[at]], f"{float(magnitude[at]):.0f}", "" if column else f"{said}\n{share:.1f} %")
     return figure
+
+
+def _show(axes: Axes, patch: Tensor, title: str, label: str) -> None:
+    axes.imshow(patch.permute(1, 2, 0).numpy(), interpolation="nearest")
+    axes.set_title(title, fontsize=7, pad=2)
+    axes.set(xticks=[], yticks=[])
+    axes.set_ylabel(label, fontsize=7)
