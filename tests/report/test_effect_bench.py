@@ -69,5 +69,9 @@ def test_nothing_made_is_said(tmp_path):
     assert (len(made.failures), made.cells) == (1, ())
     with pytest.raises(InputError, match="no map was made"):
         made.page()
+    with pytest.raises(InputError, match="limit 1: the grid takes"):
+        causaliqa.effect_bench(
+            [nn.Identity()], torch.rand(3, 24, 24), "8,8,8,8", task="denoise", prune=False, limit="1"
+        )
     with pytest.raises(InputError, match="Did you mean 'fine'"):
         causaliqa.effect_bench(["tiny_dncnn_50"], torch.rand(3, 8, 8), fien=3)

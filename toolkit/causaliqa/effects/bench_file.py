@@ -8,13 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.api.protocols import Degradation, Restorer
 from causaliqa.effects.names import NetworkRequest, label_of
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
+
+if TYPE_CHECKING:
+    from causaliqa.api.protocols import Degradation, Restorer
 
 __all__ = ["BenchNetwork", "bench_networks", "read_networks"]
 
@@ -132,7 +134,7 @@ def bench_networks(found: Any, where: str = "networks") -> tuple[BenchNetwork, .
 
 def _network(item: Any, where: str) -> BenchNetwork:
     """Return the network of one entry."""
-    if isinstance(item, str):
+    if isinstance(item, str) or callable(item):
         item = {"network": item}
     if not isinstance(item, Mapping) or "network" not in item:
         raise InputError(f"{where}.network: got {shown(item)}, expected a mapping with network: NAME")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.effects.bench import BenchCell, BenchRun, CellResult, make_bench
 from causaliqa.effects.bench_file import BenchNetwork, bench_networks, read_networks
+from causaliqa.effects.bench_forecast import check_limit, forecast_bench
 from causaliqa.effects.settings import CemSettings, settings_with
 from causaliqa.report.bench_table import METHOD, cell_rows, compact, render, statistics
 from causaliqa.report.provenance import PYIQA_NOTE, Provenance
@@ -146,7 +147,7 @@ def effect_bench(
     """Make causal effect maps of every network and image: what ``causaliqa cem-bench`` does.
 
     Args:
-        networks: a YAML file, or a list of names, mappings or :class:`causaliqa.effects.bench_file.BenchNetwork`.
+        networks: a YAML file, or a list of names, modules, mappings or :class:`causaliqa.effects.bench_file.BenchNetwork`.
         images: ground truths, or folders of them; see :func:`causaliqa.effect_maps`.
         roi: region of interest or several, in output pixels; ``"auto:count=2"`` proposes two of every image.
         progress: show progress bars on stderr.
@@ -154,7 +155,8 @@ def effect_bench(
             and of :class:`causaliqa.CemSettings` (``strategy``, ``fine``, ``seed``...).
 
     Raises:
-        InputError: a name is unknown, an image does not exist, or options contradict each other.
+        InputError: a name is unknown, an image does not exist, options contradict each other, or the grid costs more
+            than its ``limit``.
 
     Example:
         >>> import torch
@@ -166,6 +168,8 @@ def effect_bench(
         (['mean'], ['8,8,8,8'])
     """
     run = bench_run(networks, images, roi, options)
+    if run.limit:
+        check_limit(run, forecast_bench(run))
     return EffectBench.of(list(make_bench(run, progress=progress)))
 
 
