@@ -147,7 +147,8 @@ def effect_bench(
     """Make causal effect maps of every network and image: what ``causaliqa cem-bench`` does.
 
     Args:
-        networks: a YAML file, or a list of names, modules, mappings or :class:`causaliqa.effects.bench_file.BenchNetwork`.
+        networks: a YAML file, or a list of names, modules, mappings or
+            :class:`causaliqa.effects.bench_file.BenchNetwork`.
         images: ground truths, or folders of them; see :func:`causaliqa.effect_maps`.
         roi: region of interest or several, in output pixels; ``"auto:count=2"`` proposes two of every image.
         progress: show progress bars on stderr.
