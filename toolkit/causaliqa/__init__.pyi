@@ -54,10 +54,10 @@ from .report.combined import combined_page as combined_page
 from .report.compare import ComparedOutputs as ComparedOutputs
 from .report.compare import compare as compare
 from .report.doctor import doctor as doctor
-from .report.encoders import ComparedEncoders as ComparedEncoders
-from .report.encoders import compare_encoders as compare_encoders
 from .report.effect_bench import EffectBench as EffectBench
 from .report.effect_bench import effect_bench as effect_bench
+from .report.encoders import ComparedEncoders as ComparedEncoders
+from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import Leaderboard as Leaderboard
 from .report.leaderboard import leaderboard as leaderboard
 
