@@ -78,9 +78,7 @@ class Leaderboard:
             from causaliqa.report.page import board, page
             from causaliqa.report.thumbnails import files_of
 
-            made = board(
-                self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails
-            )
+            made = board(self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails)
             return page(made, self.provenance)
         if form == "json":
             made = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
@@ -323,9 +321,7 @@ def ranked(
         rows=scored.rows,
         table=rank(scored.rows, by=by) if by else overall,
         overall=overall,
-            made = board(
-                self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails
-            )
-            return page(made, self.provenance)
+        tables=tables_of(groups, tables, subjects=subjects),
+        datasets=inputs.datasets,
         provenance=run_provenance(run, catalog, inputs, scored, overall, stated),
     )
