@@ -61,10 +61,10 @@ class EffectCheck:
         own, chance = self.scores[0], self.scores[-1]
         found = []
         for name in ("deletion", "insertion"):
-            value, end = getattr(own, name), getattr(chance, name) + getattr(chance, f"{name}_half")
-            if not value > end:
+            value, half, usual = getattr(own, name), getattr(own, f"{name}_half"), getattr(chance, name)
+            if not value - half > usual:
                 found.append(
-                    f"{name} in its order changes the region by {value:.3f}, a random order by up to {end:.3f}"
+                    f"{name} in its order changes the region by {value:.3f} ± {half:.3f}, any order by {usual:.3f}"
                 )
         if not own.joint_low > 0:
             found.append(f"its sums do not predict joint replacements (r = {own.joint:.2f}, from {own.joint_low:.2f})")
