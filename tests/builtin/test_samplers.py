@@ -134,3 +134,15 @@ def test_an_image_that_changes_and_keeps_its_size_and_time_stamp(tmp_path):
         os.utime(image, (1_700_000_000, 1_700_000_000))
         made.append(int(Library(tmp_path).patches(8).max()))
     assert made == [10, 200]
+
+
+def test_the_picture_of_a_library_shows_patches_in_their_ranges(tmp_path):
+    ramps = np.arange(8)[None, None, :, None] * np.arange(0, 33, 2)[:, None, None, None]
+    patches = np.broadcast_to(ramps.astype(np.uint8), (17, 8, 8, 3))
+    np.savez(tmp_path / "library.npz", patches=patches)
+    figure = build(library=tmp_path / "library.npz").library.plot()
+    # A ramp of slope g has 56 horizontal differences of g.
+    shown = sorted({int(axes.get_title()) for axes in figure.axes[1:]})
+    assert set(shown) <= {56 * slope for slope in range(0, 33, 2)}
+    labels = [axes.get_ylabel() for axes in figure.axes[1:] if axes.get_ylabel()]
+    assert labels[0] == "0 to 128\n11.8 %"

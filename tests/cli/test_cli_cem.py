@@ -132,7 +132,7 @@ def test_resume_is_for_the_same_run(run, image, net, tmp_path):
         ({"restorer": "basicsr"}, "stands for many networks"),
         ({"restorer": "{net}:broken"}, "NaN"),
         ({"restorer": "{net}:double"}, "another size"),
-        ({"task": "dehaze"}, "unknown degradation"),
+        ({"task": "unfog"}, "unknown degradation"),
         ({"--sampler": "naturel"}, "Did you mean 'natural'"),
         ({"--library": "{tmp}/nothing.npz"}, "does not exist"),
         ({"--library": "{tmp}"}, "library"),

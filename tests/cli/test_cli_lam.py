@@ -31,6 +31,19 @@ def test_map_and_picture_beside_a_causal_effect_map(run, image, tmp_path):
     assert Image.open(tmp_path / "lam" / "lam.png").width > 1000
 
 
+def test_a_region_is_proposed_and_it_is_the_same_for_cem(run, tmp_path):
+    pixels = np.full((64, 64, 3), 128, np.uint8)
+    pixels[26:38, 34:46] = np.random.default_rng(0).integers(0, 256, (12, 12, 3))
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    common = ("tiny_dncnn_50", tmp_path / "photo.png", "--task", "denoise", "--roi", "auto:size=16", "--device", "cpu")
+    code, out, _ = run("lam", *common, "--steps", 2, "--out", tmp_path / "lam")
+    assert (code, out.split("\t")[0]) == (0, "32,24,16,16")
+    code, out, _ = run("cem", *common, "--coarse", 1, "--fine", 1, "--sampler", "zero", "--out", tmp_path / "cem")
+    assert (code, out.split("\t")[0]) == (0, "32,24,16,16")
+    code, _, err = run("lam", *common, "--roi", "auto:count=2,size=16", "--out", tmp_path / "two")
+    assert code == 2 and "expected one" in err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -156,7 +156,7 @@ def test_runs_that_make_no_sense_are_refused(changes, message):
         ({"images": "nothing.png"}, "image nothing.png does not exist"),
         ({"images": []}, "got none"),
         ({"task": None}, "task: got none"),
-        ({"task": "dehaze"}, "unknown degradation"),
+        ({"task": "unfog"}, "unknown degradation"),
         ({"measure": "psmr"}, "unknown metric"),
         ({"scale": 4}, "keeps the size"),
         ({"fin": 4}, "Did you mean 'fine'"),

@@ -32,6 +32,8 @@ from .catalog.create import list_restorers as list_restorers
 from .catalog.create import list_samplers as list_samplers
 from .catalog.create import read_dataset as read_dataset
 from .effects.causal_effect_map import CausalEffectMap as CausalEffectMap
+from .effects.check_effects import EffectCheck as EffectCheck
+from .effects.check_effects import check_effects as check_effects
 from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
@@ -52,6 +54,8 @@ from .report.combined import combined_page as combined_page
 from .report.compare import ComparedOutputs as ComparedOutputs
 from .report.compare import compare as compare
 from .report.doctor import doctor as doctor
+from .report.effect_bench import EffectBench as EffectBench
+from .report.effect_bench import effect_bench as effect_bench
 from .report.encoders import ComparedEncoders as ComparedEncoders
 from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import Leaderboard as Leaderboard

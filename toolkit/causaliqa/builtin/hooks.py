@@ -172,7 +172,7 @@ _REFERENCE = "CEM, section V-A"
 
 @hookimpl
 def causaliqa_degradations() -> Iterable[DegradationSpec]:
-    """The three tasks of the paper."""
+    """The three tasks of the paper, and four further ones of its section V-D."""
     yield DegradationSpec(
         name="sr",
         factory=lazy("causaliqa.builtin.degradations.paper:Downsampling"),
@@ -195,6 +195,19 @@ def causaliqa_degradations() -> Iterable[DegradationSpec]:
         licence="Apache-2.0",
         reference=_REFERENCE + "; Networks are Slacking Off, arXiv:2305.15134",
     )
+    for name, kind, summary in (
+        ("deblur", "MotionBlur", "straight motion blur of length=15 pixels"),
+        ("jpeg", "Jpeg", "JPEG of quality=10"),
+        ("dehaze", "Haze", "haze: one airlight and one smooth transmission an image"),
+        ("lowlight", "LowLight", "darkness by a gamma curve, and noise of sigma=5"),
+    ):
+        yield DegradationSpec(
+            name=name,
+            factory=lazy(f"causaliqa.builtin.degradations.scenes:{kind}"),
+            summary=summary,
+            licence="Apache-2.0",
+            reference=_REFERENCE,
+        )
 
 
 @hookimpl

@@ -38,6 +38,8 @@ COMMANDS = (
     "leaderboard",
     "report",
     "cem",
+    "cem_bench",
+    "cem_check",
     "cem_table",
     "lam",
     "list",

@@ -29,6 +29,7 @@ __all__ = [
     "out_file",
     "out_folder",
     "pictures",
+    "said",
     "write_or_print",
     "wrote",
 ]
@@ -85,6 +86,11 @@ def named_as_options() -> Iterator[None]:
 def note(text: str) -> None:
     """Print a warning on stderr, in one line, whatever names of files are in it."""
     print(f"causaliqa: {one_line(text)}", file=sys.stderr)
+
+
+def said(text: str) -> None:
+    """Say something on stderr; -q silences it."""
+    logging.getLogger("causaliqa.cli").info("%s", text)
 
 
 def wrote(*paths: Path) -> None:

@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
     )
     _network_options.add_arguments(command, several=True)
     command.add_argument(
-        "--roi", metavar="X,Y,W,H", dest="regions", action="append", required=True,
-        help="region of interest in output pixels; may be repeated",
+        "--roi", metavar="X,Y,W,H|auto", dest="regions", action="append", required=True,
+        help="region of interest in output pixels; may be repeated; auto[:count=N,size=S]: those with the most texture",
     )  # fmt: skip
     command.add_argument(
         "--out",

@@ -25,7 +25,10 @@ def add(commands: Any) -> None:
         run=run,
     )
     _network_options.add_arguments(command)
-    command.add_argument("--roi", metavar="X,Y,W,H", required=True, help="region of interest in output pixels")
+    command.add_argument(
+        "--roi", metavar="X,Y,W,H|auto", required=True,
+        help="region of interest in output pixels; auto[:size=S]: the one with the most texture",
+    )  # fmt: skip
     command.add_argument(
         "--out", metavar="DIR", type=_options.out_folder, required=True, help="folder for the map and its picture"
     )

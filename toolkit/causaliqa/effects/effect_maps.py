@@ -50,8 +50,8 @@ def effect_maps(
         network: name of a restorer, ``"basicsr:ARCH:key=value"``, ``"path/to/file.py:factory"``, or any function or
             module ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``.
         images: ground truth, or several: paths, arrays ``(H, W, 3)`` or tensors ``(3, H, W)``, RGB.
-        roi: region of interest in output pixels, or several: ``(x, y, width, height)``, ``"x,y,width,height"`` or
-            ``ROI``.
+        roi: region of interest in output pixels, or several: ``(x, y, width, height)``, ``"x,y,width,height"``,
+            ``ROI``, or ``"auto:count=2,size=32"`` for those with the most texture of every image.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation. Not needed with
             ``degradation``.
         scale: enlargement of ``"sr"``; by default that of the network's record, else 4.

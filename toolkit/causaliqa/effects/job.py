@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.workers import WorkerContext, missing_on_worker, process_cache
-from causaliqa.effects.grid import as_roi
+from causaliqa.effects.map_units import MapUnit, map_units
 from causaliqa.effects.names import NetworkRequest, check_names, create_measure, label_of, with_objects
+from causaliqa.effects.parallel import in_workers
 from causaliqa.effects.settings import CemSettings
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.figures import formats
 from causaliqa.utils.launchers import shard_of
-from causaliqa.utils.progress import intervention_bar, progress_bar
+from causaliqa.utils.progress import intervention_bar
 from causaliqa.utils.text import brief
 from causaliqa.utils.versions import versions
 
@@ -32,26 +32,12 @@ if TYPE_CHECKING:
     from causaliqa.effects.interventions import Measure
     from causaliqa.effects.settings import ImageLike
 
-__all__ = ["JOURNAL", "MapRun", "MapUnit", "forecast_maps", "make_maps"]
+__all__ = ["JOURNAL", "MapRun", "MapUnit", "forecast_maps", "make_map", "make_maps", "make_unit", "seen_here"]
 
 _LOG = logging.getLogger(__name__)
 
 JOURNAL = "cem.journal"
 """File with the finished patches of a map, in its folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapUnit:
-    """One map to make."""
-
-    image: ImageLike = field(compare=False)
-    """Ground truth."""
-    name: str
-    """What tables and pictures call the image."""
-    roi: ROI
-    """Region of interest."""
-    folder: Path | None
-    """Folder that the map is written to, and resumed from; None writes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +59,7 @@ class MapRun:
     images: tuple[ImageLike, ...]
     """Ground truths."""
     regions: tuple[ROI | str | Sequence[int], ...]
-    """Regions of interest, in output pixels; every one is taken of every image."""
+    """Regions of interest, in output pixels, or ``auto[:count=N,size=S]``; every one is taken of every image."""
     settings: CemSettings = field(default_factory=CemSettings)
     """Settings of every map."""
     measure: str | Measure = "psnr"
@@ -118,35 +104,13 @@ class MapRun:
         One map is written to ``out`` itself; several get folders of their own in it.
 
         Raises:
-            InputError: two images would share a folder.
+            InputError: two images would share a folder, or no region can be proposed.
         """
-        if not self.images or not self.regions:
-            raise InputError("images and regions: got none, expected at least one of each")
-        paths = [Path(image) if isinstance(image, str | os.PathLike) else None for image in self.images]
-        several = len(self.images) > 1
-        names = [
-            (path.name, path.stem) if path else (f"image-{number}",) * 2 if several else ("image",) * 2
-            for number, path in enumerate(paths, 1)
-        ]
-        self._check_folders(paths, [stem for _, stem in names])
-        regions = list(dict.fromkeys(map(as_roi, self.regions)))
-        found = []
-        for image, path, (name, stem) in zip(self.images, paths, names, strict=True):
-            for roi in regions:
-                folder = Path(self.out) if self.out is not None else None
-                folder = folder / stem if folder and several else folder
-                folder = folder / f"roi-{str(roi).replace(',', '-')}" if folder and len(regions) > 1 else folder
-                found.append(MapUnit(image=path or image, name=name, roi=roi, folder=folder))
+        found = map_units(self.images, self.regions, self.out, patch_size=self.settings.patch_size)
         if self.shard is None:
             return found
         number, count = shard_of(self.shard)
         return found[number - 1 :: count]
-
-    def _check_folders(self, paths: list[Path | None], stems: list[str]) -> None:
-        double = [path for path, stem in zip(paths, stems, strict=True) if stems.count(stem) > 1]
-        if double and self.out is not None:
-            where = Path(self.out) / stems[paths.index(double[0])]
-            raise InputError(f"cem: {double[0]} and {double[1]} would both be written to {where}; rename one")
 
     def check(self, catalog: Catalog, units: Sequence[MapUnit]) -> None:
         """Look up every name without loading torch, and look for the images of some maps.
@@ -249,26 +213,9 @@ def make_maps(run: MapRun, *, progress: bool = True) -> Iterator[tuple[MapUnit, 
 def _made_elsewhere(
     run: MapRun, context: WorkerContext, units: Sequence[MapUnit], *, progress: bool
 ) -> Iterator[tuple[MapUnit, EffectMap | CausaliqaError]]:
-    from causaliqa.utils.executors import DaskPool, LocalPool, WorkerPool, carry_out
-
     work = partial(make_unit, replace(run, images=(), regions=()), context)
-    try:
-        pickle.dumps(work)
-    except Exception as error:
-        raise InputError(
-            f"jobs: got objects that cannot be sent to workers ({brief(error, 200)}); pass names, or functions and "
-            "classes of a module, or leave jobs and scheduler out"
-        ) from error
-    pool: WorkerPool = DaskPool(run.scheduler) if run.scheduler else LocalPool(run.jobs)
-    _LOG.info("%d maps by %s", len(units), run.scheduler or f"{run.jobs} processes")
-    waiting = list(units)
-    outcomes: dict[MapUnit, EffectMap | CausaliqaError] = {}
-    with pool, progress_bar(len(units), "maps", "map", shown=progress) as bar:
-        for unit, outcome in carry_out(pool, work, units):
-            outcomes[unit] = outcome if isinstance(outcome, CausaliqaError) else _seen(unit, outcome)
-            bar.update(1)
-            while waiting and waiting[0] in outcomes:
-                yield waiting[0], outcomes.pop(waiting.pop(0))
+    for unit, outcome in in_workers(work, units, jobs=run.jobs, scheduler=run.scheduler, progress=progress):
+        yield unit, outcome if isinstance(outcome, CausaliqaError) else seen_here(unit, outcome)
 
 
 def make_unit(run: MapRun, context: WorkerContext, unit: MapUnit) -> EffectMap | CausaliqaError:
@@ -280,14 +227,37 @@ def make_unit(run: MapRun, context: WorkerContext, unit: MapUnit) -> EffectMap |
     with context.entered() as catalog:
         if isinstance(unit.image, Path) and not unit.image.parent.is_dir():
             raise missing_on_worker(unit.image.parent)
-        cache = process_cache(context)
-        if "maker" not in cache:
-            cache["maker"] = _Maker(run, catalog, choose_device(run.device))
-        maker: _Maker = cache["maker"]
-        return _outcome(partial(maker.make, unit))
+        return make_map(run, catalog, process_cache(context), unit)
 
 
-def _seen(unit: MapUnit, made: EffectMap) -> EffectMap | InputError:
+def make_map(
+    run: MapRun,
+    catalog: Catalog,
+    cache: dict[str, Any],
+    unit: MapUnit,
+    progress: Callable[[int, int], None] | bool = False,
+) -> EffectMap | CausaliqaError:
+    """Make a map in this process; return it, or why it could not be made.
+
+    Args:
+        run: what is asked.
+        catalog: resolves the names.
+        cache: keeps the network while the run stays the same.
+        unit: the map.
+        progress: called with interventions made and known to be needed.
+
+    Raises:
+        CausaliqaError: the network cannot be built.
+    """
+    if cache.get("run") != run:
+        cache.clear()
+        cache.update(maker=_Maker(run, catalog, choose_device(run.device)), run=run)
+    maker: _Maker = cache["maker"]
+    return _outcome(partial(maker.make, unit, progress))
+
+
+def seen_here(unit: MapUnit, made: EffectMap) -> EffectMap | InputError:
+    """Return the map that a worker has made, or an error if its folder is not one that this process sees."""
     if unit.folder is None or (unit.folder / "summary.json").is_file():
         return made
     return InputError(

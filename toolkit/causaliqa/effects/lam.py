@@ -151,6 +151,31 @@ class Attribution:
                 summary.write_text(text + "\n", encoding="utf-8")
         return path
 
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Attribution:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: the folder holds no local attribution map.
+        """
+        path = Path(folder)
+        try:
+            with np.load(path / "lam.npz", allow_pickle=False) as archive:
+                attribution, image = archive["attribution"].astype(np.float64), archive["image"]
+            facts = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+            roi, scale, change = ROI(*map(int, facts["roi"])), int(facts["scale"]), float(facts["change"])
+            if attribution.shape != (3, *image.shape[:2]) or not np.isfinite(attribution).all() or scale < 1:
+                raise ValueError(f"attributions of shape {attribution.shape} of an image of {image.shape}")
+        except Exception as error:
+            # Damaged archives raise whatever the parsers of zipfile, zlib, NumPy and JSON do.
+            reason = brief(error, 200, kind=False)
+            raise InputError(
+                f"{str(path)!r} holds no local attribution map: {reason}; expected lam.npz and summary.json"
+            ) from error
+        known = {"schema", "diffusion_index", "gini", "change", "completeness_error", "roi", "scale"}
+        facts = {key: value for key, value in facts.items() if key not in known}
+        return cls(attribution=attribution, image=image, roi=roi, change=change, scale=scale, facts=facts)
+
 
 def integrated_gradients(
     forward_func: Restorer,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import default_catalog
-from causaliqa.effects.grid import RoiLike, as_roi
+from causaliqa.effects.grid import RoiLike
 from causaliqa.effects.journal import check_free
+from causaliqa.effects.map_units import one_region
 from causaliqa.effects.names import NetworkRequest, label_of
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar
@@ -51,7 +52,8 @@ def local_attribution(
         network: name of a restorer, or any function or module that passes gradients; see
             :func:`causaliqa.effect_maps`.
         image: ground truth: a path, an array ``(H, W, 3)`` or a tensor ``(3, H, W)``, RGB.
-        roi: region of interest in output pixels: ``(x, y, width, height)`` or ``"x,y,width,height"``.
+        roi: region of interest in output pixels: ``(x, y, width, height)``, ``"x,y,width,height"``, or ``"auto"`` for
+            the one with the most texture.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation.
         degradation: ``NAME[:key=value,...]`` or an object, in place of that of the task.
         scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
@@ -81,7 +83,7 @@ def local_attribution(
         (3, 32, 32)
     """
     catalog = default_catalog()
-    region = as_roi(roi)
+    region = one_region(image, roi)
     request = NetworkRequest(network=network, task=task, scale=scale, checkpoint=checkpoint, arch_options=arch_options)
     request.check_names(catalog, degradation)
     from causaliqa.effects.effect_map import EffectMap

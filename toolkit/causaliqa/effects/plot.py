@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from causaliqa.effects.effect_map import EffectMap
     from causaliqa.effects.lam import Attribution
 
-__all__ = ["colour_strength", "draw_attribution", "draw_map", "draw_pie", "paint"]
+__all__ = ["KIND_COLOURS", "colour_strength", "draw_attribution", "draw_map", "draw_pie", "paint"]
 
 _RED, _BLUE, _GREEN, _GRAY = "#d7191c", "#2b5fd9", "#17b978", "#c9c9c9"
 _POWER = 1 / 1.2
 """Exponent of the colour strength of effects, as in the paper."""
 _BESIDE = (1.02, 0, 0.04, 1)
 """Place of a colour bar right of a picture, in shares of it."""
-_KINDS = ("positive", "negative", "none")
+KIND_COLOURS = {"positive": _RED, "negative": _BLUE, "none": _GRAY}
+"""Kinds of patches, and their colours."""
 _SLICE = 5.0
 """Smallest share in percent that is drawn as a slice of a pie."""
 _LAM_POWER = 0.5
@@ -170,9 +171,9 @@ def draw_pie(made: EffectMap, *, counting: str = "paper") -> Figure:
     cannot be read, so two stacked bars then show all patches, and those with an effect enlarged.
     """
     summary = made.summary(counting)
-    shares = np.nan_to_num([summary[f"{kind}_percent"] for kind in _KINDS])
-    names = [f"{n} {s:.1f} %" for n, s in zip(_KINDS, shares, strict=True)]
-    colours = [_RED, _BLUE, _GRAY]
+    shares = np.nan_to_num([summary[f"{kind}_percent"] for kind in KIND_COLOURS])
+    names = [f"{n} {s:.1f} %" for n, s in zip(KIND_COLOURS, shares, strict=True)]
+    colours = list(KIND_COLOURS.values())
     if all(share >= _SLICE for share in shares if share > 0) and shares.sum() > 0:
         figure = new_figure(3.4, 2.6)
         axes = figure.subplots()

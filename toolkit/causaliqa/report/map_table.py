@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.effects.plot import draw_map, draw_pie
+from causaliqa.effects.plot import draw_attribution, draw_map, draw_pie
 from causaliqa.report.table import rows_csv
 from causaliqa.utils.figures import data_url
 from causaliqa.utils.measures import unit_of
@@ -17,6 +17,8 @@ from causaliqa.utils.text import latex, markdown, one_line, text_table, without_
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from causaliqa.effects.lam import Attribution
 
 __all__ = ["Gallery", "GalleryRow", "gallery", "render", "statistics"]
 
@@ -105,7 +107,7 @@ class GalleryRow:
     restorer: str
     task: str
     cells: tuple[tuple[str, ...], ...]
-    """Pictures as ``data:`` addresses, for every image of the gallery: map and shares, or nothing."""
+    """Pictures as ``data:`` addresses, for every image of the gallery: map, shares and attribution, or nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,8 @@ class Gallery:
     columns: tuple[str, ...]
     """Headings of the statistics."""
     statistics: tuple[tuple[Any, ...], ...]
+    overview: str = ""
+    """Picture of all networks as a ``data:`` address, above their maps."""
 
     @staticmethod
     def printed(column: str, value: float) -> str:
@@ -126,7 +130,13 @@ class Gallery:
         return _number(column, value)
 
 
-def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float | None = None) -> Gallery:
+def gallery(
+    maps: Mapping[str, EffectMap],
+    frame: pd.DataFrame,
+    *,
+    bound: float | None = None,
+    attributions: Mapping[str, Attribution] | None = None,
+) -> Gallery:
     """Return the pictures and statistics of maps for :func:`causaliqa.report.page.page`.
 
     Args:
@@ -134,6 +144,7 @@ def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float 
         frame: their :func:`statistics`.
         bound: effect, in the unit of the measure, at which the colour maps of all pictures saturate; None for the
             largest of all maps of the same measure.
+        attributions: local attribution maps by the folders of ``maps``, shown below them.
     """
     bounds: dict[str, float] = {}
     for made in maps.values():
@@ -141,7 +152,9 @@ def gallery(maps: Mapping[str, EffectMap], frame: pd.DataFrame, *, bound: float 
     cells: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for name, made in maps.items():
         restorer, task, image = _names(name, made)
-        drawn = (data_url(draw_map(made, bound=bounds[made.measure])), data_url(draw_pie(made)))
+        drawn: tuple[str, ...] = (data_url(draw_map(made, bound=bounds[made.measure])), data_url(draw_pie(made)))
+        if attributions and name in attributions:
+            drawn = (*drawn, data_url(draw_attribution(attributions[name])))
         cells.setdefault((restorer, task), {})[f"{image} {made.roi}"] = drawn
     images = tuple(dict.fromkeys(image for row in cells.values() for image in row))
     return Gallery(

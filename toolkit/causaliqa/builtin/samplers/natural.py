@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from causaliqa.io.images import image_suffixes, load_image
 from causaliqa.io.photographs import NAMES, photographs
 from causaliqa.io.weights import cache_folder, sha256
 from causaliqa.utils.files import atomic, package_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["COUNT", "DRAWS", "Library", "NaturalPatches", "build"]
 
@@ -77,6 +81,12 @@ class Library:
             else:
                 self._cut[size] = self._cached(size)
         return self._cut[size]
+
+    def plot(self, size: int = 8) -> Figure:
+        """Draw the density of the gradient magnitude of the patches, and patches of five ranges (CEM, Figure 17)."""
+        from causaliqa.builtin.samplers.picture import draw_patches
+
+        return draw_patches(self.patches(size))
 
     def _cached(self, size: int) -> Tensor:
         """Crop once, keep the patches in the cache folder; the key identifies the images."""
