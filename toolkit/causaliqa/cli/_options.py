@@ -16,6 +16,7 @@ __all__ = [
     "add_global_options",
     "add_seed",
     "add_shard",
+    "add_unseen",
     "add_workers",
     "out_file",
     "out_folder",
@@ -89,6 +90,24 @@ def add_device(group: Any) -> None:
 def add_seed(group: Any, what: str) -> None:
     """Add ``--seed``."""
     group.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {what}")
+
+
+def add_unseen(group: Any) -> None:
+    """Add what is done about results of metrics on their own training data."""
+    group.add_argument(
+        "--unseen",
+        action="store_true",
+        help="leave results on a metric's own training data out of the tables (`causaliqa list metrics` says what that "
+        "is); stored scores stay",
+    )
+    group.add_argument(
+        "--part-of",
+        action="append",
+        default=[],
+        metavar="NAME=SET",
+        help="images of the data set NAME come from SET, as in tid2013_real=tid2013: metrics trained on SET have seen "
+        "them; repeatable",
+    )
 
 
 def add_workers(group: Any) -> None:

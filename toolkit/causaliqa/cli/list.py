@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["add", "run"]
 
 _PRESETS = "presets"
+_NARROWEST = 12
+"""A column is cut to no less."""
 
 
 def add(commands: Any) -> None:
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"schema": 1, "kind": args.kind, "items": rows}, indent=2))
         return 0
-    print(_fitted(rows) if rows else f"no {args.kind}")
+    print(_fitted([_printed(row) for row in rows]) if rows else f"no {args.kind}")
     return 0
 
 
@@ -81,6 +83,7 @@ def _named(catalog: Catalog, kind: type[Spec], pattern: str) -> Iterator[dict[st
             "provider": found.provider,
             "licence": found.spec.licence,
             "summary": found.spec.summary,
+            "reference": found.spec.reference,
         }
     for name, claimants in catalog.host.ambiguous(kind).items():
         owners = " and ".join(claimant.provider for claimant in claimants)
@@ -96,11 +99,21 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
         return {
             "mode": spec.metric_mode,
             "better": "lower" if spec.lower_better else "higher",
+            "trained_on": None if spec.trained_on is None else list(spec.trained_on),
+            "year": spec.year,
             "weights": weights_state(catalog, spec.name),
         }
     if isinstance(spec, DatasetSpec):
         return {"images": spec.images, "label": spec.label, "good": "low" if spec.label_lower_better else "high"}
     return {}
+
+
+def _printed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what the table shows of a row; JSON has all of it."""
+    from causaliqa.catalog.training import training_text
+
+    shown = {key: value for key, value in row.items() if key != "reference"}
+    return {**shown, "trained_on": training_text(row["trained_on"])} if "trained_on" in row else shown
 
 
 def _fitted(rows: list[dict[str, Any]]) -> str:
@@ -110,11 +123,14 @@ def _fitted(rows: list[dict[str, Any]]) -> str:
     excess = max(map(len, made.splitlines())) - width
     if not sys.stdout.isatty() or excess <= 0:
         return made
-    last = list(rows[0])[-1]
-    longest = max(len(str(row.get(last, ""))) for row in rows)
-    room = max(12, longest - excess)
-    shown = [{**row, last: _cut(str(row.get(last, "")), room)} for row in rows]
-    return text_table(shown)
+    widths = {
+        key: max(len(str(row.get(key, ""))) for row in rows) for key in dict.fromkeys(k for row in rows for k in row)
+    }
+    names = list(widths)[1:]  # the first column is what to type
+    while excess > 0 and widths[widest := max(names, key=widths.__getitem__)] > _NARROWEST:
+        widths[widest] -= 1
+        excess -= 1
+    return text_table([{key: _cut(str(value), widths[key]) for key, value in row.items()} for row in rows])
 
 
 def _cut(text: str, length: int) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from causaliqa.report.provenance import (
     plugin_versions,
 )
 from causaliqa.report.table import document, render, rows_csv
+from causaliqa.report.training import training_notes, unseen_rows, with_training
 from causaliqa.utils.caches import temporary_root
 from causaliqa.utils.files import write_text
 from causaliqa.utils.text import brief, without_folders
@@ -55,7 +56,7 @@ class Leaderboard:
     """What :func:`leaderboard` returns."""
 
     rows: pd.DataFrame = field(repr=False)
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
+    """One line per pair and metric behind the tables, columns of :class:`~causaliqa.api.data.ScoreRow`."""
     table: pd.DataFrame
     """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
     overall: pd.DataFrame = field(repr=False)
@@ -175,7 +176,8 @@ def leaderboard(
         by: break the table down by ``"type"``, ``"level"`` or ``"split"``.
         catalog: where names are looked up; by default what the environment asks for.
         options: further fields of :class:`~causaliqa.evaluation.run.LeaderboardRun`: ``preset``, ``scores``, ``store``,
-            ``merge``, ``shard``, ``device``, ``seed``, ``limit``, ``strict``, ``jobs``, ``scheduler``, ``progress``...
+            ``merge``, ``unseen``, ``part_of`` (also as a mapping), ``shard``, ``device``, ``seed``, ``limit``,
+            ``strict``, ``jobs``, ``scheduler``, ``progress``...
 
     Returns:
         Rows, table and provenance. A metric that fails on an image costs a row that says why.
@@ -201,6 +203,8 @@ def leaderboard(
         options["store"] = Path(options["store"])
     options["merge"] = tuple(Path(path) for path in options.get("merge", ()))
     options["scores"] = tuple(os.fspath(path) for path in options.get("scores", ()))
+    if isinstance(origins := options.get("part_of", ()), Mapping):
+        options["part_of"] = tuple(f"{name}={origin}" for name, origin in origins.items())
     try:
         run = LeaderboardRun(data=_data(data), metrics=names, objects=objects, **options)
     except TypeError as error:
@@ -307,14 +311,16 @@ def ranked(
     settings: Mapping[str, Any] | None = None,
 ) -> Leaderboard:
     """Turn the scores of a run into its leaderboard; see :func:`make_leaderboard`."""
-    overall = rank(scored.rows)
+    facts = _facts(run, catalog, inputs, scored)
+    rows = unseen_rows(scored.rows, facts, run.origins) if run.unseen else scored.rows
+    overall = with_training(rank(rows), facts, run.origins)
+    settings = _settings(run, inputs, scored, by) if settings is None else settings
+    training = training_notes(scored.rows, facts, run.origins, unseen=run.unseen)
     return Leaderboard(
-        rows=scored.rows,
-        table=rank(scored.rows, by=by) if by else overall,
+        rows=rows,
+        table=with_training(rank(rows, by=by), facts, run.origins) if by else overall,
         overall=overall,
-        provenance=_provenance(
-            run, catalog, inputs, scored, overall, _settings(run, inputs, scored, by) if settings is None else settings
-        ),
+        provenance=_provenance(run, catalog, inputs, facts, (*cluster_notes(overall), *training), settings),
     )
 
 
@@ -330,6 +336,8 @@ def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | Non
         "by": by,
         "seed": run.seed,
         "limit": run.limit,
+        "unseen": run.unseen,
+        "part_of": run.origins,
         "device": scored.device,
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
@@ -343,12 +351,28 @@ def _source(item: str | PairDataset, dataset: PairDataset) -> str:
     return f"{dataset.name}: {path.name} sha256:{sha256(path)}"
 
 
+def _facts(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, scored: Scored) -> tuple[MetricFacts, ...]:
+    """Return the facts about every metric: computed, objects, and from elsewhere."""
+    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
+    computed = [metric_facts(label, scored.built[label], registration) for label, registration in found.items()]
+    objects = [
+        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
+        for label, metric in run.objects.items()
+    ]
+    elsewhere = [
+        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
+        for name, lower_better in inputs.given.items()
+    ]
+    # What is declared, and what a metric was fitted to that could not be built, only the inputs know.
+    return tuple(replace(fact, trained_on=inputs.trained_on[fact.name]) for fact in (*computed, *objects, *elsewhere))
+
+
 def _provenance(
     run: LeaderboardRun,
     catalog: Catalog,
     inputs: Inputs,
-    scored: Scored,
-    table: pd.DataFrame,
+    facts: tuple[MetricFacts, ...],
+    notes: tuple[str, ...],
     settings: Mapping[str, Any],
 ) -> Provenance:
     found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
@@ -357,24 +381,12 @@ def _provenance(
         for item in run.data
         if isinstance(item, str) and not Path(item).exists()
     ]
-    elsewhere = [
-        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
-        for name, lower_better in inputs.given.items()
-    ]
-    objects = [
-        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
-        for label, metric in run.objects.items()
-    ]
     return Provenance(
         versions=versions(),
         plugins=plugin_versions([*found.values(), *filter(None, loaders)]),
-        metrics=(
-            *(metric_facts(label, scored.built[label], registration) for label, registration in found.items()),
-            *objects,
-            *elsewhere,
-        ),
+        metrics=facts,
         settings=settings,
         seed=run.seed,
         draws=DRAWS,
-        notes=(PYIQA_NOTE, *cluster_notes(table)),
+        notes=(PYIQA_NOTE, *notes),
     )
