@@ -161,8 +161,8 @@ def test_rows_carry_what_is_known_to_a_page(scored, tmp_path):
     }
     page, _ = combined_page([file], unseen=True, part_of={"noisy": "kadid10k"})
     assert "left out: 1 result on a metric&#39;s own training data (theirs on noisy)" in page
-    assert '<tr data-metric="psnr"' in page
-    assert '<tr data-metric="theirs"' not in page
+    assert '<figure data-metric="psnr"' in page
+    assert '<figure data-metric="theirs"' not in page
 
 
 def test_rows_of_older_versions_are_unknown(rows, tmp_path):

@@ -23,6 +23,8 @@ __all__ = ["add", "run"]
 _PRESETS = "presets"
 _NARROWEST = 12
 """A column is cut to no less."""
+_SPARE = ("weights", "provider", "better", "mode")
+"""Columns that a narrow terminal does without, in this order."""
 
 
 def add(commands: Any) -> None:
@@ -117,20 +119,31 @@ def _printed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(rows: list[dict[str, Any]]) -> str:
-    """Return a table that is no wider than the terminal; in a file or a pipe nothing is cut."""
+    """Return a table that is no wider than the terminal; in a file or a pipe nothing is cut or left out."""
+    made, width = text_table(rows), shutil.get_terminal_size().columns
+    for count in range(len(_SPARE) + 1 if sys.stdout.isatty() else 0):
+        made = _narrowed([{k: v for k, v in row.items() if k not in _SPARE[:count]} for row in rows], width)
+        if _width(made) <= width:
+            break
+    return made
+
+
+def _narrowed(rows: list[dict[str, Any]], width: int) -> str:
+    """Return a table whose widest columns are cut until it fits, or until they are at their narrowest."""
     made = text_table(rows)
-    width = shutil.get_terminal_size().columns
-    excess = max(map(len, made.splitlines())) - width
-    if not sys.stdout.isatty() or excess <= 0:
-        return made
-    widths = {
-        key: max(len(str(row.get(key, ""))) for row in rows) for key in dict.fromkeys(k for row in rows for k in row)
-    }
+    keys = dict.fromkeys(key for row in rows for key in row)
+    widths = {key: max(len(str(row.get(key, ""))) for row in rows) for key in keys}
     names = list(widths)[1:]  # the first column is what to type
-    while excess > 0 and widths[widest := max(names, key=widths.__getitem__)] > _NARROWEST:
-        widths[widest] -= 1
-        excess -= 1
-    return text_table([{key: _cut(str(value), widths[key]) for key, value in row.items()} for row in rows])
+    for _ in range(_width(made) - width):
+        widest = max(names, key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, _NARROWEST)
+    return text_table(
+        [{key: _cut(str(value), max(widths[key], _NARROWEST)) for key, value in row.items()} for row in rows]
+    )
+
+
+def _width(table: str) -> int:
+    return max(map(len, table.splitlines()))
 
 
 def _cut(text: str, length: int) -> str:
