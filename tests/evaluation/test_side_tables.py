@@ -107,7 +107,9 @@ def test_two_references_get_no_interval_and_no_verdict(references):
     finite = references == 3
     for cells in (main["srcc_ci"], main["plcc_ci"], made.frame["srcc_all_ci"], made.frame["srcc_within_ci"]):
         assert np.isfinite(cells.tolist()).all() == finite
-    assert main["best_group"].any() == made.frame["srcc_all_best"].any() == made.frame["srcc_within_best"].any() == finite
+    assert (
+        main["best_group"].any() == made.frame["srcc_all_best"].any() == made.frame["srcc_within_best"].any() == finite
+    )
     assert np.isfinite(main["p_best"]).all() == finite
     assert main["references"].unique().tolist() == [references]
     assert len(made.warnings) == (not finite)

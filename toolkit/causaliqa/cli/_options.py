@@ -20,6 +20,7 @@ __all__ = [
     "add_preparation",
     "add_seed",
     "add_shard",
+    "add_unseen",
     "add_workers",
     "out_file",
     "out_folder",
@@ -117,6 +118,24 @@ def preparation(args: argparse.Namespace) -> Preparation:
     from causaliqa.evaluation.preparation import Preparation
 
     return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
+
+
+def add_unseen(group: Any) -> None:
+    """Add what is done about results of metrics on their own training data."""
+    group.add_argument(
+        "--unseen",
+        action="store_true",
+        help="leave results on a metric's own training data out of the tables (`causaliqa list metrics` says what that "
+        "is); stored scores stay",
+    )
+    group.add_argument(
+        "--part-of",
+        action="append",
+        default=[],
+        metavar="NAME=SET",
+        help="images of the data set NAME come from SET, as in tid2013_real=tid2013: metrics trained on SET have seen "
+        "them; repeatable",
+    )
 
 
 def add_workers(group: Any) -> None:

@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
+    _options.add_unseen(result)
     result.add_argument(
         "--tables",
         metavar="KIND[,KIND...]",
@@ -105,7 +106,8 @@ def _add_inputs(group: Any) -> None:
         default=[],
         metavar="[PREFIX=]FILE.csv",
         help="scores computed elsewhere: dist and a column a metric, each declared with --metric "
-        "NAME:lower_better=true or false; PREFIX_ is put before the names; repeatable",
+        "NAME:lower_better=true or false, and trained_on=kadid10k+tid2013 if known; PREFIX_ is put before the names; "
+        "repeatable",
     )
     group.add_argument(
         "--license",

@@ -19,6 +19,7 @@ from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.report.training import training_notes, unseen_rows, with_training
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
@@ -28,13 +29,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def combined_page(
-    sources: Sequence[str | os.PathLike[str]], *, title: str = "", catalog: Catalog | None = None
+    sources: Sequence[str | os.PathLike[str]],
+    *,
+    title: str = "",
+    unseen: bool = False,
+    part_of: Mapping[str, str] | None = None,
+    catalog: Catalog | None = None,
 ) -> tuple[str, list[str]]:
     """Recompute statistics from earlier rows and return one page of them and of effect maps.
 
     Args:
         sources: score stores, csv files of rows (``leaderboard --rows``) and folders of ``causaliqa cem``.
         title: heading of the page.
+        unseen: leave results on a metric's own training data out of it.
+        part_of: data set that the images of another one come from, by its name: ``{"tid2013_real": "tid2013"}``.
         catalog: where licences are looked up; by default what the environment asks for.
 
     Returns:
@@ -62,7 +70,9 @@ def combined_page(
         rows, facts = join(read)
         count = rows["metric"].nunique()
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
-        table = rank(rows)
+        notes += training_notes(rows, facts, part_of, unseen=unseen)
+        rows = unseen_rows(rows, facts, part_of) if unseen else rows
+        table = with_training(rank(rows), facts, part_of)
         made, wrong = board(rows, table), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
