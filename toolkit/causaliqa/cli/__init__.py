@@ -33,6 +33,7 @@ __all__ = ["main", "parser"]
 COMMANDS = (
     "score",
     "explain",
+    "compare",
     "leaderboard",
     "report",
     "cem",

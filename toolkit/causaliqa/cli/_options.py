@@ -20,6 +20,7 @@ __all__ = [
     "add_preparation",
     "add_seed",
     "add_shard",
+    "add_tables",
     "add_unseen",
     "add_workers",
     "out_file",
@@ -120,6 +121,36 @@ def preparation(args: argparse.Namespace) -> Preparation:
     return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
 
 
+def add_tables(group: Any) -> None:
+    """Add the further tables."""
+    from causaliqa.evaluation.side_table import DEFAULT_TABLES, TABLES
+
+    group.add_argument(
+        "--tables",
+        metavar="KIND[,KIND...]",
+        type=_tables,
+        default=",".join(DEFAULT_TABLES),
+        help=f"further tables, of {', '.join(TABLES)}, or none: SRCC within references and over data sets, VQEG's "
+        "measures, all pairs of metrics",
+    )
+    group.add_argument(
+        "--subjects",
+        metavar="N",
+        type=int,
+        help="subjects behind every label, for the table vqeg: the deviations of the labels are then those between "
+        "them (default: deviations are standard errors of the labels)",
+    )
+
+
+def _tables(text: str) -> tuple[str, ...]:
+    from causaliqa.evaluation.side_table import check_tables
+
+    try:
+        return check_tables(kind.strip() for kind in text.split(",")) if text != "none" else ()
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_unseen(group: Any) -> None:
     """Add what is done about results of metrics on their own training data."""
     group.add_argument(
@@ -144,6 +175,23 @@ def add_workers(group: Any) -> None:
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="work on the Dask cluster whose scheduler is there (extra [dask])"
     )
+
+
+def add_thumbnails(group: Any) -> None:
+    """Add ``--thumbnails``."""
+    group.add_argument(
+        "--thumbnails",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="show N images on the page: those that metrics and people, or metrics and metrics, disagree on most",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
 
 
 def add_shard(group: Any, what: str) -> None:

@@ -15,7 +15,6 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.evaluation.side_table import DEFAULT_TABLES, TABLES
     from causaliqa.report.formats import BREAKDOWNS, FORMATS
 
     command = _options.add_command(
@@ -33,21 +32,7 @@ def add(commands: Any) -> None:
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
     _options.add_unseen(result)
-    result.add_argument(
-        "--tables",
-        metavar="KIND[,KIND...]",
-        type=_tables,
-        default=",".join(DEFAULT_TABLES),
-        help=f"further tables, of {', '.join(TABLES)}, or none: SRCC within references and over data sets, VQEG's "
-        "measures, all pairs of metrics",
-    )
-    result.add_argument(
-        "--subjects",
-        metavar="N",
-        type=int,
-        help="subjects behind every label, for the table vqeg: the deviations of the labels are then those between "
-        "them (default: deviations are standard errors of the labels)",
-    )
+    _options.add_tables(result)
     result.add_argument(
         "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
     )
@@ -58,6 +43,7 @@ def add(commands: Any) -> None:
         type=_options.out_file,
         help="draw scores against labels with the fitted curves",
     )
+    _options.add_thumbnails(result)
     result.add_argument(
         "--figure-axes",
         choices=("own", "normalised"),
@@ -66,15 +52,6 @@ def add(commands: Any) -> None:
     )
     result.add_argument("--rows", metavar="FILE.csv", type=_options.out_file, help="write every single score, too")
     command.set_defaults(kept=_signals.kept_scores)
-
-
-def _tables(text: str) -> tuple[str, ...]:
-    from causaliqa.evaluation.side_table import check_tables
-
-    try:
-        return check_tables(kind.strip() for kind in text.split(",")) if text != "none" else ()
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_inputs(group: Any) -> None:
@@ -151,6 +128,10 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.table import rows_csv
 
     form = format_of(args.out, args.format)
+    if args.thumbnails and form != "html":
+        raise InputError(
+            f"--thumbnails {args.thumbnails}: only a page shows images; add --format html or --out FILE.html"
+        )
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
@@ -191,9 +172,9 @@ def _publish(args: argparse.Namespace, form: str, asked: Any, catalog: Any, inpu
             "narrow"
         )
     if args.out is None:
-        _common.write_or_print(made.to_text(form), None)
+        _common.write_or_print(made.to_text(form, thumbnails=args.thumbnails), None)
     else:
-        _common.wrote(*made.save(args.out, form))
+        _common.wrote(*made.save(args.out, form, thumbnails=args.thumbnails))
     if args.figure is not None:
         _common.wrote(made.figure(args.figure, normalised=args.figure_axes == "normalised"))
     if args.out is not None or form not in ("plain", "github"):  # these two hold the warnings where they are read

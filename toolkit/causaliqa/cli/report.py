@@ -28,13 +28,23 @@ def add(commands: Any) -> None:
         help="what leaderboard --store or --rows wrote, or a folder of causaliqa cem",
     )
     command.add_argument("--out", metavar="FILE.html", type=_options.out_file, required=True, help="the page")
+    _options.add_tables(command)
     _options.add_unseen(command)
     command.add_argument("--title", metavar="TEXT", default="", help="heading of the page")
+    _options.add_thumbnails(command)
+    command.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="[DATASET=]ROOT",
+        help="folder that the names of images in the scores are relative to, for --thumbnails; repeatable",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Recompute statistics from rows and write the page; exit 1 if a direction is contradicted."""
     from causaliqa.catalog.training import origins_of
+    from causaliqa.evaluation.side_table import check_subjects
     from causaliqa.report.combined import combined_page
     from causaliqa.report.formats import format_of
 
@@ -42,8 +52,17 @@ def run(args: argparse.Namespace) -> int:
 
     with _common.named_as_options():
         part_of = origins_of(args.part_of)
+        check_subjects(args.subjects)
     text, wrong = combined_page(
-        args.sources, title=args.title, unseen=args.unseen, part_of=part_of, catalog=_common.catalog(args)
+        args.sources,
+        title=args.title,
+        unseen=args.unseen,
+        part_of=part_of,
+        tables=args.tables,
+        subjects=args.subjects,
+        thumbnails=args.thumbnails,
+        images=args.images,
+        catalog=_common.catalog(args),
     )
     _common.write_or_print(text, args.out)
     for line in wrong:

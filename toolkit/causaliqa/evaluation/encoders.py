@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
@@ -23,10 +24,34 @@ from causaliqa.io.rate_points import RatePoint
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
 
-__all__ = ["Curves", "curves_of", "encoder_tables", "score_points"]
+__all__ = ["Curves", "Hold", "ScoredPoints", "curves_of", "encoder_tables", "score_points"]
 
 Curves = Mapping[str, Mapping[str, Curve]]
 """Curves by encoder and content."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPoints:
+    """What :func:`score_points` returns."""
+
+    points: tuple[RatePoint, ...]
+    """The points with all scores that could be computed."""
+    failures: tuple[str, ...] = ()
+    """A line for every score that could not."""
+    built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
+    """The metrics that computed scores."""
+    device: str = ""
+    """Where they ran; empty where nothing was computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A quality that an encoder shall hold."""
+
+    metric: str
+    """Metric."""
+    value: float
+    """Score."""
 
 
 def score_points(
@@ -38,7 +63,7 @@ def score_points(
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
-) -> tuple[tuple[RatePoint, ...], list[str]]:
+) -> ScoredPoints:
     """Compute the scores that points lack.
 
     Args:
@@ -49,9 +74,6 @@ def score_points(
         seed: seed of metrics that take one.
         prepare: what is done to every pair before.
         progress: show a progress bar.
-
-    Returns:
-        The points with all scores that could be computed, and a line for every one that could not.
 
     Raises:
         InputError: a metric is unknown, or needs references that the points lack.
@@ -64,10 +86,11 @@ def score_points(
                 f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
             )
     if not missing:
-        return tuple(points), []
+        return ScoredPoints(points=tuple(points))
     device = choose_device(device)
     built = {metric: build_metric(catalog, metric, device, seed) for metric in missing}
-    scored, failures = list(points), []
+    scored: list[RatePoint] = list(points)
+    failures: list[str] = []
     with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
@@ -79,7 +102,7 @@ def score_points(
                     failures.append(f"{metric} failed: {error}")
                 bar.update(1)
             scored[k] = replace(points[k], scores=found)
-    return tuple(scored), failures
+    return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
 
 
 def _score(name: str, module: Any, point: RatePoint, device: str, prepare: Preparation) -> float:
@@ -106,16 +129,6 @@ def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curv
             except InputError as error:
                 faults.append(f"left out: {error}")
     return curves, faults
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hold:
-    """A quality that an encoder shall hold."""
-
-    metric: str
-    """Metric."""
-    value: float
-    """Score."""
 
 
 def encoder_tables(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.host import Registration
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+from causaliqa.evaluation.groups import DRAWS, groups_of
+from causaliqa.evaluation.rank import rank_groups, wrong_directions
+from causaliqa.evaluation.side_table import DEFAULT_TABLES
+from causaliqa.evaluation.side_tables import tables_of
 from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
+from causaliqa.report.thumbnails import files_below
 from causaliqa.report.training import training_notes, unseen_rows, with_training
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
@@ -34,6 +38,10 @@ def combined_page(
     title: str = "",
     unseen: bool = False,
     part_of: Mapping[str, str] | None = None,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    subjects: int | Mapping[str, int] | None = None,
+    thumbnails: int = 0,
+    images: Sequence[str] = (),
     catalog: Catalog | None = None,
 ) -> tuple[str, list[str]]:
     """Recompute statistics from earlier rows and return one page of them and of effect maps.
@@ -43,6 +51,10 @@ def combined_page(
         title: heading of the page.
         unseen: leave results on a metric's own training data out of it.
         part_of: data set that the images of another one come from, by its name: ``{"tid2013_real": "tid2013"}``.
+        tables: further tables; see :func:`causaliqa.side_tables`.
+        subjects: subjects behind every label; see :func:`causaliqa.side_tables`.
+        thumbnails: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        images: folders that the names of images are relative to, ``ROOT`` or ``DATASET=ROOT``.
         catalog: where licences are looked up; by default what the environment asks for.
 
     Returns:
@@ -58,11 +70,12 @@ def combined_page(
         )
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
+    files = files_below(images)
     names = dict(zip(paths, distinct_names(paths), strict=True))
     maps = {names[path]: _read_map(path) for path in paths if path.is_dir()}
-    files = [path for path in paths if not path.is_dir()]
-    records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = [_read(path, records) for path in files]
+    scored = [path for path in paths if not path.is_dir()]
+    records = (catalog or default_catalog()).registrations(MetricSpec) if scored else {}
+    read = [_read(path, records) for path in scored]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
@@ -72,8 +85,11 @@ def combined_page(
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
         notes += training_notes(rows, facts, part_of, unseen=unseen)
         rows = unseen_rows(rows, facts, part_of) if unseen else rows
-        table = with_training(rank(rows), facts, part_of)
-        made, wrong = board(rows, table), wrong_directions(table)
+        groups = groups_of(rows)
+        table = with_training(rank_groups(groups), facts, part_of)
+        beside = tables_of(groups, tables, subjects=subjects)
+        made = board(rows, table, tables=beside, files=files, count=thumbnails)
+        wrong = wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,8 @@ class Leaderboard:
     """Versions, settings, seeds, weights and licences behind the numbers."""
     tables: tuple[SideTable, ...] = field(default=(), repr=False)
     """Further tables: protocols beside each other, VQEG's measures, pairs of metrics."""
+    datasets: Sequence[PairDataset] = field(default=(), repr=False)
+    """The labelled pairs, which tell where images are."""
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -60,27 +62,38 @@ class Leaderboard:
         """One line for every correlation that contradicts the declared directions significantly."""
         return wrong_directions(self.overall)
 
-    def to_text(self, form: str = "plain") -> str:
+    def to_text(self, form: str = "plain", *, thumbnails: int = 0) -> str:
         """Return the leaderboard in one of the formats ``plain``, ``github``, ``csv``, ``json``, ``latex``, ``html``.
 
         All but csv hold the further tables, too.
+
+        Args:
+            form: the format.
+            thumbnails: most images that a page shows, those that metrics and people, or metrics and metrics, disagree
+                on most; other formats show none.
 
         Raises:
             InputError: the format is unknown.
         """
         if form == "html":
             from causaliqa.report.page import board, page
+            from causaliqa.report.thumbnails import files_of
 
-            return page(board(self.rows, self.overall), self.provenance)
+            made = board(self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails)
+            return page(made, self.provenance)
         if form == "json":
-            made = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
-            return json.dumps(made, indent=2, allow_nan=False, default=str)
+            facts = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
+            return json.dumps(facts, indent=2, allow_nan=False, default=str)
         text = render(self.table, form, self.provenance)
         return text if form == "csv" or not self.tables else f"{text}\n{side_text(self.tables, form)}"
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the page, and write it to a file if there is a path."""
-        return self._written("html", path)
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, thumbnails: int = 0) -> str:
+        """Return the page, with the images that are disagreed on most, and write it to a file if there is a path."""
+        text = self.to_text("html", thumbnails=thumbnails)
+        if path is not None:
+            format_of(path, "html")
+            write_text(text, Path(path))
+        return text
 
     def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the table for booktabs, and write it to a file if there is a path."""
@@ -94,7 +107,7 @@ class Leaderboard:
         """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
         return self._written("csv", path)
 
-    def save(self, path: str | os.PathLike[str], form: str | None = None) -> list[Path]:
+    def save(self, path: str | os.PathLike[str], form: str | None = None, *, thumbnails: int = 0) -> list[Path]:
         """Write the leaderboard in a format, by default that of the suffix.
 
         A csv file ``board.csv`` gets ``board.csv.json`` with its provenance beside it, and a file such as
@@ -108,7 +121,7 @@ class Leaderboard:
             OutputError: a file cannot be written.
         """
         out, form = Path(path), format_of(path, form)
-        write_text(self.to_text(form), out)
+        write_text(self.to_text(form, thumbnails=thumbnails), out)
         if form != "csv":
             return [out]
         documents = [document(self.table, self.provenance), *map(side_document, self.tables)]
@@ -316,5 +329,6 @@ def ranked(
         table=with_training(rank(rows, by=by), facts, run.origins) if by else overall,
         overall=overall,
         tables=tables_of(groups, tables, subjects=subjects),
+        datasets=inputs.datasets,
         provenance=run_provenance(run, catalog, inputs, facts, notes, stated),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Panel:
     """Scores, and the labels predicted by the fit."""
     normalised: bool = False
     """Scores and labels are on [0, 1], the better the higher."""
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False)
+    """Places in the frame of the rows that are drawn, ascending."""
 
     @property
     def drawn(self) -> int:
@@ -102,7 +104,8 @@ def panels(frame: pd.DataFrame, table: pd.DataFrame, *, most: int | None = None)
         table: their statistics over whole data sets, from :func:`causaliqa.rank`.
         most: most points to draw; of more, a fixed random subset.
     """
-    groups: dict[Any, pd.DataFrame] = dict(iter(frame.groupby(["dataset", "metric"], sort=False)))
+    numbered = frame.reset_index(drop=True)
+    groups: dict[Any, pd.DataFrame] = dict(iter(numbered.groupby(["dataset", "metric"], sort=False)))
     scored = (row for row in table.to_dict(orient="records") if row["n"])
     return [_panel(groups[row["dataset"], row["metric"]], row, most) for row in scored]
 
@@ -117,13 +120,16 @@ def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Pane
     import pandas as pd
 
     scores = pd.to_numeric(part["score"])
-    part = part.assign(score=scores)[np.isfinite(scores.to_numpy(dtype=float))]
+    finite = np.isfinite(scores.to_numpy(dtype=float))
+    everything, part = part.assign(score=scores), part.assign(score=scores)[finite]
     lower_better, label_lower_better = (bool(part[c].any()) for c in ("lower_better", "label_lower_better"))
     line = np.linspace(float(part["score"].min()), float(part["score"].max()), 100)
     fit = Fit(kind=row["fit"]["kind"], params=tuple(row["fit"]["params"]), converged=row["fit"]["converged"])
     drawn = part
     if most is not None and len(part) > most:
-        drawn = part.iloc[np.sort(np.random.default_rng(0).permutation(len(part))[:most])]
+        # Drawn from all rows, also the failed ones, so that all metrics show the same images as far as they have them.
+        order = np.random.default_rng(0).permutation(len(everything))
+        drawn = everything.iloc[np.sort(order[finite[order]][:most])]
     kinds = drawn.get("type", drawn["metric"].map(lambda _: "")).map(lambda v: "" if pd.isna(v) else str(v))
     return Panel(
         dataset=row["dataset"],
@@ -148,4 +154,5 @@ def _panel(part: pd.DataFrame, row: Mapping[Any, Any], most: int | None) -> Pane
                 label_range=tuple(row["fit"]["label_range"]),
             ),
         ),
+        rows=drawn.index.to_numpy(dtype=np.int64),
     )
