@@ -48,7 +48,9 @@ def test_csv_has_its_provenance_beside_it(scored, tmp_path):
 
 def test_plain_is_the_table_and_a_short_footer(scored):
     _, out, _ = scored[0]()
-    head, footer = out.strip().split("\n\n")
+    head, footer, protocols, note = out.strip().split("\n\n")
+    assert protocols.startswith("Protocols on noisy\n")
+    assert "note: 2 references, too few for intervals" in note
     assert len(head.splitlines()) == 4
     assert "seed 0; 1000 bootstrap draws" in footer
     assert "PolyForm" in footer

@@ -9,6 +9,7 @@ from scipy import optimize, stats
 
 from causaliqa import leaderboard, side_tables
 from causaliqa.api.errors import InputError
+from causaliqa.evaluation.groups import groups_of
 from causaliqa.evaluation.rank import rank
 from causaliqa.evaluation.side_table import TABLES
 from causaliqa.functional.vqeg import areas
@@ -70,7 +71,7 @@ def test_protocols_beside_each_other():
 
 
 def test_a_flip_is_flagged_with_its_numbers():
-    rows = scored(30, 20, kinds=[(3.0, 0.05), (0.0, 2.0)])
+    rows = scored(30, 20, kinds=[(3.0, 0.05), (0.0, 1.0)])
     (made,) = side_tables(rows, draws=300)
     (line,) = made.warnings
     (all_one, within_one), (all_other, within_other) = of_scipy(rows)["m1"], of_scipy(rows)["m0"]
@@ -81,18 +82,18 @@ def test_a_flip_is_flagged_with_its_numbers():
 
 
 def test_flips_by_chance_are_not_flagged():
-    """Ten metrics that differ in nothing are ordered differently by the two protocols in every run."""
+    """Six metrics that differ in nothing are ordered differently by the two protocols in nearly every run."""
     flagged = different = 0
-    for run in range(30):
-        (made,) = side_tables(scored(12, 8, seed=run, kinds=[(0.5, 0.8)] * 10), draws=100, seed=run)
+    for run in range(20):
+        (made,) = side_tables(scored(12, 8, seed=run, kinds=[(0.5, 0.8)] * 6), draws=60, seed=run)
         flagged += bool(made.warnings)
         different += made.frame["rank_all"].tolist() != made.frame["rank_within"].tolist()
-    assert different == 30
-    assert flagged <= stats.binom.ppf(0.999, 30, 0.05)
+    assert different >= 18
+    assert flagged <= stats.binom.ppf(0.999, 20, 0.05)
 
 
 def test_many_flips_are_counted():
-    kinds = [(3.0, 0.05)] * 4 + [(0.0, 2.0)] * 4
+    kinds = [(3.0, 0.05)] * 4 + [(0.0, 1.0)] * 4
     (made,) = side_tables(scored(30, 20, kinds=kinds), draws=200)
     assert len(made.warnings) == 6
     assert made.warnings[-1].endswith("ordered differently over all images and within references beyond chance")
@@ -246,8 +247,9 @@ LABELS = {"tid2013": "mos", "live": "dmos"}
 
 
 @pytest.mark.data
-def test_public_scores_come_out_as_scipy_says(data, tmp_path):
+def test_public_scores_come_out_as_scipy_says(data, tmp_path, monkeypatch):
     """42 metrics each on TID2013 and LIVE: pooled and within references, from files to tables."""
+    monkeypatch.setitem(groups_of.__kwdefaults__, "draws", 10)  # intervals are not looked at
     expected, declared, files = {}, {}, []
     for name, label in LABELS.items():
         table = pd.read_csv(data / "zsiqa_scores" / f"{name}.csv.gz")

@@ -62,6 +62,8 @@ BROKEN_METRICS = {
     "gradients: all zero": metric(lambda img, ref: mse(img, ref).detach() + 0 * img.sum()),
     "name 'no good'": metric(mse, name="no good"),
     "licence is empty": metric(mse, licence=""),
+    "trained_on is 'kadid10k', expected a tuple": metric(mse, trained_on="kadid10k"),
+    "year is '2024', expected the year": metric(mse, year="2024"),
 }
 
 

@@ -63,6 +63,9 @@ class Catalog:
                 found.update(self._from_registry(self.registry.restorers, found))
             if kind is MetricSpec:
                 found.update(self._families(found))
+                for name, facts in self.registry.metrics.items():
+                    if name in found:  # what registry.yaml tells of a metric of a plugin that is not installed may stay
+                        found[name] = replace(found[name], spec=replace(found[name].spec, **facts))
             self._registrations[kind] = found
         return self._registrations[kind]
 

@@ -10,7 +10,8 @@ import pluggy
 
 from causaliqa.api import hookspecs
 from causaliqa.api.errors import PluginError
-from causaliqa.api.specs import Spec
+from causaliqa.api.specs import MetricSpec, Spec
+from causaliqa.catalog.training import spec_problem
 
 __all__ = ["register"]
 
@@ -80,3 +81,5 @@ def _validate(spec: Any, expected: type[Spec], hook: str) -> None:
     for text in ("summary", "licence"):
         if not isinstance(getattr(spec, text), str) or not getattr(spec, text).strip():
             raise PluginError(f"{spec.name!r}: {text} is empty, expected one line")
+    if isinstance(spec, MetricSpec) and (problem := spec_problem(spec)):
+        raise PluginError(f"{spec.name!r}: {problem}")

@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from causaliqa.api.errors import RegistryError
+from causaliqa.api.errors import InputError, RegistryError
 from causaliqa.api.specs import BackboneSpec, RestorerSpec, lazy
+from causaliqa.catalog.training import parse_training
 from causaliqa.io.weights import WeightsEntry
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
@@ -40,6 +41,8 @@ class Registry:
     weights: Mapping[str, WeightsEntry]
     backbones: Mapping[str, BackboneSpec]
     restorers: Mapping[str, RestorerSpec]
+    metrics: Mapping[str, Mapping[str, Any]]
+    """Facts about metrics that others provide, by name: fields of their records and the values that replace theirs."""
     presets: Mapping[str, Preset]
     datasets: Mapping[str, Mapping[str, str]]
     """SHA-256 of files of data sets, by data set and by path inside its folder."""
@@ -157,6 +160,19 @@ def _restorer(name: str, entry: _Reader) -> RestorerSpec:
     )
 
 
+def _metric(entry: _Reader) -> dict[str, Any]:
+    entry.only("trained_on", "year")
+    facts: dict[str, Any] = {}
+    if "trained_on" in entry.data:
+        try:
+            facts["trained_on"] = parse_training(entry.data["trained_on"], "trained_on")
+        except InputError as error:
+            raise entry.error("trained_on", str(error).removeprefix("trained_on: ")) from error
+    if "year" in entry.data:
+        facts["year"] = entry.number("year", 0)
+    return facts
+
+
 def _preset(name: str, entry: _Reader) -> Preset:
     entry.only("metrics")
     metrics = entry.data.get("metrics")
@@ -183,11 +199,12 @@ def _read(file: Path) -> Registry:
     except ValueError as error:
         raise RegistryError(f"{file}: {error}") from error
     top = _Reader(file, "", {} if data is None else data)
-    top.only("weights", "backbones", "restorers", "datasets", "presets")
+    top.only("weights", "backbones", "restorers", "metrics", "datasets", "presets")
     return Registry(
         weights={k: _weights(k, v) for k, v in top.children("weights").items()},
         backbones={k: _backbone(k, v) for k, v in top.children("backbones").items()},
         restorers={k: _restorer(k, v) for k, v in top.children("restorers").items()},
+        metrics={k: _metric(v) for k, v in top.children("metrics").items()},
         presets={k: _preset(k, v) for k, v in top.children("presets").items()},
         datasets={k: _dataset(v) for k, v in top.children("datasets").items()},
         files=(file,),
@@ -199,6 +216,7 @@ def _merged(base: Registry, over: Registry) -> Registry:
         weights={**base.weights, **over.weights},
         backbones={**base.backbones, **over.backbones},
         restorers={**base.restorers, **over.restorers},
+        metrics={**base.metrics, **over.metrics},
         presets={**base.presets, **over.presets},
         datasets={**base.datasets, **over.datasets},
         files=base.files + over.files,

@@ -20,6 +20,8 @@ __all__ = [
     "add_preparation",
     "add_seed",
     "add_shard",
+    "add_tables",
+    "add_unseen",
     "add_workers",
     "out_file",
     "out_folder",
@@ -117,6 +119,54 @@ def preparation(args: argparse.Namespace) -> Preparation:
     from causaliqa.evaluation.preparation import Preparation
 
     return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
+
+
+def add_tables(group: Any) -> None:
+    """Add the further tables."""
+    from causaliqa.evaluation.side_table import DEFAULT_TABLES, TABLES
+
+    group.add_argument(
+        "--tables",
+        metavar="KIND[,KIND...]",
+        type=_tables,
+        default=",".join(DEFAULT_TABLES),
+        help=f"further tables, of {', '.join(TABLES)}, or none: SRCC within references and over data sets, VQEG's "
+        "measures, all pairs of metrics",
+    )
+    group.add_argument(
+        "--subjects",
+        metavar="N",
+        type=int,
+        help="subjects behind every label, for the table vqeg: the deviations of the labels are then those between "
+        "them (default: deviations are standard errors of the labels)",
+    )
+
+
+def _tables(text: str) -> tuple[str, ...]:
+    from causaliqa.evaluation.side_table import check_tables
+
+    try:
+        return check_tables(kind.strip() for kind in text.split(",")) if text != "none" else ()
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_unseen(group: Any) -> None:
+    """Add what is done about results of metrics on their own training data."""
+    group.add_argument(
+        "--unseen",
+        action="store_true",
+        help="leave results on a metric's own training data out of the tables (`causaliqa list metrics` says what that "
+        "is); stored scores stay",
+    )
+    group.add_argument(
+        "--part-of",
+        action="append",
+        default=[],
+        metavar="NAME=SET",
+        help="images of the data set NAME come from SET, as in tid2013_real=tid2013: metrics trained on SET have seen "
+        "them; repeatable",
+    )
 
 
 def add_workers(group: Any) -> None:

@@ -15,7 +15,6 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.evaluation.side_table import DEFAULT_TABLES, TABLES
     from causaliqa.report.formats import BREAKDOWNS, FORMATS
 
     command = _options.add_command(
@@ -32,21 +31,8 @@ def add(commands: Any) -> None:
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
-    result.add_argument(
-        "--tables",
-        metavar="KIND[,KIND...]",
-        type=_tables,
-        default=",".join(DEFAULT_TABLES),
-        help=f"further tables, of {', '.join(TABLES)}, or none: SRCC within references and over data sets, VQEG's "
-        "measures, all pairs of metrics",
-    )
-    result.add_argument(
-        "--subjects",
-        metavar="N",
-        type=int,
-        help="subjects behind every label, for the table vqeg: the deviations of the labels are then those between "
-        "them (default: deviations are standard errors of the labels)",
-    )
+    _options.add_unseen(result)
+    _options.add_tables(result)
     result.add_argument(
         "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
     )
@@ -66,15 +52,6 @@ def add(commands: Any) -> None:
     )
     result.add_argument("--rows", metavar="FILE.csv", type=_options.out_file, help="write every single score, too")
     command.set_defaults(kept=_signals.kept_scores)
-
-
-def _tables(text: str) -> tuple[str, ...]:
-    from causaliqa.evaluation.side_table import check_tables
-
-    try:
-        return check_tables(kind.strip() for kind in text.split(",")) if text != "none" else ()
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_inputs(group: Any) -> None:
@@ -106,7 +83,8 @@ def _add_inputs(group: Any) -> None:
         default=[],
         metavar="[PREFIX=]FILE.csv",
         help="scores computed elsewhere: dist and a column a metric, each declared with --metric "
-        "NAME:lower_better=true or false; PREFIX_ is put before the names; repeatable",
+        "NAME:lower_better=true or false, and trained_on=kadid10k+tid2013 if known; PREFIX_ is put before the names; "
+        "repeatable",
     )
     group.add_argument(
         "--license",
@@ -141,7 +119,6 @@ def _add_work(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
-    from causaliqa.api.errors import InputError
     from causaliqa.evaluation.job import resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
     from causaliqa.evaluation.side_table import check_subjects

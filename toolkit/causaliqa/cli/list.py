@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["add", "run"]
 
 _PRESETS = "presets"
+_NARROWEST = 12
+"""A column is cut to no less."""
+_SPARE = ("weights", "provider", "better", "mode")
+"""Columns that a narrow terminal does without, in this order."""
 
 
 def add(commands: Any) -> None:
@@ -58,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"schema": 1, "kind": args.kind, "items": rows}, indent=2))
         return 0
-    print(_fitted(rows) if rows else f"no {args.kind}")
+    print(_fitted([_printed(row) for row in rows]) if rows else f"no {args.kind}")
     return 0
 
 
@@ -81,6 +85,7 @@ def _named(catalog: Catalog, kind: type[Spec], pattern: str) -> Iterator[dict[st
             "provider": found.provider,
             "licence": found.spec.licence,
             "summary": found.spec.summary,
+            "reference": found.spec.reference,
         }
     for name, claimants in catalog.host.ambiguous(kind).items():
         owners = " and ".join(claimant.provider for claimant in claimants)
@@ -96,6 +101,8 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
         return {
             "mode": spec.metric_mode,
             "better": "lower" if spec.lower_better else "higher",
+            "trained_on": None if spec.trained_on is None else list(spec.trained_on),
+            "year": spec.year,
             "weights": weights_state(catalog, spec.name),
         }
     if isinstance(spec, DatasetSpec):
@@ -103,18 +110,40 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
     return {}
 
 
+def _printed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what the table shows of a row; JSON has all of it."""
+    from causaliqa.catalog.training import training_text
+
+    shown = {key: value for key, value in row.items() if key != "reference"}
+    return {**shown, "trained_on": training_text(row["trained_on"])} if "trained_on" in row else shown
+
+
 def _fitted(rows: list[dict[str, Any]]) -> str:
-    """Return a table that is no wider than the terminal; in a file or a pipe nothing is cut."""
+    """Return a table that is no wider than the terminal; in a file or a pipe nothing is cut or left out."""
+    made, width = text_table(rows), shutil.get_terminal_size().columns
+    for count in range(len(_SPARE) + 1 if sys.stdout.isatty() else 0):
+        made = _narrowed([{k: v for k, v in row.items() if k not in _SPARE[:count]} for row in rows], width)
+        if _width(made) <= width:
+            break
+    return made
+
+
+def _narrowed(rows: list[dict[str, Any]], width: int) -> str:
+    """Return a table whose widest columns are cut until it fits, or until they are at their narrowest."""
     made = text_table(rows)
-    width = shutil.get_terminal_size().columns
-    excess = max(map(len, made.splitlines())) - width
-    if not sys.stdout.isatty() or excess <= 0:
-        return made
-    last = list(rows[0])[-1]
-    longest = max(len(str(row.get(last, ""))) for row in rows)
-    room = max(12, longest - excess)
-    shown = [{**row, last: _cut(str(row.get(last, "")), room)} for row in rows]
-    return text_table(shown)
+    keys = dict.fromkeys(key for row in rows for key in row)
+    widths = {key: max(len(str(row.get(key, ""))) for row in rows) for key in keys}
+    names = list(widths)[1:]  # the first column is what to type
+    for _ in range(_width(made) - width):
+        widest = max(names, key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, _NARROWEST)
+    return text_table(
+        [{key: _cut(str(value), max(widths[key], _NARROWEST)) for key, value in row.items()} for row in rows]
+    )
+
+
+def _width(table: str) -> int:
+    return max(map(len, table.splitlines()))
 
 
 def _cut(text: str, length: int) -> str:

@@ -28,6 +28,8 @@ def add(commands: Any) -> None:
         help="what leaderboard --store or --rows wrote, or a folder of causaliqa cem",
     )
     command.add_argument("--out", metavar="FILE.html", type=_options.out_file, required=True, help="the page")
+    _options.add_tables(command)
+    _options.add_unseen(command)
     command.add_argument("--title", metavar="TEXT", default="", help="heading of the page")
     _options.add_thumbnails(command)
     command.add_argument(
@@ -41,14 +43,23 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Recompute statistics from rows and write the page; exit 1 if a direction is contradicted."""
+    from causaliqa.catalog.training import origins_of
+    from causaliqa.evaluation.side_table import check_subjects
     from causaliqa.report.combined import combined_page
     from causaliqa.report.formats import format_of
 
     format_of(args.out if args.out.suffix else None, "html", option="a page, which is")
 
+    with _common.named_as_options():
+        part_of = origins_of(args.part_of)
+        check_subjects(args.subjects)
     text, wrong = combined_page(
         args.sources,
         title=args.title,
+        unseen=args.unseen,
+        part_of=part_of,
+        tables=args.tables,
+        subjects=args.subjects,
         thumbnails=args.thumbnails,
         images=args.images,
         catalog=_common.catalog(args),

@@ -18,6 +18,7 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import read_dataset
 from causaliqa.catalog.request import labels_of, parse_request
+from causaliqa.catalog.training import parse_training, trained_on, training_text
 from causaliqa.catalog.workers import WorkerContext, build_metric
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
@@ -47,6 +48,8 @@ class Inputs:
     """Metrics to compute: the label that a table shows, and the request."""
     given: Mapping[str, bool]
     """Metrics whose scores come from files, and whether a lower score is better."""
+    trained_on: Mapping[str, tuple[str, ...] | None]
+    """What every metric was fitted to, by its label; None if unknown."""
     files: tuple[ScoreFile, ...]
     """Files of such scores."""
     datasets: tuple[PairDataset, ...]
@@ -58,8 +61,8 @@ class Scored:
     """What came out of a run."""
 
     rows: pd.DataFrame
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and ``label_name``, what the label
-    is called; a failure is a row too."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and two more: ``label_name``, what
+    the label is called, and ``trained_on``, what the metric was fitted to; a failure is a row too."""
     built: Mapping[str, Metric | CausaliqaError]
     """Metrics by label, or the error that a metric could not be built with."""
     device: str
@@ -76,7 +79,7 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
     if run.store_file is not None:
         check_locks(run.store_file)
     files = tuple(_score_file(item) for item in run.scores)
-    requests, given = _requests(run, catalog, files)
+    requests, given, declared = _requests(run, catalog, files)
     computed = bool(requests or run.objects)
     if run.merge and not computed:
         raise InputError("--merge: got no metric whose scores a store could hold; add --metric NAME as in the shards")
@@ -93,7 +96,11 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
         if run.shard == "auto":
             logger.info("shard %d/%d", number, count)
         datasets = [shard(dataset, number, count) for dataset in datasets]
-    return Inputs(requests=labels_of(requests), given=given, files=files, datasets=tuple(datasets))
+    if strange := sorted(set(run.origins) - set(names)):
+        raise InputError(f"--part-of: no data set is called {strange[0]!r}; got {', '.join(names)}")
+    labels = labels_of(requests)
+    known = {**_training(run, catalog, labels), **declared}
+    return Inputs(requests=labels, given=given, trained_on=known, files=files, datasets=tuple(datasets))
 
 
 def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Scored:
@@ -115,7 +122,9 @@ def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Score
         )
     )
     labels = {dataset.name: dataset.label for dataset in inputs.datasets}
-    return Scored(rows=rows.assign(label_name=rows["dataset"].map(labels)), built=built, device=device)
+    training = {label: training_text(names) for label, names in inputs.trained_on.items()}
+    rows = rows.assign(label_name=rows["dataset"].map(labels), trained_on=rows["metric"].map(training))
+    return Scored(rows=rows, built=built, device=device)
 
 
 def _devices(run: LeaderboardRun) -> tuple[str, str]:
@@ -143,17 +152,34 @@ def _dataset(catalog: Catalog, item: str | PairDataset, *, labels_only: bool, al
     return read_dataset(item, labels_only=labels_only, allow_outside=allow_outside, catalog=catalog)
 
 
-def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile]) -> tuple[list[str], dict[str, bool]]:
-    """Return the metrics to compute, each once and known, and the direction of those from files."""
+def _training(run: LeaderboardRun, catalog: Catalog, requests: Mapping[str, str]) -> dict[str, tuple[str, ...] | None]:
+    """Return what the metrics that are not from files were fitted to."""
+    known: dict[str, tuple[str, ...] | None] = {}
+    for label, request in requests.items():
+        name, options = parse_request(request)
+        found = catalog.get(MetricSpec, name)
+        known[label] = trained_on(found.spec, options, provider=found.provider)
+    for label, metric in run.objects.items():
+        spec = getattr(metric, "spec", None)
+        known[label] = spec.trained_on if isinstance(spec, MetricSpec) else None
+    return known
+
+
+def _requests(
+    run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile]
+) -> tuple[list[str], dict[str, bool], dict[str, tuple[str, ...] | None]]:
+    """Return the metrics to compute, each once and known, and direction and training of those from files."""
     columns = {metric: file for file in files for metric in file.metrics}
     requests: list[str] = []
     given: dict[str, bool] = {}
+    declared: dict[str, tuple[str, ...] | None] = {}
     for request in [*run.metrics, *(catalog.preset(run.preset) if run.preset is not None else ())]:
         name, options = parse_request(request)
-        if name in columns and set(options) == {"lower_better"}:
+        if name in columns and {"lower_better"} <= set(options) <= {"lower_better", "trained_on"}:
             if not isinstance(options["lower_better"], bool):
                 raise InputError(f"--metric {request!r}: got {options['lower_better']!r}, expected true or false")
             given[name] = options["lower_better"]
+            declared[name] = parse_training(options.get("trained_on", "unknown"), f"--metric {request!r}: trained_on")
             continue
         if name in columns:
             raise InputError(
@@ -169,7 +195,7 @@ def _requests(run: LeaderboardRun, catalog: Catalog, files: Sequence[ScoreFile])
     _check_declared(files, given)
     if not requests and not given and not run.objects:
         raise InputError("no metric was asked for; expected --metric NAME, --preset NAME or --scores FILE.csv")
-    return list(dict.fromkeys(requests)), given
+    return list(dict.fromkeys(requests)), given, declared
 
 
 def _check_declared(files: Sequence[ScoreFile], given: Mapping[str, bool]) -> None:

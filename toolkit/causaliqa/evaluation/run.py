@@ -10,6 +10,7 @@ from typing import Literal
 from causaliqa.api.data import PairDataset
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Metric
+from causaliqa.catalog.training import origins_of
 from causaliqa.utils.launchers import shard_of
 
 __all__ = ["LeaderboardRun"]
@@ -53,6 +54,11 @@ class LeaderboardRun:
     """Seed of metrics that take one."""
     limit: int | None = None
     """First so many pairs of every data set only."""
+    unseen: bool = False
+    """Leave results on a metric's own training data out of the tables; its scores are computed and stored all the
+    same."""
+    part_of: tuple[str, ...] = ()
+    """``NAME=SET``: the images of the data set NAME come from SET, so what was trained on SET has seen them."""
     strict: bool = False
     """Stop at the first failure instead of writing it into a row."""
     jobs: int = 1
@@ -73,6 +79,7 @@ class LeaderboardRun:
             raise InputError("shard: got --scores, which belong to the run that merges the shards; leave them out")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit: got {self.limit}, expected 1 or more")
+        origins_of(self.part_of)
         if self.objects and self.uses_workers:
             names = ", ".join(self.objects)
             raise InputError(f"metrics: got objects ({names}), which workers cannot build; pass names, or jobs=1")
@@ -81,6 +88,11 @@ class LeaderboardRun:
     def uses_workers(self) -> bool:
         """Whether other processes do the work."""
         return bool(self.scheduler) or self.jobs > 1
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Data sets that the images of others come from, see :attr:`part_of`."""
+        return origins_of(self.part_of)
 
     @property
     def shard_place(self) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from causaliqa.api.hookspecs import hookimpl
 from causaliqa.api.specs import MetricSpec, lazy
+from causaliqa.interop.training import TRAINING, Training
 from causaliqa.utils.files import package_file
 
 __all__ = ["LICENCE", "causaliqa_metrics", "default_configs"]
@@ -41,6 +42,9 @@ one of 1,536, rounded down from the smaller, so that nothing that fits is refuse
 _NOTICEABLE = (0.5, "0.5 dB, the rule of the MPEG committee: Salomon, Data Compression, 4th ed. 2007, sec. 4.2.2")
 """Difference of PSNR that people see, in dB, and its source."""
 
+_UNKNOWN = Training(None, None, "https://github.com/chaofengc/IQA-PyTorch")
+"""Of a metric that a later pyiqa has and the table has not."""
+
 
 @lru_cache(maxsize=1)
 def default_configs() -> Mapping[str, Mapping[str, Any]]:
@@ -56,16 +60,19 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         mode = config.get("metric_mode")
         if config["metric_opts"]["type"] in _SETS or mode not in ("FR", "NR"):
             continue
+        known = TRAINING.get(name, _UNKNOWN)
         yield MetricSpec(
             name=name,
             factory=lazy("causaliqa.interop.metric:PyiqaMetric", name=name),
             summary=f"{'full' if mode == 'FR' else 'no'}-reference metric of pyiqa",
             licence=LICENCE,
-            reference="https://github.com/chaofengc/IQA-PyTorch",
+            reference=known.source,
             lower_better=bool(config.get("lower_better", False)),
             bytes_per_pixel=_BYTES.get(name, 0.0),
             needed_files=lazy("causaliqa.interop.files:needed_files", name=name),
             noticeable=_NOTICEABLE[0] if name in ("psnr", "psnry") else None,
             noticeable_source=_NOTICEABLE[1] if name in ("psnr", "psnry") else "",
             metric_mode=cast('Literal["FR", "NR"]', mode),
+            trained_on=known.trained_on,
+            year=known.year,
         )

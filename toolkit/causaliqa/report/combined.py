@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.host import Registration
 from causaliqa.effects.effect_map import EffectMap
-from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+from causaliqa.evaluation.groups import DRAWS, groups_of
+from causaliqa.evaluation.rank import rank_groups, wrong_directions
+from causaliqa.evaluation.side_table import DEFAULT_TABLES
+from causaliqa.evaluation.side_tables import tables_of
 from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
 from causaliqa.report.thumbnails import files_below
+from causaliqa.report.training import training_notes, unseen_rows, with_training
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
@@ -32,6 +36,10 @@ def combined_page(
     sources: Sequence[str | os.PathLike[str]],
     *,
     title: str = "",
+    unseen: bool = False,
+    part_of: Mapping[str, str] | None = None,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    subjects: int | Mapping[str, int] | None = None,
     thumbnails: int = 0,
     images: Sequence[str] = (),
     catalog: Catalog | None = None,
@@ -41,6 +49,10 @@ def combined_page(
     Args:
         sources: score stores, csv files of rows (``leaderboard --rows``) and folders of ``causaliqa cem``.
         title: heading of the page.
+        unseen: leave results on a metric's own training data out of it.
+        part_of: data set that the images of another one come from, by its name: ``{"tid2013_real": "tid2013"}``.
+        tables: further tables; see :func:`causaliqa.side_tables`.
+        subjects: subjects behind every label; see :func:`causaliqa.side_tables`.
         thumbnails: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
         images: folders that the names of images are relative to, ``ROOT`` or ``DATASET=ROOT``.
         catalog: where licences are looked up; by default what the environment asks for.
@@ -71,8 +83,13 @@ def combined_page(
         rows, facts = join(read)
         count = rows["metric"].nunique()
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
-        table = rank(rows)
-        made, wrong = board(rows, table, files=files, count=thumbnails), wrong_directions(table)
+        notes += training_notes(rows, facts, part_of, unseen=unseen)
+        rows = unseen_rows(rows, facts, part_of) if unseen else rows
+        groups = groups_of(rows)
+        table = with_training(rank_groups(groups), facts, part_of)
+        beside = tables_of(groups, tables, subjects=subjects)
+        made = board(rows, table, tables=beside, files=files, count=thumbnails)
+        wrong = wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),

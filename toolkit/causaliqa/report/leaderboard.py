@@ -21,11 +21,12 @@ from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.side_table import DEFAULT_TABLES, SideTable, check_subjects, check_tables
 from causaliqa.evaluation.side_tables import tables_of
 from causaliqa.report.formats import format_of
-from causaliqa.report.provenance import Provenance
+from causaliqa.report.provenance import Provenance, cluster_notes
 from causaliqa.report.rescue import rescued
-from causaliqa.report.run_provenance import run_provenance, run_settings
+from causaliqa.report.run_provenance import run_facts, run_provenance, run_settings
 from causaliqa.report.side_text import side_csv, side_document, side_text
 from causaliqa.report.table import document, render, rows_csv
+from causaliqa.report.training import training_notes, unseen_rows, with_training
 from causaliqa.utils.files import write_text
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Leaderboard:
     """What :func:`leaderboard` returns."""
 
     rows: pd.DataFrame = field(repr=False)
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
+    """One line per pair and metric behind the tables, columns of :class:`~causaliqa.api.data.ScoreRow`."""
     table: pd.DataFrame
     """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
     overall: pd.DataFrame = field(repr=False)
@@ -199,7 +200,8 @@ def leaderboard(
         subjects: subjects behind every label, for ``"vqeg"``; see :func:`causaliqa.side_tables`.
         catalog: where names are looked up; by default what the environment asks for.
         options: further fields of :class:`~causaliqa.evaluation.run.LeaderboardRun`: ``preset``, ``scores``, ``store``,
-            ``merge``, ``shard``, ``device``, ``seed``, ``limit``, ``strict``, ``jobs``, ``scheduler``, ``progress``...
+            ``merge``, ``unseen``, ``part_of`` (also as a mapping), ``shard``, ``device``, ``seed``, ``limit``,
+            ``strict``, ``jobs``, ``scheduler``, ``progress``...
 
     Returns:
         Rows, table and provenance. A metric that fails on an image costs a row that says why.
@@ -225,6 +227,8 @@ def leaderboard(
         options["store"] = Path(options["store"])
     options["merge"] = tuple(Path(path) for path in options.get("merge", ()))
     options["scores"] = tuple(os.fspath(path) for path in options.get("scores", ()))
+    if isinstance(origins := options.get("part_of", ()), Mapping):
+        options["part_of"] = tuple(f"{name}={origin}" for name, origin in origins.items())
     try:
         run = LeaderboardRun(data=_data(data), metrics=names, objects=objects, **options)
     except TypeError as error:
@@ -314,14 +318,17 @@ def ranked(
     settings: Mapping[str, Any] | None = None,
 ) -> Leaderboard:
     """Turn the scores of a run into its leaderboard; see :func:`make_leaderboard`."""
-    groups = groups_of(scored.rows)
-    overall = rank_groups(groups)
+    facts = run_facts(run, catalog, inputs, scored)
+    rows = unseen_rows(scored.rows, facts, run.origins) if run.unseen else scored.rows
+    groups = groups_of(rows)
+    overall = with_training(rank_groups(groups), facts, run.origins)
     stated = run_settings(run, inputs, scored, by) if settings is None else settings
+    notes = (*cluster_notes(overall), *training_notes(scored.rows, facts, run.origins, unseen=run.unseen))
     return Leaderboard(
-        rows=scored.rows,
-        table=rank(scored.rows, by=by) if by else overall,
+        rows=rows,
+        table=with_training(rank(rows, by=by), facts, run.origins) if by else overall,
         overall=overall,
         tables=tables_of(groups, tables, subjects=subjects),
         datasets=inputs.datasets,
-        provenance=run_provenance(run, catalog, inputs, scored, overall, stated),
+        provenance=run_provenance(run, catalog, inputs, facts, notes, stated),
     )

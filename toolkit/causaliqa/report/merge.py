@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,10 @@ import numpy as np
 
 from causaliqa.api.data import RANKED_COLUMNS, ScoreRow, columns
 from causaliqa.api.errors import InputError
+from causaliqa.catalog.training import parse_training
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.evaluation.store_tables import METRIC_COLUMNS
-from causaliqa.report.provenance import MetricFacts, published_options
+from causaliqa.report.provenance import MetricFacts, published_facts, published_options
 from causaliqa.utils.text import csv_text, distinct_names, number
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def read_store(path: str | os.PathLike[str], records: Mapping[str, Registration[
                 options=published_options(options),
                 weights=f"sha256:{weights}" if weights else "no weights file",
                 seed=seed,
+                **published_facts(record, json.loads(options)),
             )
         )
     return Source(path=path, rows=rows.drop(columns=list(_IDENTITY)), metrics=tuple(facts))
@@ -164,10 +167,20 @@ def read_rows(path: str | os.PathLike[str]) -> Source:
             lower_better=bool(lower_better),
             provider=f"scores read from {path.name}",
             weights="weights unknown",
+            trained_on=_training(path, training),
         )
-        for name, lower_better in zip(first["metric"], first["lower_better"], strict=True)
+        for name, lower_better, training in zip(
+            first["metric"],
+            first["lower_better"],
+            first["trained_on"] if "trained_on" in first else ["unknown"] * len(first),
+            strict=True,
+        )
     )
     return Source(path=path, rows=rows, metrics=facts)
+
+
+def _training(path: Path, cell: str) -> tuple[str, ...] | None:
+    return parse_training(csv_text(cell) or "unknown", f"{path}: column 'trained_on'")
 
 
 def _flags(values: pd.Series[Any], what: str) -> pd.Series[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.training import trained_on, training_text
 from causaliqa.functional.best import tie_method
 from causaliqa.functional.significance import FEWEST, interval_method
 from causaliqa.utils.checksums import state_dict_checksum
@@ -27,6 +28,7 @@ __all__ = [
     "cluster_notes",
     "metric_facts",
     "plugin_versions",
+    "published_facts",
     "published_options",
 ]
 
@@ -76,6 +78,9 @@ class MetricFacts:
         """Return everything as one line of text."""
         facts = [
             self.provider,
+            {"FR": "full reference", "NR": "no reference"}.get(self.metric_mode, ""),
+            f"published in {self.year}" if self.year is not None else "",
+            f"trained on {training_text(self.trained_on)}",
             f"licence {self.licence}",
             f"version {self.version}" if self.version else "",
             f"options {self.options}" if self.options != "{}" else "",
@@ -156,7 +161,20 @@ def metric_facts(name: str, metric: Any, record: Registration[Any]) -> MetricFac
         options=published_options(key.options) if key else "{}",
         weights=f"sha256:{key.weights}" if key and key.weights else _parameters(metric),
         seed=key.seed if key and isinstance(spec, MetricSpec) and spec.seeded else None,
+        **published_facts(record, json.loads(key.options) if key else {}),
     )
+
+
+def published_facts(record: Registration[Any] | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return mode, training and year of a metric built with these options: keyword arguments of :class:`MetricFacts`.
+
+    Nothing is returned where there is no record.
+    """
+    spec = record.spec if record else None
+    if record is None or not isinstance(spec, MetricSpec):
+        return {}
+    training = trained_on(spec, options, provider=record.provider)
+    return {"metric_mode": spec.metric_mode, "trained_on": training, "year": spec.year}
 
 
 def published_options(options: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from causaliqa.api.data import PairDataset
 from causaliqa.api.specs import DatasetSpec, MetricSpec
@@ -18,17 +19,13 @@ from causaliqa.report.provenance import (
     PYIQA_NOTE,
     MetricFacts,
     Provenance,
-    cluster_notes,
     metric_facts,
     plugin_versions,
 )
 from causaliqa.utils.text import without_folders
 from causaliqa.utils.versions import versions
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["run_provenance", "run_settings"]
+__all__ = ["run_facts", "run_provenance", "run_settings"]
 
 
 def run_settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | None) -> dict[str, Any]:
@@ -51,6 +48,8 @@ def run_settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | 
         "by": by,
         "seed": run.seed,
         "limit": run.limit,
+        "unseen": run.unseen,
+        "part_of": run.origins,
         "device": scored.device,
         "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
         "srcc_sign": "positive where metric and label agree as declared",
@@ -64,12 +63,35 @@ def _source(item: str | PairDataset, dataset: PairDataset) -> str:
     return f"{dataset.name}: {path.name} sha256:{sha256(path)}"
 
 
+def run_facts(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, scored: Scored) -> tuple[MetricFacts, ...]:
+    """Return the facts about every metric: computed, objects, and from elsewhere.
+
+    Args:
+        run: what was asked for.
+        catalog: where names were looked up.
+        inputs: what was asked for, resolved.
+        scored: what came out.
+    """
+    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
+    computed = [metric_facts(label, scored.built[label], registration) for label, registration in found.items()]
+    objects = [
+        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
+        for label, metric in run.objects.items()
+    ]
+    elsewhere = [
+        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
+        for name, lower_better in inputs.given.items()
+    ]
+    # What is declared, and what a metric was fitted to that could not be built, only the inputs know.
+    return tuple(replace(fact, trained_on=inputs.trained_on[fact.name]) for fact in (*computed, *objects, *elsewhere))
+
+
 def run_provenance(
     run: LeaderboardRun,
     catalog: Catalog,
     inputs: Inputs,
-    scored: Scored,
-    table: pd.DataFrame,
+    facts: tuple[MetricFacts, ...],
+    notes: tuple[str, ...],
     settings: Mapping[str, Any],
 ) -> Provenance:
     """Return where a table comes from.
@@ -78,34 +100,22 @@ def run_provenance(
         run: what was asked for.
         catalog: where names were looked up.
         inputs: what was asked for, resolved.
-        scored: what came out.
-        table: statistics over whole data sets.
+        facts: facts about every metric, as :func:`run_facts` returns them.
+        notes: notes for readers, besides pyiqa's licence.
         settings: what is reported as settings, as :func:`run_settings` returns it.
     """
-    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
+    found = [catalog.get(MetricSpec, parse_request(request)[0]) for request in inputs.requests.values()]
     loaders = [
         catalog.registrations(DatasetSpec).get(item.partition("=")[0])
         for item in run.data
         if isinstance(item, str) and not Path(item).exists()
     ]
-    elsewhere = [
-        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
-        for name, lower_better in inputs.given.items()
-    ]
-    objects = [
-        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
-        for label, metric in run.objects.items()
-    ]
     return Provenance(
         versions=versions(),
-        plugins=plugin_versions([*found.values(), *filter(None, loaders)]),
-        metrics=(
-            *(metric_facts(label, scored.built[label], registration) for label, registration in found.items()),
-            *objects,
-            *elsewhere,
-        ),
+        plugins=plugin_versions([*found, *filter(None, loaders)]),
+        metrics=facts,
         settings=settings,
         seed=run.seed,
         draws=DRAWS,
-        notes=(PYIQA_NOTE, *cluster_notes(table)),
+        notes=(PYIQA_NOTE, *notes),
     )

@@ -35,9 +35,9 @@ def side_text(tables: Iterable[SideTable], form: str) -> str:
         One
         metric      srcc  srcc_ci
         --------  ------  -------------
-        a_b       0.500*  0.400 - 0.600
+        a_b       0.500+  0.400 - 0.600
         <BLANKLINE>
-        Made up. *: may be the best, at 5 %.
+        Made up. +: may be the best, at 5 %.
         >>> side_text([table], "latex").splitlines()[5]
         'a\\_b & 0.500$^\\dagger$ & [$0.400$, $0.600$] \\\\'
     """
@@ -112,14 +112,14 @@ def _columns(table: SideTable, escape: Any, mark: str) -> dict[str, list[str]]:
 
 
 def _grid(table: SideTable, style: str, escape: Any) -> str:
-    columns = _columns(table, escape, "*" if style == "simple" else r"\*")
+    columns = _columns(table, escape, "+")
     align = ["left" if c.endswith("_ci") or _numbers(table, c) is None else "right" for c in columns]
     lines = list(zip(*columns.values(), strict=True))
     return text_table(lines, headers=[escape(c) for c in columns], style=style, align=align)
 
 
 def _notes(table: SideTable) -> str:
-    note = f"{table.note} *: {_MAY_BE_BEST}." if _marked(table) else table.note
+    note = f"{table.note} +: {_MAY_BE_BEST}." if _marked(table) else table.note
     return one_line(note)
 
 

@@ -45,9 +45,7 @@ _HEADINGS = {
     "rmse": "RMSE",
 }
 _TIED = "best SRCC, or not significantly below it"
-_SEEN = "trained on this data set"
-_SEEN_COLUMNS = ("plcc", "srcc", "krcc")
-"""Columns with an asterisk where a metric was trained on the data set, as in Table 1 of the causal paper."""
+_OWN = "the metric was trained on this data set, or on images that it holds"
 
 
 def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
@@ -75,10 +73,10 @@ def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
     if fmt == "latex":
         return _latex(table, provenance)
     if fmt == "github":
-        footer = "\n".join(f"- {markdown(line)}" for line in provenance.lines())
+        footer = "\n".join(f"- {markdown(line)}" for line in (*_legend(table), *provenance.lines()))
         return f"{_text(table, 'github', markdown)}\n\n{footer}"
     if fmt == "plain":
-        return "\n".join([_text(table, "simple", one_line), "", *provenance.brief()])
+        return "\n".join([_text(table, "simple", one_line), "", *_legend(table), *provenance.brief()])
     raise InputError(f"format: got {fmt!r}, expected one of {', '.join(TEXT_FORMATS)}")
 
 
@@ -131,9 +129,22 @@ def _shown(table: pd.DataFrame) -> list[str]:
 
 def _text(table: pd.DataFrame, style: str, escape: Any) -> str:
     shown = _shown(table)
-    cells = [[escape(_cell(row[c])) for c in shown] for _, row in table[shown].iterrows()]
+    cells = [
+        [escape(_cell(row[c]) + ("*" if c == "metric" and _seen(row) else "")) for c in shown]
+        for row in table.to_dict(orient="records")
+    ]
     align = ["left" if c in ("dataset", "metric", *BREAKDOWNS) else "right" for c in shown]
     return text_table(cells, headers=shown, style=style, align=align)
+
+
+def _seen(row: Mapping[Any, Any]) -> bool:
+    """Return whether the metric of a line was trained on its data set; the value is None where that is unknown."""
+    return row.get("seen") is True
+
+
+def _legend(table: pd.DataFrame) -> list[str]:
+    """Return the line that explains the asterisks, if there are any."""
+    return [f"* {_OWN}"] if any(map(_seen, table.to_dict(orient="records"))) else []
 
 
 def to_html_table(table: pd.DataFrame) -> str:
@@ -189,18 +200,13 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     if "n_failed" in shown and not table["n_failed"].any():
         shown.remove("n_failed")
     styles = {c: marks(table, c) for c in ("plcc", "srcc", "krcc", "rmse") if c in shown}
-    facts_of = {fact.name: fact for fact in provenance.metrics}
-    seen = [
-        m in facts_of and facts_of[m].trained_here(str(d))
-        for d, m in zip(table["dataset"], table["metric"], strict=True)
-    ]
     texts = ("dataset", "metric", *BREAKDOWNS)
     lines = []
     before = None
     for k, row in enumerate(table.to_dict(orient="records")):
         if before is not None and row["dataset"] != before:
             lines.append(r"\midrule")
-        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "", trained=seen[k]) for c in shown]
+        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "") for c in shown]
         cells[0] = "" if row["dataset"] == before else cells[0]
         lines.append(f"{' & '.join(cells)} \\\\")
         before = row["dataset"]
@@ -211,9 +217,8 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     if "best_group" in table and table["best_group"].any():
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
         facts.insert(1, "dagger: tied with the best SRCC, as explained below")
-    if any(seen):
-        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^*$ {_SEEN}}} \\")
-        facts.insert(1, f"asterisk: {_SEEN}")
+    if _legend(table):
+        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\ast$ {_OWN}}} \\")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -229,14 +234,15 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     )
 
 
-def _latex_cell(column: str, row: Mapping[Any, Any], style: str, *, trained: bool = False) -> str:
+def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
     value = row[column]
     if isinstance(value, list):
         low, high = (f"{v:.3f}" for v in value)
         return f"[${low}$, ${high}$]" if np.isfinite(value).all() else "--"
     if isinstance(value, float):
         number = printed(column, value).replace("-", "$-$") or "--"
-        number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
-        return f"{number}$^*$" if trained and column in _SEEN_COLUMNS and np.isfinite(value) else number
+        return {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
     text = latex(str(value))
-    return rf"{text}$^\dagger$" if column == "metric" and row.get("best_group") else text
+    if column != "metric":
+        return text
+    return text + (r"$^\dagger$" if row.get("best_group") else "") + (r"$^\ast$" if _seen(row) else "")
