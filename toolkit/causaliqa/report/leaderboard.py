@@ -78,13 +78,11 @@ class Leaderboard:
             from causaliqa.report.page import board, page
             from causaliqa.report.thumbnails import files_of
 
-            made = board(
-                self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails
-            )
+            made = board(self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails)
             return page(made, self.provenance)
         if form == "json":
-            made = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
-            return json.dumps(made, indent=2, allow_nan=False, default=str)
+            facts = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
+            return json.dumps(facts, indent=2, allow_nan=False, default=str)
         text = render(self.table, form, self.provenance)
         return text if form == "csv" or not self.tables else f"{text}\n{side_text(self.tables, form)}"
 
@@ -323,9 +321,7 @@ def ranked(
         rows=scored.rows,
         table=rank(scored.rows, by=by) if by else overall,
         overall=overall,
-            made = board(
-                self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails
-            )
-            return page(made, self.provenance)
+        tables=tables_of(groups, tables, subjects=subjects),
+        datasets=inputs.datasets,
         provenance=run_provenance(run, catalog, inputs, scored, overall, stated),
     )

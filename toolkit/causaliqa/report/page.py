@@ -20,7 +20,7 @@ from causaliqa.report import _svg
 from causaliqa.report.formats import BREAKDOWNS
 from causaliqa.report.image_scores import ImageScores, image_scores, points_data
 from causaliqa.report.page_pairs import pair_groups
-from causaliqa.report.page_tables import fact_columns, matrix, rank_rows, scale_start, side_table, with_mean
+from causaliqa.report.page_tables import fact_columns, matrix, rank_rows, scale_start, seen_here, side_table, with_mean
 from causaliqa.report.scatter_data import Panel, panels
 from causaliqa.report.table import document
 from causaliqa.report.thumbnails import Files, Thumbnail, thumbnails
@@ -111,14 +111,22 @@ def _by_dataset(drawn: Sequence[Panel]) -> dict[str, list[Panel]]:
     return {name: list(own) for name, own in groupby(drawn, key=lambda panel: panel.dataset)}
 
 
-def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None = None, title: str = "") -> str:
+def page(
+    made: Board | None,
+    provenance: Provenance,
+    *,
+    tables: Sequence[SideTable] = (),
+    gallery: Gallery | None = None,
+    title: str = "",
+) -> str:
     """Return the page.
 
     All text from data is escaped: names of metrics, types and files cannot become markup.
 
     Args:
-        made: content of a leaderboard; None for a page of causal effect maps only.
+        made: content of a leaderboard; None for a page of tables or causal effect maps only.
         provenance: origin of the numbers.
+        tables: tables that belong to no leaderboard.
         gallery: causal effect maps.
         title: heading; by default the kind of content.
 
@@ -134,7 +142,8 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
 
     facts = {fact.name: fact for fact in provenance.metrics}
     shared = {
-        "title": title or ("Leaderboard" if made else "Causal effect maps"),
+        "title": title or ("Leaderboard" if made else "Tables" if tables else "Causal effect maps"),
+        "tables": [side_table(table, facts) for table in (*(made.tables if made else ()), *tables)],
         "style": _asset("page.css"),
         "script": Markup("\n").join(map(_asset, ("page.js", "points.js", "export.js"))),
         "gallery": gallery,
@@ -148,9 +157,9 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
 
 _EMPTY: Mapping[str, Any] = {
     "sections": [], "overview": None, "metrics": [], "fact_columns": [], "seen": False, "unknown": 0,
-    "breakdown_draws": 0, "tables": [], "pairs": [], "numbers": "", "points": "",
+    "breakdown_draws": 0, "pairs": [], "numbers": "", "points": "",
 }  # fmt: skip
-"""What a page of effect maps has not."""
+"""What a page without a leaderboard has not."""
 
 
 def _template() -> Any:
@@ -191,10 +200,9 @@ def _content(made: Board, provenance: Provenance, facts: Mapping[str, MetricFact
         "overview": with_mean(matrix(made.table, "dataset", metrics, facts)) if several else None,
         "metrics": metrics,
         "fact_columns": fact_columns(known),
-        "seen": any(fact.trained_here(name) for fact in known for name in set(made.table["dataset"])),
+        "seen": any(seen_here(row, facts) for row in made.table.to_dict(orient="records")),
         "unknown": sum(fact.trained_on is None for fact in known) if known else 0,
         "breakdown_draws": BREAKDOWN_DRAWS if made.breakdowns else 0,
-        "tables": [side_table(table, metrics) for table in made.tables],
         "pairs": pair_groups(made.thumbnails),
         "numbers": Markup(_embedded(document(made.table, provenance))),
         "points": Markup(_embedded(points)),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from causaliqa.evaluation.side_table import SideTable
 
-__all__ = ["fact_columns", "matrix", "rank_rows", "scale_start", "side_table", "value", "with_mean"]
+__all__ = ["fact_columns", "matrix", "rank_rows", "scale_start", "seen_here", "side_table", "value", "with_mean"]
 
 _STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 _UPPER = ("srcc", "plcc", "krcc", "rmse", "auc", "id", "fr", "nr", "mos", "dmos", "mae")
@@ -58,7 +58,7 @@ def rank_rows(part: pd.DataFrame, facts: Mapping[str, MetricFacts] = {}) -> list
             {
                 "metric": row["metric"],
                 "place": int(place[k]) if np.isfinite(place[k]) else None,
-                "seen": (fact := facts.get(row["metric"])) is not None and fact.trained_here(row["dataset"]),
+                "seen": seen_here(row, facts),
                 "tied": bool(row.get("best_group", False)),
                 "wrong": contradicts(row["srcc"], row["n"]),
                 "loose": not row["fit"]["converged"],
@@ -85,6 +85,12 @@ def _ends(ci: Any) -> list[str]:
     return [repr(float(end)) for end in ci] if known else []
 
 
+def seen_here(row: Mapping[Any, Any], facts: Mapping[str, MetricFacts]) -> bool:
+    """Return whether the metric of a line was trained on its data set: as the table says, else as its record does."""
+    fact = facts.get(row["metric"])
+    return bool(row["seen"] is True) if "seen" in row else fact is not None and fact.trained_here(str(row["dataset"]))
+
+
 def matrix(
     table: pd.DataFrame, by: str, metrics: Iterable[str], facts: Mapping[str, MetricFacts] = {}
 ) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def matrix(
         cell = value("srcc", row["srcc"], styles[k]) | {
             "tied": bool(row.get("best_group", False)),
             "facts": ", ".join(filter(None, notes)),
-            "seen": (fact := facts.get(row["metric"])) is not None and fact.trained_here(row["dataset"]),
+            "seen": seen_here(row, facts),
         }
         cells[row["metric"]][str(row[by])] = cell
     kinds = kinds if by == "dataset" else sorted(kinds, key=_natural)
