@@ -181,8 +181,16 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
     shown = [str(c) for c in frame if c not in extra]
     first = "metric" if "metric" in shown else shown[0] if shown else ""
     rows = frame.to_dict(orient="records")
+    # Places may be written as floats, because ties share a mean one.
+    whole = {c for c in shown if c.startswith("rank") and all(_is_whole(row[c]) for row in rows)}
     cells = [
-        [_side_cell(row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")) | {"head": c == first} for c in shown]
+        [
+            _side_cell(
+                int(row[c]) if c in whole and np.isfinite(row[c]) else row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")
+            )
+            | {"head": c == first}
+            for c in shown
+        ]
         for row in rows
     ]
     numbers = {c: any(line[k]["sort"] is not None for line in cells) for k, c in enumerate(shown)}
@@ -200,16 +208,20 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and (not np.isfinite(value) or float(value).is_integer())
+
+
 def _heading(column: str) -> str:
     """Return a heading for the name of a column.
 
-    >>> _heading("mean_rank"), _heading("srcc")
-    ('Mean rank', 'SRCC')
+    >>> _heading("mean_rank"), _heading("srcc"), _heading("p_within")
+    ('Mean rank', 'SRCC', 'p within')
     """
     words = [word.upper() if word in _UPPER else word for word in re.split("_+", column) if word]
     text = {"dataset": "data set"}.get(column, " ".join(words) or column)
     # Statistics of one letter (n, p) are written small.
-    return text if len(text) == 1 else text[:1].upper() + text[1:]
+    return text if len(words[0] if words else text) == 1 else text[:1].upper() + text[1:]
 
 
 def _side_cell(given: Any, ci: Any, best: Any) -> dict[str, Any]:
