@@ -220,8 +220,8 @@ def _heading(column: str) -> str:
     """
     words = [word.upper() if word in _UPPER else word for word in re.split("_+", column) if word]
     text = {"dataset": "data set"}.get(column, " ".join(words) or column)
-    # Statistics of one letter (n, p) are written small.
-    return text if len(words[0] if words else text) == 1 else text[:1].upper() + text[1:]
+    # Statistics of one letter are written small.
+    return text if words and words[0] in ("n", "p") else text[:1].upper() + text[1:]
 
 
 def _side_cell(given: Any, ci: Any, best: Any) -> dict[str, Any]:

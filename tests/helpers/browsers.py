@@ -1,4 +1,4 @@
-"""A real browser for the tests of the page: headless Chromium, where it is installed."""
+"""A real browser for tests of pages: headless Chromium where it is installed. Loaded with `pytest_plugins`."""
 
 import json
 import shutil
