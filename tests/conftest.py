@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest_plugins = ["browsers"]
-
 ROOT = Path(__file__).parents[1]
 
 

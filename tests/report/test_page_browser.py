@@ -7,6 +7,7 @@ import pytest
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import Provenance
 
+pytest_plugins = ("browsers",)
 pytestmark = pytest.mark.slow
 
 

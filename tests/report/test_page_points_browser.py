@@ -17,6 +17,7 @@ from causaliqa.report.provenance import MetricFacts, Provenance
 from causaliqa.report.thumbnails import files_below
 from causaliqa.utils.text import csv_text, latex
 
+pytest_plugins = ("browsers",)
 pytestmark = pytest.mark.slow
 
 KEPT = """

@@ -128,3 +128,19 @@ def test_an_empty_table_is_no_error(flat, table):
 def test_a_page_of_one_data_set_has_no_overview(flat):
     part = flat[flat["dataset"] == "first"]
     assert 'id="overview"' not in page(board(part, rank(part, draws=0)), Provenance())
+
+
+def test_tables_without_a_leaderboard():
+    frame = pd.DataFrame({"output": ["ours", "theirs"], "psnr": [30.5, 29.0], "psnr_ci": [[30.0, 31.0], [28.5, 29.5]]})
+    made = SideTable(name="means", title="Means", note="By content.", frame=frame, warnings=("Few contents.",))
+    text = page(None, Provenance(), tables=[made], title="Outputs")
+    assert 'id="table-means-cells"' in text
+    assert "<title>Outputs</title>" in text
+    assert 'href="#table-means"' in text
+    assert 'id="filters"' not in text
+
+
+def test_the_table_says_what_was_seen_where_it_knows_better(flat, table):
+    text = page(board(flat, table.assign(seen=table["dataset"] == "second")), Provenance())
+    assert '<abbr class="seen"' not in section(text, "first")
+    assert section(text, "second").count('<abbr class="seen"') == 3 * 4

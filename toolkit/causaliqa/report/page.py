@@ -130,7 +130,7 @@ def page(
         made: content of a leaderboard; None for a page of other things only.
         provenance: origin of the numbers.
         gallery: causal effect maps.
-        tables: tables of something else than a leaderboard.
+        tables: tables that belong to no leaderboard.
         strips: images of all outputs beside each other.
         notes: sentences below the heading.
         title: heading; by default the kind of content.
@@ -147,7 +147,8 @@ def page(
 
     facts = {fact.name: fact for fact in provenance.metrics}
     shared = {
-        "title": title or ("Leaderboard" if made else "Causal effect maps"),
+        "title": title or ("Leaderboard" if made else "Tables" if tables else "Causal effect maps"),
+        "tables": [side_table(table, facts) for table in (*(made.tables if made else ()), *tables)],
         "style": _asset("page.css"),
         "script": Markup("\n").join(map(_asset, ("page.js", "points.js", "export.js"))),
         "gallery": gallery,
@@ -166,7 +167,7 @@ def page(
 
 _EMPTY: Mapping[str, Any] = {
     "sections": [], "overview": None, "metrics": [], "fact_columns": [], "seen": False, "unknown": 0,
-    "breakdown_draws": 0, "tables": [], "pairs": [], "numbers": "", "points": "",
+    "breakdown_draws": 0, "pairs": [], "numbers": "", "points": "",
 }  # fmt: skip
 """What a page without a leaderboard has not."""
 
@@ -212,7 +213,6 @@ def _content(made: Board, provenance: Provenance, facts: Mapping[str, MetricFact
         "seen": any(fact.trained_here(name) for fact in known for name in set(made.table["dataset"])),
         "unknown": sum(fact.trained_on is None for fact in known) if known else 0,
         "breakdown_draws": BREAKDOWN_DRAWS if made.breakdowns else 0,
-        "tables": [side_table(table, metrics) for table in made.tables],
         "pairs": pair_groups(made.thumbnails),
         "numbers": Markup(_embedded(document(made.table, provenance))),
         "points": Markup(_embedded(points)),

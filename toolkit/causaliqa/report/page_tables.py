@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from causaliqa.evaluation.side_table import SideTable
 
-__all__ = ["fact_columns", "matrix", "rank_rows", "scale_start", "side_table", "value", "with_mean"]
+__all__ = ["fact_columns", "matrix", "rank_rows", "scale_start", "seen_here", "side_table", "value", "with_mean"]
 
 _STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 _UPPER = ("srcc", "plcc", "krcc", "rmse", "auc", "id", "fr", "nr", "mos", "dmos", "mae")
@@ -58,7 +58,7 @@ def rank_rows(part: pd.DataFrame, facts: Mapping[str, MetricFacts] = {}) -> list
             {
                 "metric": row["metric"],
                 "place": int(place[k]) if np.isfinite(place[k]) else None,
-                "seen": (fact := facts.get(row["metric"])) is not None and fact.trained_here(row["dataset"]),
+                "seen": seen_here(row, facts),
                 "tied": bool(row.get("best_group", False)),
                 "wrong": contradicts(row["srcc"], row["n"]),
                 "loose": not row["fit"]["converged"],
@@ -85,6 +85,12 @@ def _ends(ci: Any) -> list[str]:
     return [repr(float(end)) for end in ci] if known else []
 
 
+def seen_here(row: Mapping[Any, Any], facts: Mapping[str, MetricFacts]) -> bool:
+    """Return whether the metric of a line was trained on its data set: as the table says, else as its record does."""
+    fact = facts.get(row["metric"])
+    return bool(row["seen"] is True) if "seen" in row else fact is not None and fact.trained_here(str(row["dataset"]))
+
+
 def matrix(
     table: pd.DataFrame, by: str, metrics: Iterable[str], facts: Mapping[str, MetricFacts] = {}
 ) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def matrix(
         cell = value("srcc", row["srcc"], styles[k]) | {
             "tied": bool(row.get("best_group", False)),
             "facts": ", ".join(filter(None, notes)),
-            "seen": (fact := facts.get(row["metric"])) is not None and fact.trained_here(row["dataset"]),
+            "seen": seen_here(row, facts),
         }
         cells[row["metric"]][str(row[by])] = cell
     kinds = kinds if by == "dataset" else sorted(kinds, key=_natural)
@@ -175,8 +181,16 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
     shown = [str(c) for c in frame if c not in extra]
     first = "metric" if "metric" in shown else shown[0] if shown else ""
     rows = frame.to_dict(orient="records")
+    # Places may be written as floats, because ties share a mean one.
+    whole = {c for c in shown if c.startswith("rank") and all(_is_whole(row[c]) for row in rows)}
     cells = [
-        [_side_cell(row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")) | {"head": c == first} for c in shown]
+        [
+            _side_cell(
+                int(row[c]) if c in whole and np.isfinite(row[c]) else row[c], row.get(f"{c}_ci"), row.get(f"{c}_best")
+            )
+            | {"head": c == first}
+            for c in shown
+        ]
         for row in rows
     ]
     numbers = {c: any(line[k]["sort"] is not None for line in cells) for k, c in enumerate(shown)}
@@ -194,16 +208,20 @@ def side_table(table: SideTable, metrics: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and (not np.isfinite(value) or float(value).is_integer())
+
+
 def _heading(column: str) -> str:
     """Return a heading for the name of a column.
 
-    >>> _heading("mean_rank"), _heading("srcc")
-    ('Mean rank', 'SRCC')
+    >>> _heading("mean_rank"), _heading("srcc"), _heading("p_within")
+    ('Mean rank', 'SRCC', 'p within')
     """
     words = [word.upper() if word in _UPPER else word for word in re.split("_+", column) if word]
     text = {"dataset": "data set"}.get(column, " ".join(words) or column)
-    # Statistics of one letter (n, p) are written small.
-    return text if len(text) == 1 else text[:1].upper() + text[1:]
+    # Statistics of one letter are written small.
+    return text if words and words[0] in ("n", "p") else text[:1].upper() + text[1:]
 
 
 def _side_cell(given: Any, ci: Any, best: Any) -> dict[str, Any]:
