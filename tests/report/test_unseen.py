@@ -46,14 +46,14 @@ def test_text_has_an_asterisk_and_a_legend(marked, table, form):
     text, bare = (render(made, form, Provenance()) for made in (marked, table))
     star = "\\*" if form == "github" else "*"
     assert text.count(f"good{star} ") == 1
-    assert f"{star} the metric was trained on this data set" in text
+    assert f"{star} the metric was trained or tuned on this data set" in text
     assert star not in bare.replace("**", "")
 
 
 def test_latex_has_an_asterisk_and_a_legend(marked, table):
     text, bare = (render(made, "latex", Provenance()) for made in (marked, table))
     assert text.count(r"$^\ast$") == 2
-    assert r"$^\ast$ the metric was trained on this data set" in text
+    assert r"$^\ast$ the metric was trained or tuned on this data set" in text
     (line,) = [line for line in text.splitlines() if line.startswith("first & ")]
     assert line.split(" & ")[1] in (r"good$^\dagger$$^\ast$", r"good$^\ast$")
     assert "ast$" not in bare

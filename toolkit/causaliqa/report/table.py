@@ -35,7 +35,7 @@ _HEADINGS = {
     "rmse": "RMSE",
 }
 _TIED = "best SRCC, or not significantly below it"
-_OWN = "the metric was trained on this data set, or on images that it holds"
+_OWN = "the metric was trained or tuned on this data set, or on images that it holds"
 
 
 def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:

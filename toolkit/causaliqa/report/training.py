@@ -61,7 +61,7 @@ def unseen_rows(
     results = rows[["dataset", "metric"]].drop_duplicates()
     marked = with_training(results, facts, origins)
     seen = {(line.dataset, line.metric) for line in marked.itertuples() if line.seen}
-    logger.info("%d results on a metric's own training data are left out", len(seen))
+    logger.info("%s on a metric's own training data left out", _counted(len(seen), "result"))
     kept = rows[[pair not in seen for pair in zip(rows["dataset"], rows["metric"], strict=True)]]
     if kept.empty:
         raise InputError("--unseen: nothing is left, every metric was trained on every data set; add others")
