@@ -136,3 +136,23 @@ def test_scores_from_elsewhere_and_unknown_references_are_told(run, tmp_path):
     assert (fact["name"], fact["provider"], fact["lower_better"]) == ("theirs", "scores from elsewhere", False)
     for how in ("plain", "github", "latex", "html"):
         assert "clustered by image" in run(*line, "--format", how)[1]
+
+
+def test_pages_show_the_images_that_are_disagreed_on(scored, run, manifest, tmp_path):
+    call, store, _ = scored
+    page = tmp_path / "page.html"
+    code, _, _ = call("--out", page, "--thumbnails", 4)
+    text = page.read_text()
+    assert (code, text.count('alt="image d'), text.count('<figure class="pair"')) == (0, 4, 4)
+    assert str(tmp_path) not in text
+    again = tmp_path / "again.html"
+    code, _, _ = run("report", store, "--out", again, "--thumbnails", 4, "--images", manifest.parent)
+    assert (code, again.read_text().count('alt="image d')) == (0, 4)
+    code, _, err = run("report", store, "--out", again, "--thumbnails", 4, "--images", tmp_path / "none")
+    assert (code, "is no folder" in err) == (2, True)
+    for more, words in (
+        (["--thumbnails", 3, "--format", "csv"], "only a page shows images"),
+        (["--thumbnails", -1, "--format", "html"], "expected a whole number, 0 or more"),
+    ):
+        code, _, err = call(*more)
+        assert (code, words in err) == (2, True)

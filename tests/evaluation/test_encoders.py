@@ -108,15 +108,17 @@ def test_scores_of_encoded_photographs(tmp_path: Path) -> None:
                     scores={"ssim": quality / 100},
                 )
             )
-    made, failures = score_points(points, ["psnr", "ssim"], catalog=default_catalog(), device="cpu", progress=False)
-    assert failures == []
+    found = score_points(points, ["psnr", "ssim"], catalog=default_catalog(), device="cpu", progress=False)
+    made, failures = found.points, found.failures
+    assert failures == ()
     assert [p.scores["ssim"] for p in made] == [0.2, 0.5, 0.8] * 2
     for point in made:
         assert point.dist
         assert point.ref
         assert point.scores["psnr"] == float(score("psnr", point.dist, point.ref, device="cpu"))
     broken = [replace(points[0], dist=tmp_path / "none.png"), *points[1:]]
-    made, failures = score_points(broken, ["psnr"], catalog=default_catalog(), device="cpu", progress=False)
+    found = score_points(broken, ["psnr"], catalog=default_catalog(), device="cpu", progress=False)
+    made, failures = found.points, found.failures
     assert len(failures) == 1
     assert "none.png" in failures[0]
     assert "psnr" not in made[0].scores

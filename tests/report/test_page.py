@@ -60,7 +60,7 @@ def test_names_from_data_are_never_markup(text, evil):
     document = Document(text)
     assert document.open == []
     assert not document.of("img")
-    assert len(document.of("script")) == 2
+    assert len(document.of("script")) == 3
     assert len(document.of("b")) == len(re.findall("<b>", text))
     assert "<b>noise</b>" not in text
     assert not [attrs for _, attrs in document.found if any(name.startswith("on") for name in attrs)]
@@ -77,7 +77,7 @@ def test_the_numbers_come_with_the_page(text, table, evil):
 def test_nothing_is_fetched(text):
     document = Document(text)
     addresses = [attrs[name] for _, attrs in document.found for name in ("src", "href") if name in attrs]
-    assert all(address.startswith("data:") for address in addresses)
+    assert all(address.startswith(("data:", "#")) for address in addresses)
     assert not re.search(r"url\(|@import|https?:", text)
 
 
@@ -117,7 +117,7 @@ def test_many_points_are_thinned_out_and_the_page_says_so(rows):
     assert (panel.drawn, panel.n) == (MOST_POINTS, n)
     text = page(made, Provenance())
     assert f"{MOST_POINTS} of {n} images drawn" in text
-    assert text.count("h0") == MOST_POINTS
+    assert len(re.findall(r"[\d.]h0", text)) == MOST_POINTS
     again = board(many.drop(columns="dist"), made.table).panels[0]
     assert all((panel.points[kind][0] == again.points[kind][0]).all() for kind in panel.points)
 
@@ -176,7 +176,7 @@ def test_maps_alone_and_beside_a_leaderboard(rows, table):
     assert 'id="numbers"' not in alone
     assert "colours are full at 0.5 dB" in alone
     both = page(board(rows, table), Provenance(), gallery=shown)
-    assert "Causal effect maps</h2>" in both
+    assert "Causal effect maps<a" in both
     assert 'id="numbers"' in both
 
 

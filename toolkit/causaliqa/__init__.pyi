@@ -36,17 +36,24 @@ from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
 from .effects.settings import CemSettings as CemSettings
+from .evaluation.preparation import Preparation as Preparation
 from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
 from .evaluation.score import score as score
 from .evaluation.scoring import evaluate as evaluate
+from .evaluation.side_table import SideTable as SideTable
+from .evaluation.side_tables import side_tables as side_tables
 from .evaluation.store import ScoreStore as ScoreStore
 from .evaluation.store import open_store as open_store
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa
 from .io.images import load_image as load_image
 from .io.manifest import read_manifest as read_manifest
 from .report.combined import combined_page as combined_page
+from .report.compare import ComparedOutputs as ComparedOutputs
+from .report.compare import compare as compare
 from .report.doctor import doctor as doctor
+from .report.encoders import ComparedEncoders as ComparedEncoders
+from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import Leaderboard as Leaderboard
 from .report.leaderboard import leaderboard as leaderboard
 

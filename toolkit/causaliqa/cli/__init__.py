@@ -33,6 +33,8 @@ __all__ = ["main", "parser"]
 COMMANDS = (
     "score",
     "explain",
+    "compare",
+    "rd",
     "leaderboard",
     "report",
     "cem",

@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.utils.files import check_file, check_folder
+
+if TYPE_CHECKING:
+    from causaliqa.evaluation.preparation import Preparation
 
 __all__ = [
     "add_command",
     "add_device",
     "add_global_options",
+    "add_preparation",
     "add_seed",
     "add_shard",
     "add_unseen",
     "add_workers",
     "out_file",
     "out_folder",
+    "preparation",
 ]
 
 
@@ -110,12 +115,52 @@ def add_unseen(group: Any) -> None:
     )
 
 
+def add_preparation(group: Any) -> None:
+    """Add what is done to images before they are scored."""
+    from causaliqa.evaluation.preparation import CHANNELS, FILTERS
+
+    group.add_argument("--channel", choices=CHANNELS, default="rgb", help="y: luma alone, as MATLAB's rgb2ycbcr")
+    group.add_argument("--crop", type=int, default=0, metavar="N", help="border pixels that are cut off both images")
+    group.add_argument(
+        "--align", type=int, default=0, metavar="N", help="find and undo shifts of up to N pixels against the reference"
+    )
+    group.add_argument("--resize", choices=FILTERS, default="", help="bring images to the size of their reference")
+
+
+def preparation(args: argparse.Namespace) -> Preparation:
+    """Return what :func:`add_preparation` asked for.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    from causaliqa.evaluation.preparation import Preparation
+
+    return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
+
+
 def add_workers(group: Any) -> None:
     """Add who does the work."""
     group.add_argument("--jobs", type=int, default=1, metavar="N", help="work in N local processes")
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="work on the Dask cluster whose scheduler is there (extra [dask])"
     )
+
+
+def add_thumbnails(group: Any) -> None:
+    """Add ``--thumbnails``."""
+    group.add_argument(
+        "--thumbnails",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="show N images on the page: those that metrics and people, or metrics and metrics, disagree on most",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
 
 
 def add_shard(group: Any, what: str) -> None:

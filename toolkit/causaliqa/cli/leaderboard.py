@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.errors import InputError
 from causaliqa.cli import _common, _options, _signals
 
 __all__ = ["add", "run"]
@@ -14,6 +15,7 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
+    from causaliqa.evaluation.side_table import DEFAULT_TABLES, TABLES
     from causaliqa.report.formats import BREAKDOWNS, FORMATS
 
     command = _options.add_command(
@@ -32,6 +34,21 @@ def add(commands: Any) -> None:
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
     _options.add_unseen(result)
     result.add_argument(
+        "--tables",
+        metavar="KIND[,KIND...]",
+        type=_tables,
+        default=",".join(DEFAULT_TABLES),
+        help=f"further tables, of {', '.join(TABLES)}, or none: SRCC within references and over data sets, VQEG's "
+        "measures, all pairs of metrics",
+    )
+    result.add_argument(
+        "--subjects",
+        metavar="N",
+        type=int,
+        help="subjects behind every label, for the table vqeg: the deviations of the labels are then those between "
+        "them (default: deviations are standard errors of the labels)",
+    )
+    result.add_argument(
         "--format", choices=FORMATS, help="how to print the table (default: that of the suffix of --out, else plain)"
     )
     result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the table instead of printing it")
@@ -41,8 +58,24 @@ def add(commands: Any) -> None:
         type=_options.out_file,
         help="draw scores against labels with the fitted curves",
     )
+    _options.add_thumbnails(result)
+    result.add_argument(
+        "--figure-axes",
+        choices=("own", "normalised"),
+        default="own",
+        help="units of the figure; normalised: scores and labels on [0, 1], the better the higher, as in the paper",
+    )
     result.add_argument("--rows", metavar="FILE.csv", type=_options.out_file, help="write every single score, too")
     command.set_defaults(kept=_signals.kept_scores)
+
+
+def _tables(text: str) -> tuple[str, ...]:
+    from causaliqa.evaluation.side_table import check_tables
+
+    try:
+        return check_tables(kind.strip() for kind in text.split(",")) if text != "none" else ()
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_inputs(group: Any) -> None:
@@ -110,17 +143,25 @@ def _add_work(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
+    from causaliqa.api.errors import InputError
     from causaliqa.evaluation.job import resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
+    from causaliqa.evaluation.side_table import check_subjects
     from causaliqa.report.formats import format_of
-    from causaliqa.report.leaderboard import check_breakdown, rescued
+    from causaliqa.report.leaderboard import check_breakdown
+    from causaliqa.report.rescue import rescued
     from causaliqa.report.table import rows_csv
 
     form = format_of(args.out, args.format)
+    if args.thumbnails and form != "html":
+        raise InputError(
+            f"--thumbnails {args.thumbnails}: only a page shows images; add --format html or --out FILE.html"
+        )
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
         asked = LeaderboardRun(**given, progress=not args.quiet)
+        check_subjects(args.subjects)
     args.store = asked.store_file  # the message of an interrupted run names it
     catalog = _common.catalog(args)
     inputs = resolve(asked, catalog)
@@ -141,18 +182,30 @@ def _publish(args: argparse.Namespace, form: str, asked: Any, catalog: Any, inpu
     """Rank what was scored, and print or write it."""
     from causaliqa.report.leaderboard import ranked
 
-    made = ranked(asked, catalog, inputs, scored, by=args.by if form != "html" else None)
+    made = ranked(
+        asked,
+        catalog,
+        inputs,
+        scored,
+        by=args.by if form != "html" else None,
+        tables=args.tables,
+        subjects=args.subjects,
+    )
     if bare := made.overall.loc[made.overall["clusters"] == "image", "dataset"].unique().tolist():
         _common.note(
             f"{', '.join(bare)}: references are unknown, so intervals and ties resample images, which makes them too "
             "narrow"
         )
     if args.out is None:
-        _common.write_or_print(made.to_text(form), None)
+        _common.write_or_print(made.to_text(form, thumbnails=args.thumbnails), None)
     else:
-        _common.wrote(*made.save(args.out, form))
+        _common.wrote(*made.save(args.out, form, thumbnails=args.thumbnails))
     if args.figure is not None:
-        _common.wrote(made.figure(args.figure))
+        _common.wrote(made.figure(args.figure, normalised=args.figure_axes == "normalised"))
+    if args.out is not None or form not in ("plain", "github"):  # these two hold the warnings where they are read
+        for table in made.tables:
+            for line in table.warnings:
+                _common.note(f"{table.title}: {line}")
     return _complain(made.rows, made.wrong_directions)
 
 

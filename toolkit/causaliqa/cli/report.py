@@ -30,6 +30,14 @@ def add(commands: Any) -> None:
     command.add_argument("--out", metavar="FILE.html", type=_options.out_file, required=True, help="the page")
     _options.add_unseen(command)
     command.add_argument("--title", metavar="TEXT", default="", help="heading of the page")
+    _options.add_thumbnails(command)
+    command.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="[DATASET=]ROOT",
+        help="folder that the names of images in the scores are relative to, for --thumbnails; repeatable",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +51,13 @@ def run(args: argparse.Namespace) -> int:
     with _common.named_as_options():
         part_of = origins_of(args.part_of)
     text, wrong = combined_page(
-        args.sources, title=args.title, unseen=args.unseen, part_of=part_of, catalog=_common.catalog(args)
+        args.sources,
+        title=args.title,
+        unseen=args.unseen,
+        part_of=part_of,
+        thumbnails=args.thumbnails,
+        images=args.images,
+        catalog=_common.catalog(args),
     )
     _common.write_or_print(text, args.out)
     for line in wrong:

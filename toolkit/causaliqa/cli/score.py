@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     )
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one")
+    _options.add_preparation(command.add_argument_group("what is done to the images before"))
     _add_result(command.add_argument_group("what comes out"))
 
 
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.score_table import score_format, scores_text
 
     form = score_format(args.out, "json" if args.json else args.format)
+    with _common.named_as_options():
+        prepare = _options.preparation(args)
     metrics = [args.metric, *args.more]
     catalog = _common.catalog(args)
     lower_better = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec.lower_better for name in metrics}
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         args.ref,
         device=args.device,
         seed=args.seed,
+        prepare=prepare,
         progress=not args.quiet,
         catalog=catalog,
     )

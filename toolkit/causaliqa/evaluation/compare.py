@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.score import score_files
 from causaliqa.io.pairing import common_files
 from causaliqa.utils.devices import choose_device
@@ -39,6 +41,16 @@ class ComparedMetric:
     noticeable_source: str = ""
     """Where that comes from."""
 
+    @classmethod
+    def of(cls, name: str, spec: MetricSpec) -> ComparedMetric:
+        """Return what is known from the record of a metric."""
+        return cls(
+            name=name,
+            lower_better=spec.lower_better,
+            noticeable=spec.noticeable,
+            noticeable_source=spec.noticeable_source,
+        )
+
     @property
     def unit(self) -> str:
         """Unit of the scores: ``"dB"``, or nothing."""
@@ -59,8 +71,18 @@ class OutputScores:
     """File stems that every folder has."""
     unpaired: tuple[Path, ...]
     """Images whose stem a folder lacks; they are left out."""
+    prepared: str = ""
+    """What was done to the images before; empty if nothing."""
     rows: pd.DataFrame = field(repr=False)
     """One line a score: metric, output, image, score (None where it failed), error."""
+    files: Mapping[tuple[str, str], Path] = field(default_factory=dict, repr=False)
+    """File of every image by output and stem; the output of a reference is empty."""
+    built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
+    """The metrics that computed the scores."""
+    device: str = ""
+    """Where they ran."""
+    seed: int = 0
+    """Seed of metrics that take one."""
 
 
 def score_outputs(
@@ -71,6 +93,7 @@ def score_outputs(
     catalog: Catalog,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
 ) -> OutputScores:
     """Score the outputs of several restorers or encoders on the images that all of them have.
@@ -82,6 +105,7 @@ def score_outputs(
         catalog: where metrics are looked up.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
+        prepare: what is done to every pair before.
         progress: show a progress bar.
 
     Raises:
@@ -93,25 +117,27 @@ def score_outputs(
     specs = _specs(catalog, metrics, needs_reference=ref is None)
     files, unpaired = common_files([*folders.values(), *filter(None, [reference])])
     device = choose_device(device)
+    built = {name: build_metric(catalog, name, device, seed) for name in specs}
     with progress_bar(len(files) * len(folders) * len(specs), "scoring", shown=progress) as bar:
-        rows = list(_rows(list(folders), files, catalog, list(specs), device, seed, bar))
+        rows = list(_rows(list(folders), files, built, device, prepare, bar))
     import pandas as pd
 
     return OutputScores(
         outputs=folders,
         ref=reference,
-        metrics=tuple(
-            ComparedMetric(
-                name=name,
-                lower_better=spec.lower_better,
-                noticeable=spec.noticeable,
-                noticeable_source=spec.noticeable_source,
-            )
-            for name, spec in specs.items()
-        ),
+        metrics=tuple(ComparedMetric.of(name, spec) for name, spec in specs.items()),
         images=tuple(row[0].stem for row in files),
         unpaired=tuple(unpaired),
+        prepared=str(prepare),
         rows=pd.DataFrame(rows),
+        files={
+            (name, row[0].stem): path
+            for row in files
+            for name, path in zip([*folders, *([""] if reference else [])], row, strict=True)
+        },
+        built=built,
+        device=device,
+        seed=seed,
     )
 
 
@@ -144,20 +170,19 @@ def _specs(catalog: Catalog, metrics: Sequence[str], *, needs_reference: bool) -
 def _rows(
     names: Sequence[str],
     files: Sequence[tuple[Path, ...]],
-    catalog: Catalog,
-    metrics: Sequence[str],
+    built: Mapping[str, Metric],
     device: str,
-    seed: int,
+    prepare: Preparation,
     bar: Any,
 ) -> Iterator[dict[str, Any]]:
     """Image by image, so that metrics can keep what they know of its reference."""
-    built = {name: build_metric(catalog, name, device, seed) for name in metrics}
     for row in files:
         for metric, module in built.items():
             for output, path in zip(names, row, strict=False):
                 score, error = None, ""
                 try:
-                    score = score_files(metric, module, path, row[-1] if len(row) > len(names) else None, device)
+                    ref = row[-1] if len(row) > len(names) else None
+                    score, _ = score_files(metric, module, path, ref, device, prepare)
                 except (CausaliqaError, ImageError) as failure:
                     error = str(failure)
                 yield {"metric": metric, "output": output, "image": row[0].stem, "score": score, "error": error}

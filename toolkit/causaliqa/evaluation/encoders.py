@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.score import score_files
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.functional.means import mean_interval
@@ -22,10 +24,34 @@ from causaliqa.io.rate_points import RatePoint
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
 
-__all__ = ["Curves", "curves_of", "encoder_tables", "score_points"]
+__all__ = ["Curves", "Hold", "ScoredPoints", "curves_of", "encoder_tables", "score_points"]
 
 Curves = Mapping[str, Mapping[str, Curve]]
 """Curves by encoder and content."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPoints:
+    """What :func:`score_points` returns."""
+
+    points: tuple[RatePoint, ...]
+    """The points with all scores that could be computed."""
+    failures: tuple[str, ...] = ()
+    """A line for every score that could not."""
+    built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
+    """The metrics that computed scores."""
+    device: str = ""
+    """Where they ran; empty where nothing was computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A quality that an encoder shall hold."""
+
+    metric: str
+    """Metric."""
+    value: float
+    """Score."""
 
 
 def score_points(
@@ -35,8 +61,9 @@ def score_points(
     catalog: Catalog,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
-) -> tuple[tuple[RatePoint, ...], list[str]]:
+) -> ScoredPoints:
     """Compute the scores that points lack.
 
     Args:
@@ -45,10 +72,8 @@ def score_points(
         catalog: where metrics are looked up.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
+        prepare: what is done to every pair before.
         progress: show a progress bar.
-
-    Returns:
-        The points with all scores that could be computed, and a line for every one that could not.
 
     Raises:
         InputError: a metric is unknown, or needs references that the points lack.
@@ -61,28 +86,29 @@ def score_points(
                 f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
             )
     if not missing:
-        return tuple(points), []
+        return ScoredPoints(points=tuple(points))
     device = choose_device(device)
     built = {metric: build_metric(catalog, metric, device, seed) for metric in missing}
-    scored, failures = list(points), []
+    scored: list[RatePoint] = list(points)
+    failures: list[str] = []
     with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
             found = dict(points[k].scores)
             for metric, module in built.items():
                 try:
-                    found[metric] = _score(metric, module, points[k], device)
+                    found[metric] = _score(metric, module, points[k], device, prepare)
                 except CausaliqaError as error:
                     failures.append(f"{metric} failed: {error}")
                 bar.update(1)
             scored[k] = replace(points[k], scores=found)
-    return tuple(scored), failures
+    return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
 
 
-def _score(name: str, module: Any, point: RatePoint, device: str) -> float:
+def _score(name: str, module: Any, point: RatePoint, device: str, prepare: Preparation) -> float:
     if point.dist is None:
         raise InputError(f"{point.encoder} on {point.content} at {point.rate:g}: got no image, expected one in dist")
-    return score_files(name, module, point.dist, point.ref, device)
+    return score_files(name, module, point.dist, point.ref, device, prepare)[0]
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:
@@ -103,16 +129,6 @@ def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curv
             except InputError as error:
                 faults.append(f"left out: {error}")
     return curves, faults
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hold:
-    """A quality that an encoder shall hold."""
-
-    metric: str
-    """Metric."""
-    value: float
-    """Score."""
 
 
 def encoder_tables(

@@ -33,6 +33,8 @@ class FileScore:
     """Score; None where the metric failed."""
     error: str = ""
     """Why it failed."""
+    note: str = ""
+    """What the preparation found, such as a shift."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class Scores:
     """Where it ran."""
     pairs: tuple[FileScore, ...]
     """One entry per image."""
+    prepared: str = ""
+    """What was done to the images before; empty if nothing."""
     unpaired: tuple[Path, ...] = ()
     """Images of the folders that have no partner."""
 
@@ -79,7 +83,7 @@ class Scores:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One line per image: img, ref, score, error."""
+        """One line per image: img, ref, score, error, note."""
         import pandas as pd
 
         return pd.DataFrame([{**vars(p), "img": str(p.img), "ref": str(p.ref or "")} for p in self.pairs])

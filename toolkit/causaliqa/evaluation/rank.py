@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from causaliqa.api.data import RANKED_COLUMNS
-from causaliqa.api.errors import InputError
-from causaliqa.functional.best import compare
-from causaliqa.functional.logistic import Fit
-from causaliqa.functional.significance import ClusterBootstrap
-from causaliqa.functional.statistics import Summary, contradicts, orient, summarise
+from causaliqa.evaluation.groups import DRAWS, Group, groups_of
+from causaliqa.functional.statistics import Summary, contradicts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DRAWS", "rank", "wrong_directions"]
-
-DRAWS = 1000
-"""Resamples behind intervals and ties, by default."""
+__all__ = ["DRAWS", "rank", "rank_groups", "wrong_directions"]
 
 
 def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     """Turn scores into one line of statistics per data set and metric, best SRCC first within a data set.
 
     Correlations are positive where metric and label agree *as declared*: nothing is made positive afterwards. Intervals
-    and ties resample references, not images (:mod:`causaliqa.functional.significance`), with the fits held fixed.
+    and ties resample references, not images (:mod:`causaliqa.functional.significance`), with the fits held fixed. Two
+    references or fewer get neither: two agree, or not, by chance.
 
     Args:
         frame: one line a pair and metric, as :func:`causaliqa.evaluate` returns it; where references are unknown
@@ -42,7 +33,7 @@ def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed
         the fit, in the unit of the labels), plcc_raw, fit, direction_ok, seconds (per pair), or (outlier ratio, where
         deviations of labels are known), srcc_ci, plcc_ci (95 %), best_group (may be the best by SRCC, at 5 %), p_best
         (p of the hypothesis that the metric is the best), clusters (what was resampled: ``ref``, or ``image`` where
-        references are unknown).
+        references are unknown), references (how many of them).
 
     Raises:
         InputError: columns are missing.
@@ -53,95 +44,40 @@ def rank(frame: pd.DataFrame, *, by: str | None = None, draws: int = DRAWS, seed
         >>> rank(frame.assign(label_lower_better=False, lower_better=True))[["n", "srcc"]].values.tolist()
         [[3.0, 1.0]]
     """
+    return rank_groups(groups_of(frame, by=by, draws=draws, seed=seed))
+
+
+def rank_groups(groups: Iterable[Group]) -> pd.DataFrame:
+    """Return what :func:`rank` does for scores that were put beside each other already."""
     import pandas as pd
 
-    groups = ["dataset", *([by] if by else [])]
-    if lacking := [c for c in (*RANKED_COLUMNS, *groups) if c not in frame.columns]:
-        raise InputError(f"rank: column {lacking[0]!r} is missing; got {', '.join(map(str, frame.columns))}")
-    tables = [
-        _rank_group(part, dict(zip(groups, names, strict=True)), draws, seed)
-        for names, part in frame.groupby(groups, sort=False)
+    table = pd.DataFrame([line for group in groups for line in _lines(group)])
+    first = ["dataset", "metric"]
+    by = [c for c in table.columns[: list(table.columns).index("metric")] if c not in first]
+    return table[[*first, *by, *(c for c in table.columns if c not in (*first, *by))]]
+
+
+def _lines(group: Group) -> list[dict[str, Any]]:
+    """Return a line for every metric, the best SRCC first."""
+    lines = [
+        {**group.names, "metric": m, **_statistics(summary, group.rows[m])}
+        for m, summary in zip(group.metrics, group.summaries, strict=True)
     ]
-    table = pd.DataFrame([line for lines in tables for line in lines])
-    return table[["dataset", "metric", *groups[1:], *(c for c in table.columns if c not in ("metric", *groups))]]
+    if group.draws:
+        lines = [{**line, **_uncertainty(group, k)} for k, line in enumerate(lines)]
+    return [lines[k] for k in group.order]
 
 
-def _rank_group(part: pd.DataFrame, names: Mapping[str, Any], draws: int, seed: int) -> list[dict[str, Any]]:
-    """Rank all metrics on the same images."""
-    import pandas as pd
-
-    metrics = list(dict.fromkeys(part["metric"]))
-    first = dict(iter(part.groupby("metric", sort=False)))
-    # Pairs are matched by their names where there are any; by their place only among those of the same name.
-    named = [c for c in ("ref", "dist") if c in part.columns] if "dist" in part.columns else []
-    part = part.assign(_place=part.groupby(["metric", *named], sort=False).cumcount())
-    keys = [*named, "_place"]
-    images = part.drop_duplicates(keys).set_index(keys)
-    labels = images["label"].to_numpy(dtype=float)
-    label_lower_better = bool(images["label_lower_better"].iloc[0])
-    lower_better = {m: bool(first[m]["lower_better"].iloc[0]) for m in metrics}
-    scores = part.assign(score=pd.to_numeric(part["score"]))
-    values = {
-        m: scores[scores["metric"] == m].set_index(keys)["score"].reindex(images.index).to_numpy(dtype=float)
-        for m in metrics
+def _uncertainty(group: Group, metric: int) -> dict[str, Any]:
+    """Return the interval of one metric, and whether it may be the best."""
+    return {
+        "srcc_ci": list(group.boot.interval(metric, "srcc")),
+        "plcc_ci": list(group.boot.interval(metric, "plcc")),
+        "best_group": group.best.tied()[metric],
+        "p_best": float(group.best.p_best[metric]),
+        "clusters": "ref" if group.by_reference else "image",
+        "references": group.references,
     }
-    images = images.reset_index()
-    spread, label_range = _label_facts(images)
-    summaries = {
-        m: summarise(
-            values[m],
-            labels,
-            lower_better=lower_better[m],
-            label_lower_better=label_lower_better,
-            label_std=spread,
-            label_range=label_range,
-        )
-        for m in metrics
-    }
-    lines = [{**names, "metric": m, **_statistics(summaries[m], first[m])} for m in metrics]
-    if draws:
-        scored = [orient(values[m], lower_better[m]) for m in metrics]
-        fits = [summaries[m].fit for m in metrics]
-        lines = _with_uncertainty(lines, scored, fits, orient(labels, label_lower_better), images, draws, seed)
-    return sorted(lines, key=lambda line: -np.inf if np.isnan(line["srcc"]) else line["srcc"], reverse=True)
-
-
-def _with_uncertainty(
-    lines: list[dict[str, Any]],
-    scores: list[NDArray[np.float64]],
-    fits: list[Fit],
-    labels: NDArray[np.float64],
-    images: pd.DataFrame,
-    draws: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Add intervals and ties to the lines of metrics whose scores and labels are quality-oriented."""
-    by_ref = "ref" in images and bool((images["ref"].fillna("").astype(str) != "").all())
-    clusters = images["ref"].astype(str).to_numpy() if by_ref else np.arange(len(labels))
-    boot = ClusterBootstrap(scores, labels, clusters, fits=fits, draws=draws, seed=seed, threads=2)
-    best = compare(np.array(scores), labels, clusters, draws=max(2, draws), seed=seed, threads=2)
-    tied = best.tied()
-    return [
-        {
-            **line,
-            "srcc_ci": list(boot.interval(k, "srcc")),
-            "plcc_ci": list(boot.interval(k, "plcc")),
-            "best_group": tied[k],
-            "p_best": float(best.p_best[k]),
-            "clusters": "ref" if by_ref else "image",
-        }
-        for k, line in enumerate(lines)
-    ]
-
-
-def _label_facts(images: pd.DataFrame) -> tuple[Any, tuple[float, float] | None]:
-    """Deviations of the labels and the ends of their scale, where they are known."""
-    spread = images["label_std"].to_numpy(dtype=float) if "label_std" in images else None
-    ends = [images[c].to_numpy(dtype=float)[0] if c in images else np.nan for c in ("label_low", "label_high")]
-    return (
-        spread if spread is not None and np.isfinite(spread).any() else None,
-        (ends[0], ends[1]) if np.isfinite(ends).all() else None,
-    )
 
 
 def _statistics(summary: Summary, rows: pd.DataFrame) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.file_scores import FileScore, Scores
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.scoring import score_pair
 from causaliqa.io.images import as_image, load_image
 from causaliqa.io.pairing import file_pairs
@@ -44,6 +45,7 @@ def score(
     *,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
     catalog: Catalog | None = None,
 ) -> Scores: ...
@@ -57,6 +59,7 @@ def score(
     *,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
     catalog: Catalog | None = None,
 ) -> dict[str, Scores]: ...
@@ -69,6 +72,7 @@ def score(
     *,
     device: str | None = None,
     seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
     progress: bool = True,
     catalog: Catalog | None = None,
 ) -> Scores | dict[str, Scores]:
@@ -81,6 +85,7 @@ def score(
             images. Not needed where every metric works without one.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of a metric that takes one.
+        prepare: what is done to every pair before: luma alone, border cut off, shift undone, resized.
         progress: show a progress bar where there are many images.
         catalog: where metrics are looked up; by default what the environment asks for.
 
@@ -115,7 +120,8 @@ def score(
                 lower_better=built.lower_better,
                 seed=seed,
                 device=device,
-                pairs=tuple(_scored(request, built, pairs, device, bar)),
+                prepared=str(prepare),
+                pairs=tuple(_scored(request, built, pairs, device, prepare, bar)),
                 unpaired=tuple(unpaired),
             )
     return found[metric] if isinstance(metric, str) else found
@@ -132,11 +138,12 @@ def _check_metrics(catalog: Catalog, requests: Sequence[str], *, needs_reference
 
 
 def _scored(
-    name: str, metric: Metric, pairs: Sequence[tuple[Path, Path | None]], device: str, bar: Any
+    name: str, metric: Metric, pairs: Sequence[tuple[Path, Path | None]], device: str, prepare: Preparation, bar: Any
 ) -> Iterator[FileScore]:
     for img, ref in pairs:
         try:
-            yield FileScore(img=img, ref=ref, score=score_files(name, metric, img, ref, device))
+            value, note = score_files(name, metric, img, ref, device, prepare)
+            yield FileScore(img=img, ref=ref, score=value, note=note)
         except CausaliqaError as error:
             if len(pairs) == 1:
                 raise
@@ -145,7 +152,9 @@ def _scored(
         bar.update(1)
 
 
-def score_files(name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str) -> float:
+def score_files(
+    name: str, metric: Metric, img_path: Path, ref_path: Path | None, device: str, prepare: Preparation
+) -> tuple[float, str]:
     """Score one image file, against a reference file if there is one.
 
     Args:
@@ -154,20 +163,23 @@ def score_files(name: str, metric: Metric, img_path: Path, ref_path: Path | None
         img_path: the image.
         ref_path: its reference; None for metrics without one.
         device: torch device.
+        prepare: what is done to both before.
+
+    Returns:
+        The score, and what the preparation found.
 
     Raises:
         ImageError: a file cannot be read, or the sizes differ.
         CausaliqaError: the metric failed.
     """
     img = load_image(img_path)
-    ref = img if ref_path is None else load_image(ref_path)
-    if img.shape != ref.shape:
-        raise ImageError(
-            f"sizes differ: {img_path} is {img.shape[-1]} x {img.shape[-2]}, {ref_path} is "
-            f"{ref.shape[-1]} x {ref.shape[-2]} (width x height); crop or resize one of them first"
-        )
+    ref = None if ref_path is None else load_image(ref_path)
     try:
-        return score_pair(metric, img.to(device), ref.to(device))
+        img, ref, note = prepare.apply(img, ref)
+    except ImageError as error:
+        raise ImageError(f"{img_path}: {error}") from error
+    try:
+        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device)), note
     except CausaliqaError as error:
         raise CausaliqaError(f"{img_path}: {error}") from error
     except ValueError as error:

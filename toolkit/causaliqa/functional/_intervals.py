@@ -7,17 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from causaliqa.functional.significance import _jackknifed, _leave_out, _studentised
+from causaliqa.functional.significance import COARSE, FEWEST, _jackknifed, _leave_out, _studentised
 
-__all__ = ["COARSE", "FEWEST", "interval"]
+__all__ = ["interval"]
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int16]
-
-COARSE = 8
-"""Below so many references the draws are too coarse, and Student's t with the jackknife's error stands in."""
-FEWEST = 3
-"""References without which there is no interval."""
 
 
 def interval(

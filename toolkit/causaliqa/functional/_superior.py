@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from causaliqa.functional.significance import FEWEST
+
 __all__ = ["Stratum", "Values", "Verdicts", "tail", "verdicts_of"]
 
 Array = NDArray[np.float64]
@@ -51,6 +53,10 @@ class Stratum:
         self.signs = 2.0 * rng.integers(2, size=(values.count, draws)) - 1.0
         self._signed: dict[tuple[int, bytes], Array] = {}
 
+    def units(self, own: int) -> int:
+        """Return how many units count for one of M."""
+        return int(np.isfinite(self.values.of(own, self.values.finite[own])).sum())
+
     def differences(self, own: int) -> tuple[Array, ...]:
         """Per metric its difference to one: mean, squared error, both in every draw, references."""
         finite = self.values.finite
@@ -74,10 +80,13 @@ class Stratum:
 
 
 def _moments(total: Array, square: Array, size: Array) -> tuple[Array, Array]:
-    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number; NaN below two."""
+    """Mean and squared standard error of pseudo-values from their sum, sum of squares and number.
+
+    NaN below two, and the error below three.
+    """
     with np.errstate(all="ignore"):
         mean = np.where(size >= 2, total / size, np.nan)
-        error = (square / size - mean * mean) / (size - 1)
+        error = np.where(size >= FEWEST, (square / size - mean * mean) / (size - 1), np.nan)
         # What rounding leaves of equal values is nothing.
         return mean, np.where(error <= 1e-14 * square / size, 0.0 * error, error)
 
@@ -119,7 +128,7 @@ def verdicts_of(strata: Sequence[Stratum], known: NDArray[np.bool_], units: int,
         difference[:, own], t[:, own], p[:, own], drawn = _against(strata, own)
         drawn *= widening
         largest = np.fmax(largest, np.max(np.abs(drawn), axis=0, initial=0.0, where=~np.isnan(drawn)))
-        if known[own]:
+        if known[own] and all(stratum.units(own) >= FEWEST for stratum in strata):
             rivals = ~np.isnan(t[:, own])
             rivals[own] = False
             p_best[own] = _p_best(t[rivals, own], drawn[rivals], clearly)

@@ -58,12 +58,15 @@ class Comparison:
     p: Array
     """Two-sided p of every pair by Student's t, ``(M, M)``, 1 on the diagonal; not corrected for their number."""
     p_best: Array
-    """p of the hypothesis that a metric is the best, ``(M,)``; 1 for the best in the sample, NaN without a score."""
+    """p of the hypothesis that a metric is the best, ``(M,)``; 1 for the best in the sample, NaN without a score or
+    below three references."""
     largest: Array = field(repr=False)
     """Largest ``|t|`` of all pairs in every draw in which no two metrics differ, ``(D,)``."""
 
     def tied(self, alpha: float = 0.05) -> tuple[bool, ...]:
         """Say for every metric whether it may be the best; metrics without a score never are.
+
+        Nor is any metric below three references.
 
         >>> labels = np.arange(120.0)
         >>> noise = np.random.default_rng(0).normal(size=(3, 120)) * [[9], [9], [90]]
@@ -94,8 +97,8 @@ def compare(
     """Compare metrics on one data set by SRCC, references being what is independent.
 
     The standard error of a difference is the jackknife's over references; its distribution where nothing differs comes
-    from giving the references random signs. With fewer than five references nothing can be significant. Two metrics are
-    compared on the images that both scored.
+    from giving the references random signs. With fewer than five references nothing can be significant, with fewer than
+    three nothing is tested. Two metrics are compared on the images that both scored.
 
     Args:
         scores: quality-oriented scores ``(M, n)``; NaN where one failed.

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from causaliqa.api.errors import InputError
-from causaliqa.functional._intervals import FEWEST, interval
-from causaliqa.functional.significance import _multiplicities
+from causaliqa.functional._intervals import interval
+from causaliqa.functional.significance import FEWEST, _multiplicities
 
 __all__ = ["Agreement", "ScaleValues", "agreement", "bradley_terry"]
 

@@ -14,6 +14,7 @@ __all__ = [
     "normalise",
     "pad_to_windows",
     "size_factor",
+    "studio_luma",
     "windows",
 ]
 
@@ -79,6 +80,19 @@ def downsample(img: Tensor, factor: int) -> Tensor:
         torch.Size([1, 3, 4, 3])
     """
     return img if factor == 1 else F.avg_pool2d(img, factor, factor)
+
+
+def studio_luma(img: Tensor) -> Tensor:
+    """Return the luma ``(N, 1, H, W)`` of RGB ``(N, 3, H, W)`` in [0, 1]: from 16/255 (black) to 235/255 (white).
+
+    Source: ITU-R BT.601 in studio range, as MATLAB's ``rgb2ycbcr`` computes it for images of floats.
+
+    Example:
+        >>> (studio_luma(torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)) * 255).item()
+        81.48...
+    """
+    red, green, blue = img.unbind(1)
+    return ((65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255).unsqueeze(1)
 
 
 def normalise(img: Tensor, mode: str) -> Tensor:

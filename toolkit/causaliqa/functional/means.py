@@ -35,7 +35,8 @@ class MeanComparison:
     p: Array
     """Two-sided p of every pair by Student's paired t test, ``(M, M)``, 1 on the diagonal; not corrected."""
     p_best: Array
-    """p of the hypothesis that an output is the best, ``(M,)``; 1 for the best in the sample, NaN without a score."""
+    """p of the hypothesis that an output is the best, ``(M,)``; 1 for the best in the sample, NaN without a score or
+    below three images."""
     images: NDArray[np.int64]
     """Images that both have, ``(M, M)``."""
     largest: Array = field(repr=False)
@@ -63,7 +64,8 @@ def compare_means(quality: ArrayLike, *, draws: int = 1000, seed: int = 0) -> Me
 
     An output is tied with the best where the hypothesis that it is the best is not rejected: by the largest studentised
     deficit against the rivals that are not clearly worse, and random signs of the images' differences. Images are what
-    is independent; with fewer than five nothing can be significant. Sources as in :mod:`causaliqa.functional.best`.
+    is independent; with fewer than five nothing can be significant, with
+    fewer than three nothing is tested. Sources as in :mod:`causaliqa.functional.best`.
 
     Args:
         quality: quality-oriented scores ``(M, n)`` of M outputs on n images; NaN where there is none.

@@ -9,6 +9,7 @@ is resampled.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from causaliqa.api.errors import InputError
-from causaliqa.functional._intervals import COARSE, FEWEST, interval
+from causaliqa.functional._intervals import interval
 from causaliqa.functional._pseudo import PROTOCOLS, SMALLEST, checked, reference_srcc
 from causaliqa.functional._superior import tail
 from causaliqa.functional.best import Comparison
-from causaliqa.functional.significance import ClusterBootstrap, _studentised
+from causaliqa.functional.significance import COARSE, FEWEST, ClusterBootstrap, _studentised
 
 __all__ = ["PROTOCOLS", "SMALLEST", "Flip", "OverSets", "Protocols", "flips", "over_sets", "within_references"]
 
@@ -64,8 +65,9 @@ class Protocols:
         clusters: reference of every image, ``(n,)``; the image itself where it is unknown.
         smallest: images that a reference needs to count within references.
         draws: number of resamples.
-        seed: decides the draws; data sets that :func:`over_sets` joins need a seed each.
+        seed: decides the draws.
         threads: threads that share the work; they change nothing.
+        boot: draws of the same scores, labels and clusters, if made already; the three settings before are its own.
 
     Raises:
         InputError: shapes do not fit or a label is not finite.
@@ -91,9 +93,16 @@ class Protocols:
         draws: int = 1000,
         seed: int = 0,
         threads: int = 1,
+        boot: ClusterBootstrap | None = None,
     ) -> None:
         values, label, numbers, count = checked(scores, labels, clusters)
-        self._boot = ClusterBootstrap(values, label, numbers, draws=draws, seed=seed, threads=threads)
+        if boot is not None and (boot.scores.shape != values.shape or boot.counts.shape[1] != count):
+            raise InputError(
+                f"protocols: got draws of scores {boot.scores.shape} and {boot.counts.shape[1]} references for scores "
+                f"{values.shape} and {count} references, expected draws of the same ones"
+            )
+        self._boot = boot or ClusterBootstrap(values, label, numbers, draws=draws, seed=seed, threads=threads)
+        self._place = np.arange(len(values))
         self.by_reference = reference_srcc(values, label, numbers, count, smallest)
         """SRCC of every metric in every reference, as :func:`within_references` gives it."""
         scored = np.isfinite(values)
@@ -101,6 +110,19 @@ class Protocols:
             "all": np.array([len(np.unique(numbers[row])) for row in scored]),
             "within": np.isfinite(self.by_reference).sum(axis=1),
         }
+
+    def take(self, metrics: Sequence[int]) -> Protocols:
+        """Return the same with some of the metrics, in the order given; what was computed is shared.
+
+        >>> labels = np.arange(12.0)
+        >>> Protocols([labels, -labels], labels, np.arange(12) // 4, draws=2).take([1]).srcc("all").tolist()
+        [-1.0]
+        """
+        chosen = np.asarray(metrics, dtype=np.int64)
+        other = copy(self)
+        other._place, other.by_reference = self._place[chosen], self.by_reference[chosen]
+        other._counting = {protocol: counting[chosen] for protocol, counting in self._counting.items()}
+        return other
 
     def references(self, protocol: str) -> NDArray[np.int64]:
         """Return how many references count for every metric, ``(M,)``."""
@@ -126,7 +148,7 @@ class Protocols:
         if self.references(protocol)[metric] < FEWEST:
             return float("nan"), float("nan")
         if protocol == "all":
-            return self._boot.interval(metric, level=level)
+            return self._boot.interval(int(self._place[metric]), level=level)
         row = self.by_reference[metric]
         return interval(lambda counts: _means(row, counts), self._boot.counts, np.flatnonzero(np.isfinite(row)), level)
 
@@ -134,8 +156,9 @@ class Protocols:
         counts = self._boot.counts[:1] if sample_only else self._boot.counts
         if _known(protocol) == "within":
             return _means(self.by_reference[metric], counts)
-        keep = ~self._boot.failed[metric]
-        return self._boot._srcc(metric, keep, counts) if sample_only else self._boot._draws("srcc", metric, keep)
+        place = int(self._place[metric])
+        keep = ~self._boot.failed[place]
+        return self._boot._srcc(place, keep, counts) if sample_only else self._boot._draws("srcc", place, keep)
 
 
 def _known(protocol: str) -> str:
@@ -178,13 +201,14 @@ class OverSets:
 def over_sets(sets: Sequence[Protocols], protocol: str = "all", *, level: float = 0.95) -> OverSets:
     """Summarise data sets with the same metrics: mean, worst and mean rank, with intervals from the sets' own draws.
 
-    The interval of the mean is studentised as that of one data set, the draws of all sets taken together. That of the
-    worst set runs from the lowest lower end to the lowest upper end, upper ends being Bonferroni-corrected for the
-    number of sets: it holds the truth at the stated level whichever set is the worst (intersection-union for the lower
-    end; Berger, Technometrics 24(4), 1982).
+    Draws of different sets are paired at random, so that sets with equally many references and one seed stay
+    independent. The interval of the mean is studentised as that of one data set, the draws of all sets taken together.
+    That of the worst set runs from the lowest lower end to the lowest upper end, upper ends being Bonferroni-corrected
+    for the number of sets: it holds the truth at the stated level whichever set is the worst (intersection-union for
+    the lower end; Berger, Technometrics 24(4), 1982).
 
     Args:
-        sets: one for every data set, each with a seed of its own and as many draws as the others.
+        sets: one for every data set, with as many draws as the others.
         protocol: one of :data:`PROTOCOLS`.
         level: of the intervals.
 
@@ -207,7 +231,8 @@ def over_sets(sets: Sequence[Protocols], protocol: str = "all", *, level: float 
         raise InputError(
             f"over_sets: got {len(sets)} data sets, expected at least one, all with the same metrics and draws"
         )
-    values, errors = (np.stack(part) for part in zip(*(one.drawn(protocol) for one in sets), strict=True))
+    drawn = [_paired(one.drawn(protocol), place) for place, one in enumerate(sets)]
+    values, errors = (np.stack(part) for part in zip(*drawn, strict=True))
     sample = values[:, 0]
     known = np.isfinite(sample).all(axis=0)
     references = np.min([one.references(protocol) for one in sets], axis=0)
@@ -229,6 +254,13 @@ def over_sets(sets: Sequence[Protocols], protocol: str = "all", *, level: float 
         rank=ranks[0] + nowhere,
         rank_interval=np.quantile(ranks[1:], tails, axis=0).T + nowhere[:, None],
     )
+
+
+def _paired(drawn: tuple[Array, Array], place: int) -> tuple[Array, Array]:
+    """Return a set's draws in an order of its own, the sample first."""
+    values, errors = drawn
+    order = np.concatenate([[0], 1 + np.random.default_rng(place).permutation(len(values) - 1)])
+    return values[order], errors[order]
 
 
 def _mean_interval(values: Array, errors: Array, references: int, level: float) -> tuple[float, float]:

@@ -20,13 +20,15 @@ from causaliqa.api.errors import InputError
 from causaliqa.functional.logistic import Fit
 from causaliqa.functional.statistics import srcc
 
-__all__ = ["ClusterBootstrap", "holm", "interval_method", "tied_with_best"]
+__all__ = ["COARSE", "FEWEST", "ClusterBootstrap", "holm", "interval_method", "tied_with_best"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_FEW = 8
-"""Number of clusters below which bootstrap draws are too coarse."""
+COARSE = 8
+"""Below so many references the draws are too coarse, and Student's t with the jackknife's error stands in."""
+FEWEST = 3
+"""References without which there are no intervals and no verdicts: two agree, or not, by chance."""
 _CHUNK = 1 << 20
 """Draws times clusters processed at once for Pearson's correlation; bounds the memory to about 100 MB."""
 
@@ -39,8 +41,8 @@ def interval_method(draws: int) -> str:
     """
     return (
         "95 % intervals of SRCC and PLCC: studentised cluster bootstrap of Fisher's z over references, "
-        f"{draws:,} draws, logistic fits held fixed; below {_FEW} references Student's t with the jackknife "
-        "error over references"
+        f"{draws:,} draws, logistic fits held fixed; below {COARSE} references Student's t with the jackknife "
+        f"error over references, below {FEWEST} none"
     )
 
 
@@ -102,7 +104,7 @@ class ClusterBootstrap:
         self._kept: dict[tuple[str, int, bytes, bool], tuple[Array, Array]] = {}
 
     def interval(self, metric: int, statistic: str = "srcc", *, level: float = 0.95) -> tuple[float, float]:
-        """Return the confidence interval of one metric's ``srcc`` or ``plcc``; NaN below two references.
+        """Return the confidence interval of one metric's ``srcc`` or ``plcc``; NaN below three references.
 
         Studentised bootstrap on Fisher's z with the infinitesimal jackknife over references as standard error, tails
         widened for few references; below eight references Student's t with the jackknife error. In simulations with
@@ -111,12 +113,14 @@ class ClusterBootstrap:
         """
         keep = ~self.failed[metric]
         clusters = len(np.unique(self.clusters[keep]))
-        values, errors = self._draws(statistic, metric, keep, left_out=clusters < _FEW)
-        if clusters < 2 or not np.isfinite(values[0]):
+        values, errors = self._draws(statistic, metric, keep, left_out=clusters < COARSE)
+        if clusters < FEWEST or not np.isfinite(values[0]):
             return float("nan"), float("nan")
         if abs(values[0]) > 1 - 1e-12:
             return (float(np.sign(values[0])),) * 2
-        steps = _jackknifed(values, errors, level) if clusters < _FEW else _studentised(values, errors, clusters, level)
+        steps = (
+            _jackknifed(values, errors, level) if clusters < COARSE else _studentised(values, errors, clusters, level)
+        )
         low, high = np.tanh(np.arctanh(values[0]) - steps)
         return float(low), float(high)
 

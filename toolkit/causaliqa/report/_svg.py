@@ -46,6 +46,10 @@ class Drawing:
     """Positions and labels of the score axis."""
     y_ticks: list[tuple[float, str]]
     """Positions and labels of the label axis."""
+    x_ends: tuple[float, float]
+    """Scores at :attr:`left` and :attr:`right`."""
+    y_ends: tuple[float, float]
+    """Labels at :attr:`bottom` and :attr:`top`."""
     left: int = _LEFT
     right: int = WIDTH - _RIGHT
     top: int = _TOP
@@ -91,6 +95,8 @@ def draw(panel: Panel, marks: Mapping[str, int] = {}) -> Drawing:
             (round(HEIGHT - _BOTTOM - (v - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM), 1), f"{v:g}")
             for v in _ticks(y_low, y_high)
         ],
+        x_ends=(x_low, x_high),
+        y_ends=(y_low, y_high),
     )
 
 

@@ -19,7 +19,8 @@ from causaliqa.report.map_table import gallery, statistics
 from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
-from causaliqa.report.training import training_notes, unseen_rows, with_training
+from causaliqa.report.thumbnails import files_below
+from causaliqa.report.training import training_notes, unseen_rows, with_seen, with_training
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
@@ -34,6 +35,8 @@ def combined_page(
     title: str = "",
     unseen: bool = False,
     part_of: Mapping[str, str] | None = None,
+    thumbnails: int = 0,
+    images: Sequence[str] = (),
     catalog: Catalog | None = None,
 ) -> tuple[str, list[str]]:
     """Recompute statistics from earlier rows and return one page of them and of effect maps.
@@ -43,6 +46,8 @@ def combined_page(
         title: heading of the page.
         unseen: leave results on a metric's own training data out of it.
         part_of: data set that the images of another one come from, by its name: ``{"tid2013_real": "tid2013"}``.
+        thumbnails: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        images: folders that the names of images are relative to, ``ROOT`` or ``DATASET=ROOT``.
         catalog: where licences are looked up; by default what the environment asks for.
 
     Returns:
@@ -58,22 +63,24 @@ def combined_page(
         )
     if repeated := [path for path in paths if paths.count(path) > 1]:
         raise InputError(f"{repeated[0]} is given twice")
+    files = files_below(images)
     names = dict(zip(paths, distinct_names(paths), strict=True))
     maps = {names[path]: _read_map(path) for path in paths if path.is_dir()}
-    files = [path for path in paths if not path.is_dir()]
-    records = (catalog or default_catalog()).registrations(MetricSpec) if files else {}
-    read = [_read(path, records) for path in files]
+    scored = [path for path in paths if not path.is_dir()]
+    records = (catalog or default_catalog()).registrations(MetricSpec) if scored else {}
+    read = [_read(path, records) for path in scored]
     made, wrong = None, []
     facts: tuple[MetricFacts, ...] = ()
     notes = [PYIQA_NOTE]
     if read:
         rows, facts = join(read)
+        facts = with_seen(facts, rows["dataset"], part_of or {})
         count = rows["metric"].nunique()
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
-        notes += training_notes(rows, facts, part_of, unseen=unseen)
-        rows = unseen_rows(rows, facts, part_of) if unseen else rows
-        table = with_training(rank(rows), facts, part_of)
-        made, wrong = board(rows, table), wrong_directions(table)
+        notes += training_notes(rows, facts, unseen=unseen)
+        rows = unseen_rows(rows, facts) if unseen else rows
+        table = with_training(rank(rows), facts)
+        made, wrong = board(rows, table, files=files, count=thumbnails), wrong_directions(table)
         notes += ["scores were computed earlier: the versions are those that made this page", *cluster_notes(table)]
     provenance = Provenance(
         versions=versions(),

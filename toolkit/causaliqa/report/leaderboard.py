@@ -4,51 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import PairDataset
-from causaliqa.api.errors import CausaliqaError, InputError
+from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Metric
-from causaliqa.api.specs import DatasetSpec, MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
-from causaliqa.catalog.request import parse_request
+from causaliqa.evaluation.groups import groups_of
 from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
-from causaliqa.evaluation.rank import DRAWS, rank, wrong_directions
+from causaliqa.evaluation.rank import rank, rank_groups, wrong_directions
 from causaliqa.evaluation.run import LeaderboardRun
-from causaliqa.io.weights import sha256
+from causaliqa.evaluation.side_table import DEFAULT_TABLES, SideTable, check_subjects, check_tables
+from causaliqa.evaluation.side_tables import tables_of
 from causaliqa.report.formats import format_of
-from causaliqa.report.provenance import (
-    PYIQA_NOTE,
-    MetricFacts,
-    Provenance,
-    cluster_notes,
-    metric_facts,
-    plugin_versions,
-)
+from causaliqa.report.provenance import Provenance, cluster_notes
+from causaliqa.report.rescue import rescued
+from causaliqa.report.run_provenance import run_facts, run_provenance, run_settings
+from causaliqa.report.side_text import side_csv, side_document, side_text
 from causaliqa.report.table import document, render, rows_csv
 from causaliqa.report.training import training_notes, unseen_rows, with_training
-from causaliqa.utils.caches import temporary_root
 from causaliqa.utils.files import write_text
-from causaliqa.utils.text import brief, without_folders
-from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Leaderboard",
-    "check_breakdown",
-    "leaderboard",
-    "make_leaderboard",
-    "ranked",
-    "rescued",
-]
+__all__ = ["Leaderboard", "check_breakdown", "leaderboard", "make_leaderboard", "ranked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +40,17 @@ class Leaderboard:
     """What :func:`leaderboard` returns."""
 
     rows: pd.DataFrame = field(repr=False)
-    """One line per pair and metric behind the tables, columns of :class:`~causaliqa.api.data.ScoreRow`."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
     table: pd.DataFrame
     """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
     overall: pd.DataFrame = field(repr=False)
     """Statistics over whole data sets; the same as :attr:`table` unless that is broken down."""
     provenance: Provenance = field(repr=False)
     """Versions, settings, seeds, weights and licences behind the numbers."""
+    tables: tuple[SideTable, ...] = field(default=(), repr=False)
+    """Further tables: protocols beside each other, VQEG's measures, pairs of metrics."""
+    datasets: Sequence[PairDataset] = field(default=(), repr=False)
+    """The labelled pairs, which tell where images are."""
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -74,21 +62,38 @@ class Leaderboard:
         """One line for every correlation that contradicts the declared directions significantly."""
         return wrong_directions(self.overall)
 
-    def to_text(self, form: str = "plain") -> str:
+    def to_text(self, form: str = "plain", *, thumbnails: int = 0) -> str:
         """Return the leaderboard in one of the formats ``plain``, ``github``, ``csv``, ``json``, ``latex``, ``html``.
+
+        All but csv hold the further tables, too.
+
+        Args:
+            form: the format.
+            thumbnails: most images that a page shows, those that metrics and people, or metrics and metrics, disagree
+                on most; other formats show none.
 
         Raises:
             InputError: the format is unknown.
         """
         if form == "html":
             from causaliqa.report.page import board, page
+            from causaliqa.report.thumbnails import files_of
 
-            return page(board(self.rows, self.overall), self.provenance)
-        return render(self.table, form, self.provenance)
+            made = board(self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails)
+            return page(made, self.provenance)
+        if form == "json":
+            facts = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
+            return json.dumps(facts, indent=2, allow_nan=False, default=str)
+        text = render(self.table, form, self.provenance)
+        return text if form == "csv" or not self.tables else f"{text}\n{side_text(self.tables, form)}"
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the page, and write it to a file if there is a path."""
-        return self._written("html", path)
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, thumbnails: int = 0) -> str:
+        """Return the page, with the images that are disagreed on most, and write it to a file if there is a path."""
+        text = self.to_text("html", thumbnails=thumbnails)
+        if path is not None:
+            format_of(path, "html")
+            write_text(text, Path(path))
+        return text
 
     def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the table for booktabs, and write it to a file if there is a path."""
@@ -102,10 +107,11 @@ class Leaderboard:
         """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
         return self._written("csv", path)
 
-    def save(self, path: str | os.PathLike[str], form: str | None = None) -> list[Path]:
+    def save(self, path: str | os.PathLike[str], form: str | None = None, *, thumbnails: int = 0) -> list[Path]:
         """Write the leaderboard in a format, by default that of the suffix.
 
-        A csv file gets ``PATH.json`` with its provenance beside it.
+        A csv file ``board.csv`` gets ``board.csv.json`` with its provenance beside it, and a file such as
+        ``board.protocols-tid2013.csv`` for each further table.
 
         Returns:
             The files that were written.
@@ -115,21 +121,33 @@ class Leaderboard:
             OutputError: a file cannot be written.
         """
         out, form = Path(path), format_of(path, form)
-        write_text(self.to_text(form), out)
+        write_text(self.to_text(form, thumbnails=thumbnails), out)
         if form != "csv":
             return [out]
-        facts = {key: value for key, value in document(self.table, self.provenance).items() if key != "rows"}
+        documents = [document(self.table, self.provenance), *map(side_document, self.tables)]
+        facts, *sides = ({key: value for key, value in one.items() if key != "rows"} for one in documents)
         beside = out.with_name(f"{out.name}.json")
-        write_text(json.dumps(facts, indent=2, default=str), beside)
-        return [out, beside]
+        write_text(json.dumps(facts | {"tables": sides}, indent=2, default=str), beside)
+        more = {out.with_name(f"{out.stem}.{table.name}{out.suffix}"): table for table in self.tables}
+        for path_of_table, table in more.items():
+            write_text(side_csv(table), path_of_table)
+        return [out, beside, *more]
 
     def save_rows(self, path: str | os.PathLike[str]) -> Path:
         """Write every single score as csv; :func:`causaliqa.rank` and ``causaliqa report`` read it again."""
         write_text(rows_csv(self.rows), Path(path))
         return Path(path)
 
-    def figure(self, path: str | os.PathLike[str], *, title: str = "", label: str = "") -> Path:
+    def figure(
+        self, path: str | os.PathLike[str], *, title: str = "", label: str = "", normalised: bool = False
+    ) -> Path:
         """Draw scores against labels with the fitted curves, as PNG, PDF or SVG by the suffix.
+
+        Args:
+            path: the file.
+            title: heading.
+            label: name of the vertical axis.
+            normalised: scores and labels on [0, 1], the better the higher, as in Figure 2 of the paper.
 
         Raises:
             InputError: the suffix names no kind of picture.
@@ -137,7 +155,9 @@ class Leaderboard:
         """
         from causaliqa.report.scatter import scatter_panels
 
-        return scatter_panels(self.rows, Path(path), table=self.overall, title=title, label=label)
+        return scatter_panels(
+            self.rows, Path(path), table=self.overall, title=title, label=label, normalised=normalised
+        )
 
     def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
         if path is not None:
@@ -163,6 +183,8 @@ def leaderboard(
     metrics: str | Metric | Iterable[str | Metric] | Mapping[str, Metric] = (),
     *,
     by: str | None = None,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    subjects: int | Mapping[str, int] | None = None,
     catalog: Catalog | None = None,
     **options: Any,
 ) -> Leaderboard:
@@ -174,6 +196,8 @@ def leaderboard(
         metrics: names ``NAME[:key=value,...]``, objects from :func:`causaliqa.create_metric` or any callable
             ``(img, ref) -> (N,)`` with ``lower_better``, or a mapping from labels to objects.
         by: break the table down by ``"type"``, ``"level"`` or ``"split"``.
+        tables: further tables, of ``"protocols"``, ``"vqeg"`` and ``"pairs"``; see :func:`causaliqa.side_tables`.
+        subjects: subjects behind every label, for ``"vqeg"``; see :func:`causaliqa.side_tables`.
         catalog: where names are looked up; by default what the environment asks for.
         options: further fields of :class:`~causaliqa.evaluation.run.LeaderboardRun`: ``preset``, ``scores``, ``store``,
             ``merge``, ``unseen``, ``part_of`` (also as a mapping), ``shard``, ``device``, ``seed``, ``limit``,
@@ -209,8 +233,10 @@ def leaderboard(
         run = LeaderboardRun(data=_data(data), metrics=names, objects=objects, **options)
     except TypeError as error:
         known = ", ".join(name for name in LeaderboardRun.__dataclass_fields__ if name not in ("data", "objects"))
-        raise InputError(f"leaderboard: {str(error).split(') ')[-1]}; it takes by, catalog, {known}") from error
-    return make_leaderboard(run, catalog or default_catalog(), by=by)
+        raise InputError(
+            f"leaderboard: {str(error).split(') ')[-1]}; it takes by, tables, subjects, catalog, {known}"
+        ) from error
+    return make_leaderboard(run, catalog or default_catalog(), by=by, tables=tables, subjects=subjects)
 
 
 def _split(metrics: Any) -> tuple[tuple[str, ...], dict[str, Metric]]:
@@ -239,7 +265,13 @@ def _data(data: Any) -> tuple[str | PairDataset, ...]:
 
 
 def make_leaderboard(
-    run: LeaderboardRun, catalog: Catalog, *, by: str | None = None, settings: Mapping[str, Any] | None = None
+    run: LeaderboardRun,
+    catalog: Catalog,
+    *,
+    by: str | None = None,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    subjects: int | Mapping[str, int] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Leaderboard:
     """Do what :func:`leaderboard` does for a run that is put together already.
 
@@ -247,48 +279,21 @@ def make_leaderboard(
         run: what is asked for.
         catalog: where names are looked up.
         by: break the table down by a column.
+        tables: further tables, as for :func:`leaderboard`.
+        subjects: subjects behind every label, as for :func:`leaderboard`.
         settings: what the provenance reports as settings, instead of those of the run.
 
     Raises:
         InputError: a name is unknown, or no pair has a value in the column ``by``.
         CausaliqaError: a metric failed and the run is strict.
     """
+    kinds = check_tables(tables)
+    check_subjects(subjects)
     inputs = resolve(run, catalog)
     check_breakdown(inputs, by)
     scored = score_inputs(run, catalog, inputs)
     with rescued(scored.rows, store=run.store_file):
-        return ranked(run, catalog, inputs, scored, by=by, settings=settings)
-
-
-@contextmanager
-def rescued(rows: pd.DataFrame, *, store: Path | None, file: Path | None = None) -> Iterator[None]:
-    """Keep finished scores if what follows fails: in the store, else in a csv file as ``--rows`` writes it.
-
-    Args:
-        rows: the scores.
-        store: the store that holds them, if there is one.
-        file: where they are written to; by default, and where that fails, the current or the temporary folder.
-
-    Raises:
-        CausaliqaError: what follows failed; the message says where the scores are.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        why = str(error) if isinstance(error, CausaliqaError) else f"the scores are computed, but {brief(error)}"
-        if store is not None:
-            raise CausaliqaError(f"{why}; every score is kept in {store}, run the same command again") from error
-        name = f"causaliqa-rows-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.csv"
-        for path in filter(None, (file, Path(name), temporary_root() / name)):
-            with suppress(Exception):
-                write_text(rows_csv(rows), path)
-                again = f"`causaliqa report {path} --out page.html` makes the tables of them"
-                break
-        else:
-            raise CausaliqaError(f"{why}; the scores could not be written anywhere") from error
-        raise CausaliqaError(f"{why}; the scores are kept in {path}: {again}") from error
+        return ranked(run, catalog, inputs, scored, by=by, tables=kinds, subjects=subjects, settings=settings)
 
 
 def check_breakdown(inputs: Inputs, by: str | None) -> None:
@@ -308,85 +313,22 @@ def ranked(
     scored: Scored,
     *,
     by: str | None = None,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    subjects: int | Mapping[str, int] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Leaderboard:
     """Turn the scores of a run into its leaderboard; see :func:`make_leaderboard`."""
-    facts = _facts(run, catalog, inputs, scored)
-    rows = unseen_rows(scored.rows, facts, run.origins) if run.unseen else scored.rows
-    overall = with_training(rank(rows), facts, run.origins)
-    settings = _settings(run, inputs, scored, by) if settings is None else settings
-    training = training_notes(scored.rows, facts, run.origins, unseen=run.unseen)
+    facts = run_facts(run, catalog, inputs, scored)
+    rows = unseen_rows(scored.rows, facts) if run.unseen else scored.rows
+    groups = groups_of(rows)
+    overall = with_training(rank_groups(groups), facts)
+    notes = (*cluster_notes(overall), *training_notes(scored.rows, facts, unseen=run.unseen))
+    stated = run_settings(run, inputs, scored, by) if settings is None else settings
     return Leaderboard(
         rows=rows,
-        table=with_training(rank(rows, by=by), facts, run.origins) if by else overall,
+        table=with_training(rank(rows, by=by), facts) if by else overall,
         overall=overall,
-        provenance=_provenance(run, catalog, inputs, facts, (*cluster_notes(overall), *training), settings),
-    )
-
-
-def _settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | None) -> dict[str, Any]:
-    return {
-        "data": [_source(*both) for both in zip(run.data, inputs.datasets, strict=True)],
-        "metrics": {
-            **{label: without_folders(request) for label, request in inputs.requests.items()},
-            **dict.fromkeys(run.objects, "an object of the calling program"),
-        },
-        "scores": [f"{file.path.name} sha256:{sha256(file.path)}" for file in inputs.files],
-        "given": dict(inputs.given),
-        "by": by,
-        "seed": run.seed,
-        "limit": run.limit,
-        "unseen": run.unseen,
-        "part_of": run.origins,
-        "device": scored.device,
-        "fit": "4-parameter logistic on labels normalised to [0, 1]; plcc and rmse are after it",
-        "srcc_sign": "positive where metric and label agree as declared",
-    }
-
-
-def _source(item: str | PairDataset, dataset: PairDataset) -> str:
-    """Return what identifies a data set without the folder where it is: name, and checksum of a manifest."""
-    if isinstance(item, PairDataset) or not (path := Path(item)).is_file():
-        return dataset.name
-    return f"{dataset.name}: {path.name} sha256:{sha256(path)}"
-
-
-def _facts(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, scored: Scored) -> tuple[MetricFacts, ...]:
-    """Return the facts about every metric: computed, objects, and from elsewhere."""
-    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
-    computed = [metric_facts(label, scored.built[label], registration) for label, registration in found.items()]
-    objects = [
-        MetricFacts(name=label, lower_better=metric.lower_better, provider="an object of the calling program")
-        for label, metric in run.objects.items()
-    ]
-    elsewhere = [
-        MetricFacts(name=name, lower_better=lower_better, provider="scores from elsewhere")
-        for name, lower_better in inputs.given.items()
-    ]
-    # What is declared, and what a metric was fitted to that could not be built, only the inputs know.
-    return tuple(replace(fact, trained_on=inputs.trained_on[fact.name]) for fact in (*computed, *objects, *elsewhere))
-
-
-def _provenance(
-    run: LeaderboardRun,
-    catalog: Catalog,
-    inputs: Inputs,
-    facts: tuple[MetricFacts, ...],
-    notes: tuple[str, ...],
-    settings: Mapping[str, Any],
-) -> Provenance:
-    found = {label: catalog.get(MetricSpec, parse_request(request)[0]) for label, request in inputs.requests.items()}
-    loaders = [
-        catalog.registrations(DatasetSpec).get(item.partition("=")[0])
-        for item in run.data
-        if isinstance(item, str) and not Path(item).exists()
-    ]
-    return Provenance(
-        versions=versions(),
-        plugins=plugin_versions([*found.values(), *filter(None, loaders)]),
-        metrics=facts,
-        settings=settings,
-        seed=run.seed,
-        draws=DRAWS,
-        notes=(PYIQA_NOTE, *notes),
+        tables=tables_of(groups, tables, subjects=subjects),
+        datasets=inputs.datasets,
+        provenance=run_provenance(run, catalog, inputs, facts, notes, stated),
     )

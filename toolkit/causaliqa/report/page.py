@@ -1,6 +1,6 @@
 """A leaderboard as one self-contained HTML page: no server, no network.
 
-The tables are complete without JavaScript, which adds sorting, filters and the download of the numbers.
+The tables are complete without JavaScript, which adds sorting, filters, names of dots and downloads.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causaliqa.evaluation.rank import rank
-from causaliqa.functional.statistics import contradicts
 from causaliqa.report import _svg
 from causaliqa.report.formats import BREAKDOWNS
+from causaliqa.report.image_scores import ImageScores, image_scores, points_data
+from causaliqa.report.page_pairs import pair_groups
+from causaliqa.report.page_tables import fact_columns, matrix, rank_rows, scale_start, side_table, with_mean
 from causaliqa.report.scatter_data import Panel, panels
-from causaliqa.report.table import document, marks, printed
-from causaliqa.utils.text import number
+from causaliqa.report.table import document
+from causaliqa.report.thumbnails import Files, Thumbnail, thumbnails
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causaliqa.evaluation.side_table import SideTable
     from causaliqa.report.map_table import Gallery
-    from causaliqa.report.provenance import Provenance
+    from causaliqa.report.provenance import MetricFacts, Provenance
 
 __all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
 
@@ -41,7 +44,6 @@ BREAKDOWN_DRAWS = 200
 
 _COLOURS = len(_svg.GLYPHS)
 """Most types with a colour and a mark each; with more types all points share one."""
-_STATISTICS = ("srcc", "plcc", "krcc", "rmse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,30 @@ class Board:
     """Statistics by type, level or split."""
     panels: Sequence[Panel] = ()
     """Scatter plots."""
+    points: Mapping[str, ImageScores] = field(default_factory=dict)
+    """Names and scores of the dots of every data set."""
+    tables: Sequence[SideTable] = ()
+    """Further tables, such as protocols beside each other."""
+    thumbnails: Mapping[str, tuple[ImageScores, Sequence[Thumbnail]]] = field(default_factory=dict)
+    """Images to show of every data set, and the scores of all its images."""
 
 
-def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
+def board(
+    frame: pd.DataFrame,
+    table: pd.DataFrame | None = None,
+    *,
+    tables: Sequence[SideTable] = (),
+    files: Files | None = None,
+    count: int = 0,
+) -> Board:
     """Compute the content of a page from rows.
 
     Args:
         frame: rows, as :func:`causaliqa.evaluate` returns them.
         table: their statistics from :func:`causaliqa.rank`, if known already.
+        tables: further tables.
+        files: where the images are; None if that is unknown.
+        count: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
     """
     table = rank(frame) if table is None else table
     # A data set without types is left out of the breakdown by type.
@@ -71,11 +89,26 @@ def board(frame: pd.DataFrame, table: pd.DataFrame | None = None) -> Board:
         if part[column].nunique() > 1:
             _LOG.info("computing statistics by %s", column)
             breakdowns[column] = rank(part, by=column, draws=BREAKDOWN_DRAWS)
+    drawn = panels(frame, table, most=MOST_POINTS)
     return Board(
         table=table,
         breakdowns=breakdowns,
-        panels=panels(frame, table, most=MOST_POINTS),
+        panels=drawn,
+        points={
+            name: image_scores(frame.iloc[np.concatenate([panel.rows for panel in own])])
+            for name, own in _by_dataset(drawn).items()
+        },
+        tables=tables,
+        thumbnails=thumbnails(frame, table, files or _nowhere, count),
     )
+
+
+def _nowhere(dataset: str, name: str) -> None:
+    """Find no file."""
+
+
+def _by_dataset(drawn: Sequence[Panel]) -> dict[str, list[Panel]]:
+    return {name: list(own) for name, own in groupby(drawn, key=lambda panel: panel.dataset)}
 
 
 def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None = None, title: str = "") -> str:
@@ -97,8 +130,30 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         >>> "&lt;i&gt;" in text, "<i>" in text
         (True, False)
     """
-    from importlib.resources import files
+    from markupsafe import Markup
 
+    facts = {fact.name: fact for fact in provenance.metrics}
+    shared = {
+        "title": title or ("Leaderboard" if made else "Causal effect maps"),
+        "style": _asset("page.css"),
+        "script": Markup("\n").join(map(_asset, ("page.js", "points.js", "export.js"))),
+        "gallery": gallery,
+        "provenance": provenance,
+        "settings": json.dumps(dict(provenance.settings), indent=2, ensure_ascii=False, default=str),
+        "keys": _svg.KEYS,
+        "size": (_svg.WIDTH, _svg.HEIGHT),
+    }
+    return str(_template().render(**shared, **(_content(made, provenance, facts) if made else _EMPTY)))
+
+
+_EMPTY: Mapping[str, Any] = {
+    "sections": [], "overview": None, "metrics": [], "fact_columns": [], "seen": False, "unknown": 0,
+    "breakdown_draws": 0, "tables": [], "pairs": [], "numbers": "", "points": "",
+}  # fmt: skip
+"""What a page of effect maps has not."""
+
+
+def _template() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -110,46 +165,51 @@ def page(made: Board | None, provenance: Provenance, *, gallery: Gallery | None 
         lstrip_blocks=True,
     )
     # Long names of metrics may break after these characters.
-    metrics = list(dict.fromkeys(made.table["metric"])) if made else []
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
-    assets = files("causaliqa.report") / "assets"
-    style, script = (Markup((assets / name).read_text("utf-8")) for name in ("page.css", "page.js"))
-    return environment.get_template("page.html").render(
-        title=title or ("Leaderboard" if made else "Causal effect maps"),
-        style=style,
-        script=script,
-        sections=_sections(made) if made else [],
-        overview=_matrix(made.table, "dataset", metrics) if made and made.table["dataset"].nunique() > 1 else None,
-        metrics=metrics,
-        breakdown_draws=BREAKDOWN_DRAWS if made and made.breakdowns else 0,
-        keys=_svg.KEYS,
-        size=(_svg.WIDTH, _svg.HEIGHT),
-        gallery=gallery,
-        provenance=provenance,
-        settings=json.dumps(dict(provenance.settings), indent=2, ensure_ascii=False, default=str),
-        data=Markup(_embedded(document(made.table, provenance))) if made else "",
-    )
+    return environment.get_template("page.html")
 
 
-def _embedded(facts: Mapping[str, Any]) -> str:
+def _asset(name: str) -> Any:
+    from importlib.resources import files
+
+    from markupsafe import Markup
+
+    return Markup((files("causaliqa.report") / "assets" / name).read_text("utf-8"))
+
+
+def _content(made: Board, provenance: Provenance, facts: Mapping[str, MetricFacts]) -> dict[str, Any]:
+    """Return what a leaderboard adds to the page."""
+    from markupsafe import Markup
+
+    metrics = list(dict.fromkeys(made.table["metric"]))
+    known = [facts[name] for name in metrics if name in facts]
+    several = made.table["dataset"].nunique() > 1
+    own = _by_dataset(made.panels)
+    points = points_data([(images, own[name]) for name, images in made.points.items()])
+    return {
+        "sections": _sections(made, facts),
+        "overview": with_mean(matrix(made.table, "dataset", metrics, facts)) if several else None,
+        "metrics": metrics,
+        "fact_columns": fact_columns(known),
+        "seen": any(fact.trained_here(name) for fact in known for name in set(made.table["dataset"])),
+        "unknown": sum(fact.trained_on is None for fact in known) if known else 0,
+        "breakdown_draws": BREAKDOWN_DRAWS if made.breakdowns else 0,
+        "tables": [side_table(table, metrics) for table in made.tables],
+        "pairs": pair_groups(made.thumbnails),
+        "numbers": Markup(_embedded(document(made.table, provenance))),
+        "points": Markup(_embedded(points)),
+    }
+
+
+def _embedded(facts: Any) -> str:
     """Return JSON that cannot end the script element that holds it."""
     text = json.dumps(facts, allow_nan=False, default=str)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _value(column: str, value: Any, mark: str = "") -> dict[str, Any]:
-    """Return a number as text and as sort key; both are empty for NaN."""
-    number = float(value) if value is not None else float("nan")
-    return {
-        "text": printed(column, number) or "–",
-        "sort": repr(number) if np.isfinite(number) else "",
-        "mark": mark,
-    }
-
-
-def _sections(made: Board) -> list[dict[str, Any]]:
+def _sections(made: Board, facts: Mapping[str, MetricFacts]) -> list[dict[str, Any]]:
     """Return one section per data set."""
-    drawn = {name: list(own) for name, own in groupby(made.panels, key=lambda panel: panel.dataset)}
+    drawn = _by_dataset(made.panels)
     sections = []
     for name, part in made.table.groupby("dataset", sort=False):
         own = drawn.get(str(name), [])
@@ -159,14 +219,15 @@ def _sections(made: Board) -> list[dict[str, Any]]:
             {
                 "dataset": str(name),
                 "n": int((part["n"] + part["n_failed"]).max()),
+                "counted": part["n"].nunique() > 1 or bool(part["n_failed"].any()),
                 "failed": bool(part["n_failed"].any()),
-                "lowest": _lowest(part),
-                "rows": (rows := _rows(part)),
+                "lowest": scale_start(part),
+                "rows": (rows := rank_rows(part, facts)),
                 "drawn": any(row["drawn"] for row in rows),
                 "seconds": any(row["seconds"] for row in rows),
                 "resampled": "srcc_ci" in part,
                 "views": [
-                    _matrix(table[table["dataset"] == name], by, part["metric"])
+                    matrix(table[table["dataset"] == name], by, part["metric"])
                     for by, table in made.breakdowns.items()
                     if (table["dataset"] == name).any()
                 ],
@@ -177,70 +238,3 @@ def _sections(made: Board) -> list[dict[str, Any]]:
             }
         )
     return sections
-
-
-def _lowest(part: pd.DataFrame) -> float:
-    """Return the lower end of the common axis of SRCC intervals, a multiple of 0.1."""
-    ends = [ci[0] for ci in part.get("srcc_ci", []) if np.isfinite(ci[0])] or [0.0]
-    return float(max(-1.0, min(0.9, np.floor(min(ends) * 10) / 10)))
-
-
-def _rows(part: pd.DataFrame) -> list[dict[str, Any]]:
-    part = part.reset_index(drop=True)
-    styles = {c: marks(part, c) for c in _STATISTICS}
-    lowest = _lowest(part)
-    rows = []
-    for k, row in enumerate(part.to_dict(orient="records")):
-        ci = row.get("srcc_ci")
-        share = (
-            [100 * (v - lowest) / (1 - lowest) for v in (*ci, row["srcc"])] if ci and np.isfinite(ci).all() else None
-        )
-        rows.append(
-            {
-                "metric": row["metric"],
-                "tied": bool(row.get("best_group", False)),
-                "wrong": contradicts(row["srcc"], row["n"]),
-                "loose": not row["fit"]["converged"],
-                "statistics": {c: _value(c, row[c], styles[c][k]) for c in _STATISTICS},
-                "intervals": {c: _interval(row.get(f"{c}_ci")) for c in ("srcc", "plcc")},
-                "drawn": [f"{v:.2f}" for v in share] if share else None,
-                "n": row["n"],
-                "n_failed": row["n_failed"],
-                # For scores computed elsewhere the time is unknown.
-                "seconds": row["seconds"] if (row.get("seconds") or 0.0) > 0 else None,
-            }
-        )
-    return rows
-
-
-def _interval(ci: Any) -> str:
-    return f"{ci[0]:.3f} to {ci[1]:.3f}" if isinstance(ci, list) and np.isfinite(ci).all() else ""
-
-
-def _matrix(table: pd.DataFrame, by: str, metrics: Iterable[str]) -> dict[str, Any]:
-    """Return SRCC as a table: metrics in the order given x types (or levels, splits, data sets)."""
-    table = table.reset_index(drop=True)
-    kinds = list(dict.fromkeys(table[by].astype(str)))
-    styles = marks(table, "srcc")
-    cells: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
-    for k, row in enumerate(table.to_dict(orient="records")):
-        facts = [
-            f"n = {row['n']}",
-            _interval(row.get("srcc_ci")),
-            "tied with the best" if row.get("best_group") else "",
-        ]
-        cell = _value("srcc", row["srcc"], styles[k]) | {
-            "tied": bool(row.get("best_group", False)),
-            "facts": ", ".join(filter(None, facts)),
-        }
-        cells[row["metric"]][str(row[by])] = cell
-    return {"by": by, "kinds": kinds if by == "dataset" else sorted(kinds, key=_natural), "rows": list(cells.items())}
-
-
-def _natural(text: str) -> tuple[int, float, str]:
-    """Sort key that orders levels numerically where they are numbers."""
-    try:
-        value = number(text)
-    except ValueError:
-        return (1, 0.0, text)
-    return (0, value, "") if np.isfinite(value) else (1, 0.0, text)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.training import trained_on, training_text
+from causaliqa.catalog.training import has_seen, trained_on, training_text
 from causaliqa.functional.best import tie_method
-from causaliqa.functional.significance import interval_method
+from causaliqa.functional.significance import FEWEST, interval_method
 from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import one_line, without_folders
 
@@ -61,8 +61,20 @@ class MetricFacts:
     """FR or NR; empty if unknown."""
     trained_on: tuple[str, ...] | None = None
     """Data sets of human opinions that it was fitted to; empty if there are none, None if unknown."""
+    seen_on: tuple[str, ...] = ()
+    """Data sets of the table that hold images of those, by their names in the table."""
     year: int | None = None
     """Year in which it was published; None if unknown."""
+
+    def trained_here(self, dataset: str) -> bool:
+        """Return whether a data set is known to hold images that the metric was trained on.
+
+        Besides what :attr:`seen_on` says, its name decides: :func:`causaliqa.catalog.training.has_seen`.
+
+        >>> MetricFacts(name="m", lower_better=True, provider="p", trained_on=("kadid10k",)).trained_here("KADID-10k")
+        True
+        """
+        return dataset in self.seen_on or bool(has_seen(dataset, self.trained_on))
 
     def line(self) -> str:
         """Return everything as one line of text."""
@@ -201,7 +213,7 @@ def plugin_versions(records: Iterable[Registration[Any]]) -> dict[str, str]:
 
 
 def cluster_notes(rows: pd.DataFrame) -> tuple[str, ...]:
-    """Return a note on every data set without known references, where images are resampled instead.
+    """Return a note on every data set without known references, where images are resampled, and with too few.
 
     >>> import pandas as pd
     >>> cluster_notes(pd.DataFrame({"dataset": ["a", "b"], "ref": ["r.png", ""]}))
@@ -211,8 +223,17 @@ def cluster_notes(rows: pd.DataFrame) -> tuple[str, ...]:
         unknown = rows["clusters"].eq("image")
     else:
         unknown = rows["ref"].fillna("").eq("") if "ref" in rows else rows["dataset"].notna()
-    return tuple(
-        f"{dataset}: references unknown, so intervals are clustered by image and are too narrow if images share a "
-        "reference"
-        for dataset in dict.fromkeys(rows.loc[unknown, "dataset"])
+    few = rows["references"] < FEWEST if "references" in rows else rows["dataset"].isna()
+    counts = rows.loc[few].drop_duplicates("dataset")
+    return (
+        *(
+            f"{dataset}: references unknown, so intervals are clustered by image and are too narrow if images share a "
+            "reference"
+            for dataset in dict.fromkeys(rows.loc[unknown, "dataset"])
+        ),
+        *(
+            f"{row.dataset}: too few references for intervals and for saying which metrics are tied; got "
+            f"{row.references}, expected {FEWEST} or more"
+            for row in counts.itertuples()
+        ),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError
-from causaliqa.report.scatter_data import Panel, panels
+from causaliqa.report.scatter_data import Panel, normalise, panels
 from causaliqa.utils.figures import COLOURS, MARKERS, new_figure, save
 from causaliqa.utils.text import figure_text
 
@@ -30,6 +30,7 @@ def scatter_panels(
     title: str = "",
     label: str = "",
     columns: int = 4,
+    normalised: bool = False,
 ) -> Path:
     """Write a figure with one panel per metric; each data set starts a new row.
 
@@ -40,6 +41,8 @@ def scatter_panels(
         title: heading.
         label: name of the vertical axis; by default that of the label with its direction.
         columns: panels in a row.
+        normalised: scores and labels on [0, 1], the better the higher, as in Figure 2 of the causal paper; the curve
+            is that of the statistics.
 
     Returns:
         The path.
@@ -51,6 +54,7 @@ def scatter_panels(
     """
     path = Path(path)
     made = panels(frame, table)
+    made = [normalise(panel) for panel in made] if normalised else made
     if not made:
         raise CausaliqaError(f"{path} was not drawn: no metric has a score")
     sets = [list(own) for _, own in groupby(made, key=lambda panel: panel.dataset)]
@@ -94,8 +98,7 @@ def _draw(axis: Any, panel: Panel, marks: dict[str, dict[str, str]]) -> None:
             rasterized=not few,
         )
     axis.plot(*panel.curve, color="black", linewidth=1.2)
-    better = "lower is better" if panel.lower_better else "higher is better"
     axis.set_title(f"{figure_text(panel.metric)}\nSRCC {panel.srcc:.3f}, PLCC {panel.plcc:.3f}", fontsize=8)
-    axis.set_xlabel("\n".join(textwrap.wrap(f"{figure_text(panel.metric)} ({better})", 44)), fontsize=7)
+    axis.set_xlabel("\n".join(textwrap.wrap(f"{figure_text(panel.metric)} ({panel.direction})", 44)), fontsize=7)
     axis.tick_params(labelsize=7)
     axis.locator_params(nbins=5)

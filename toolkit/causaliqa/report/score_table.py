@@ -55,14 +55,15 @@ def scores_text(made: Mapping[str, Scores], form: str) -> str:
     first = next(iter(made.values()))
     if len(made) == 1 and len(first) == 1:
         return "" if first[0].score is None else f"{first[0].score:.6g}"
-    return "\n".join([_table(made), "", *(scores.summary() for scores in made.values())])
+    prepared = [f"images: {first.prepared}"] if first.prepared else []
+    return "\n".join([_table(made), "", *prepared, *(scores.summary() for scores in made.values())])
 
 
 def _frame(made: Mapping[str, Scores]) -> Any:
     import pandas as pd
 
     lines = [scores.frame.assign(metric=name, unit=scores.unit) for name, scores in made.items()]
-    return pd.concat(lines)[["metric", "img", "ref", "score", "unit", "error"]]
+    return pd.concat(lines)[["metric", "img", "ref", "score", "unit", "error", "note"]]
 
 
 def _table(made: Mapping[str, Scores]) -> str:
@@ -78,7 +79,7 @@ def _table(made: Mapping[str, Scores]) -> str:
 def _document(made: Mapping[str, Scores]) -> dict[str, Any]:
     """One metric at the top level, as ever; several in a list."""
     first = next(iter(made.values()))
-    facts = {"seed": first.seed, "device": first.device, "versions": versions()}
+    facts = {"seed": first.seed, "device": first.device, "prepared": first.prepared, "versions": versions()}
     if len(made) == 1:
         own = _facts(first)
         scores = own.pop("scores")
@@ -97,7 +98,7 @@ def _facts(scores: Scores) -> dict[str, Any]:
         "worst": str(scores.worst.img) if scores.worst else None,
         "scores": [
             {"img": str(pair.img), "ref": str(pair.ref) if pair.ref else None, "score": pair.score}
-            | ({"error": pair.error} if pair.error else {})
+            | {key: said for key in ("error", "note") if (said := getattr(pair, key))}
             for pair in scores
         ],
     }

@@ -17,7 +17,17 @@ from causaliqa.utils.text import csv_cell, latex, markdown, one_line, text_table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "document", "marks", "printed", "render", "rows_csv", "to_html_table"]
+__all__ = [
+    "COLUMNS",
+    "document",
+    "flat_csv",
+    "json_value",
+    "marks",
+    "printed",
+    "render",
+    "rows_csv",
+    "to_html_table",
+]
 
 COLUMNS = ("dataset", "metric", "n", "n_failed", "plcc", "srcc", "srcc_ci", "krcc", "rmse", "best_group")
 """Columns of the printed table; csv and json hold more."""
@@ -35,7 +45,9 @@ _HEADINGS = {
     "rmse": "RMSE",
 }
 _TIED = "best SRCC, or not significantly below it"
-_OWN = "the metric was trained or tuned on this data set, or on images that it holds"
+_SEEN = "the metric was trained or tuned on this data set, or on images that it holds"
+_SEEN_COLUMNS = ("plcc", "srcc", "krcc")
+"""Columns with an asterisk where a metric was trained on the data set, as in Table 1 of the causal paper."""
 
 
 def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
@@ -59,7 +71,7 @@ def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
     if fmt == "json":
         return json.dumps(document(table, provenance), indent=2, allow_nan=False, default=str)
     if fmt == "csv":
-        return _csv(table)
+        return flat_csv(table)
     if fmt == "latex":
         return _latex(table, provenance)
     if fmt == "github":
@@ -72,22 +84,23 @@ def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
 
 def document(table: pd.DataFrame, provenance: Provenance) -> dict[str, Any]:
     """Return table and provenance as one JSON document without NaN."""
-    rows = [_json(row) for row in table.to_dict(orient="records")]
-    facts: dict[str, Any] = _json(provenance.as_dict())
+    rows = [json_value(row) for row in table.to_dict(orient="records")]
+    facts: dict[str, Any] = json_value(provenance.as_dict())
     return {"schema": 1, "versions": facts.pop("versions"), "settings": facts.pop("settings"), "rows": rows, **facts}
 
 
-def _json(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return a value without NaN and NumPy scalars, which JSON does not have."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, dict):
-        return {k: _json(v) for k, v in value.items()}
+        return {k: json_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(v) for v in value]
+        return [json_value(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _csv(table: pd.DataFrame) -> str:
+def flat_csv(table: pd.DataFrame) -> str:
+    """Return a table as csv: fits and intervals in columns of their own, no seconds."""
     # Without seconds, which differ from run to run, equal scores give equal bytes.
     flat = table.drop(columns="seconds", errors="ignore").copy()
     if "fit" in flat:
@@ -95,7 +108,7 @@ def _csv(table: pd.DataFrame) -> str:
         flat["fit"] = [fit["kind"] for fit in fits]
         flat["fit_converged"] = [fit["converged"] for fit in fits]
         flat["fit_params"] = [" ".join(repr(p) for p in fit["params"]) for fit in fits]
-    for column in [c for c in ("srcc_ci", "plcc_ci") if c in flat]:
+    for column in [c for c in map(str, flat) if c.endswith("_ci")]:
         flat[f"{column}_low"], flat[f"{column}_high"] = zip(*flat.pop(column), strict=True)
     return rows_csv(flat)
 
@@ -133,7 +146,7 @@ def _seen(row: Mapping[Any, Any]) -> bool:
 
 def _legend(table: pd.DataFrame) -> list[str]:
     """Return the line that explains the asterisks, if there are any."""
-    return [f"* {_OWN}"] if any(map(_seen, table.to_dict(orient="records"))) else []
+    return [f"* {_SEEN}"] if any(map(_seen, table.to_dict(orient="records"))) else []
 
 
 def to_html_table(table: pd.DataFrame) -> str:
@@ -189,13 +202,18 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     if "n_failed" in shown and not table["n_failed"].any():
         shown.remove("n_failed")
     styles = {c: marks(table, c) for c in ("plcc", "srcc", "krcc", "rmse") if c in shown}
+    facts_of = {fact.name: fact for fact in provenance.metrics}
+    seen = [
+        m in facts_of and facts_of[m].trained_here(str(d))
+        for d, m in zip(table["dataset"], table["metric"], strict=True)
+    ]
     texts = ("dataset", "metric", *BREAKDOWNS)
     lines = []
     before = None
     for k, row in enumerate(table.to_dict(orient="records")):
         if before is not None and row["dataset"] != before:
             lines.append(r"\midrule")
-        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "") for c in shown]
+        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "", trained=seen[k]) for c in shown]
         cells[0] = "" if row["dataset"] == before else cells[0]
         lines.append(f"{' & '.join(cells)} \\\\")
         before = row["dataset"]
@@ -206,8 +224,9 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     if "best_group" in table and table["best_group"].any():
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
         facts.insert(1, "dagger: tied with the best SRCC, as explained below")
-    if _legend(table):
-        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\ast$ {_OWN}}} \\")
+    if any(seen):
+        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^*$ {_SEEN}}} \\")
+        facts.insert(1, f"asterisk: {_SEEN}")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -223,15 +242,14 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     )
 
 
-def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
+def _latex_cell(column: str, row: Mapping[Any, Any], style: str, *, trained: bool = False) -> str:
     value = row[column]
     if isinstance(value, list):
         low, high = (f"{v:.3f}" for v in value)
         return f"[${low}$, ${high}$]" if np.isfinite(value).all() else "--"
     if isinstance(value, float):
         number = printed(column, value).replace("-", "$-$") or "--"
-        return {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
+        number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
+        return f"{number}$^*$" if trained and column in _SEEN_COLUMNS and np.isfinite(value) else number
     text = latex(str(value))
-    if column != "metric":
-        return text
-    return text + (r"$^\dagger$" if row.get("best_group") else "") + (r"$^\ast$" if _seen(row) else "")
+    return rf"{text}$^\dagger$" if column == "metric" and row.get("best_group") else text

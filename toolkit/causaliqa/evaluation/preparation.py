@@ -1,0 +1,131 @@
+"""What is done to a pair of images before it is scored: resized, aligned, cropped, reduced to luma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from causaliqa.api.errors import ImageError, InputError
+from causaliqa.functional.alignment import find_shift, undo_shift
+from causaliqa.functional.image import studio_luma
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AS_THEY_ARE", "CHANNELS", "FILTERS", "Preparation"]
+
+CHANNELS = ("rgb", "y")
+"""All channels, or luma alone."""
+FILTERS = ("bicubic", "lanczos")
+"""Filters for images of another size than their reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """How images are prepared, in this order: resized, aligned, cropped, reduced to luma.
+
+    Raises:
+        InputError: a value is out of range.
+
+    Example:
+        >>> str(Preparation(channel="y", crop=4)), str(Preparation())
+        ('4 border pixels cut off; luma (BT.601, 16 to 235)', '')
+    """
+
+    channel: str = "rgb"
+    """``rgb``, or ``y``: luma of BT.601 in studio range as MATLAB's ``rgb2ycbcr`` computes it, which metrics of colour
+    images get as three equal channels; the usual choice of super-resolution tables."""
+    crop: int = 0
+    """Border pixels that are cut off both images, usually the scale of super-resolution."""
+    align: int = 0
+    """Largest shift of the image against its reference that is found and undone, in pixels; 0 looks for none."""
+    resize: str = ""
+    """``bicubic`` or ``lanczos``: filter that brings an image to the size of its reference; by default other sizes are
+    refused."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name, known in (("channel", CHANNELS), ("resize", ("", *FILTERS))):
+            if (got := getattr(self, name)) not in known:
+                raise InputError(f"{name}: got {got!r}, expected {' or '.join(filter(None, known))}")
+        for name in ("crop", "align"):
+            if (got := getattr(self, name)) < 0:
+                raise InputError(f"{name}: got {got}, expected 0 or more pixels")
+
+    def __str__(self) -> str:
+        """Say what is done; empty if nothing is."""
+        said = (
+            f"resized by {self.resize}" if self.resize else "",
+            f"shifts of up to {self.align} px undone" if self.align else "",
+            f"{self.crop} border pixels cut off" if self.crop else "",
+            "luma (BT.601, 16 to 235)" if self.channel == "y" else "",
+        )
+        return "; ".join(filter(None, said))
+
+    def apply(self, img: Tensor, ref: Tensor | None) -> tuple[Tensor, Tensor | None, str]:
+        """Return both images as they are scored, and what was found on the way.
+
+        Args:
+            img: image ``(1, 3, H, W)`` in [0, 1].
+            ref: its reference, or None.
+
+        Raises:
+            ImageError: the sizes differ and are not resized, or nothing is left after cropping.
+            InputError: there is nothing to align with.
+        """
+        note = ""
+        if ref is not None and img.shape != ref.shape and self.resize:
+            img = _resized(img, ref.shape[-2:], self.resize)
+        if ref is not None and img.shape != ref.shape:
+            raise ImageError(
+                f"sizes differ: {_size(img)} and {_size(ref)} (width x height); crop or resize one of them first, or "
+                "allow it with --resize lanczos (in Python resize='lanczos')"
+            )
+        if self.align:
+            img, ref, note = _aligned(img, ref, self.align)
+        img, ref = self._cut(img), None if ref is None else self._cut(ref)
+        return img, ref, note
+
+    def _cut(self, img: Tensor) -> Tensor:
+        """Return what is left of one image."""
+        if self.crop and min(img.shape[-2:]) <= 2 * self.crop:
+            raise ImageError(
+                f"crop: got {_size(img)} pixels and a border of {self.crop}, expected more than twice the border"
+            )
+        if self.crop:
+            img = img[..., self.crop : -self.crop, self.crop : -self.crop]
+        return studio_luma(img).expand(-1, 3, -1, -1) if self.channel == "y" else img
+
+
+AS_THEY_ARE = Preparation()
+"""Images are not changed."""
+
+
+def _size(img: Tensor) -> str:
+    return f"{img.shape[-1]} x {img.shape[-2]}"
+
+
+def _resized(img: Tensor, size: tuple[int, ...], name: str) -> Tensor:
+    """Resize with Pillow's filters, which average where they make smaller; values stay floats."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    kind = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}[name]
+    channels = [
+        np.asarray(Image.fromarray(channel.cpu().numpy(), mode="F").resize((size[1], size[0]), kind))
+        for channel in img[0].float()
+    ]
+    return torch.from_numpy(np.stack(channels)).clamp(0, 1)[None].to(img)
+
+
+def _aligned(img: Tensor, ref: Tensor | None, limit: int) -> tuple[Tensor, Tensor, str]:
+    import torch
+
+    if ref is None:
+        raise InputError("align: got no reference, expected one to align with")
+    ours, theirs = (x[0].double().cpu().numpy() for x in (img, ref))
+    shift = find_shift(ours.mean(0), theirs.mean(0), limit)
+    moved = undo_shift(ours, theirs, shift)
+    img, ref = (torch.from_numpy(x.copy()).clamp(0, 1)[None].to(img) for x in moved)
+    return img, ref, f"shift {shift[0]:+.2f} rows, {shift[1]:+.2f} columns undone"

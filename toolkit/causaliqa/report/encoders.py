@@ -1,0 +1,201 @@
+"""Encoders at several rates against an anchor: what ``causaliqa rd`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from causaliqa.api.errors import InputError
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.request import parse_request
+from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.encoders import Hold, ScoredPoints, encoder_tables, score_points
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.io.rate_points import RatePoint, read_rate_points
+from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, metric_facts, plugin_versions
+from causaliqa.report.rate_curves import draw_curves
+from causaliqa.report.table_set import TableSet
+from causaliqa.utils.figures import save
+from causaliqa.utils.text import number, without_folders
+from causaliqa.utils.versions import versions
+
+__all__ = ["ComparedEncoders", "compare_encoders", "read_hold"]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ComparedEncoders(TableSet):
+    """What :func:`compare_encoders` returns: tables ``bd``, ``hull``, and ``ladder`` where a quality is to be held."""
+
+    scores: ScoredPoints = field(repr=False)
+    """The points with their scores."""
+    metrics: tuple[ComparedMetric, ...]
+    """The metrics."""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """A line for every score that could not be computed."""
+        return self.scores.failures
+
+    def figure(self, path: str | os.PathLike[str], *, rate: str = "rate") -> Path:
+        """Draw quality over rate, a panel for every metric, as PNG, PDF or SVG by the suffix.
+
+        Args:
+            path: the file.
+            rate: name of the horizontal axis, with its unit.
+
+        Raises:
+            InputError: the suffix names no kind of picture.
+            OutputError: the file cannot be written.
+        """
+        return save(draw_curves(self.scores.points, self.metrics, rate=rate), path)
+
+
+def compare_encoders(
+    points: str | os.PathLike[str] | Sequence[RatePoint],
+    metrics: str | Sequence[str],
+    *,
+    anchor: str | None = None,
+    hold: Sequence[str] = (),
+    interpolation: str = "akima",
+    device: str | None = None,
+    seed: int = 0,
+    prepare: Preparation = AS_THEY_ARE,
+    progress: bool = True,
+    catalog: Catalog | None = None,
+) -> ComparedEncoders:
+    """Compare encoders at several rates: Bjontegaard's deltas, the convex hull, the lowest rate that holds a quality.
+
+    Args:
+        points: csv file with ``encoder``, ``content``, ``rate``, and ``dist`` and ``ref`` (images) or a column of
+            scores for every metric; or the points.
+        metrics: ``NAME[:key=value,...]``; ``NAME:lower_better=true`` or ``false`` for a column of scores that no metric
+            here computes.
+        anchor: encoder that the others are compared with; by default the first.
+        hold: qualities ``METRIC=VALUE`` for the ladder.
+        interpolation: ``akima`` or ``pchip``.
+        device: torch device; by default CUDA where there is one, else the CPU.
+        seed: seed of metrics that take one.
+        prepare: what is done to every pair of images before.
+        progress: show a progress bar.
+        catalog: where metrics are looked up; by default what the environment asks for.
+
+    Raises:
+        ManifestError: the file is malformed.
+        InputError: a metric or the anchor is unknown.
+
+    Example:
+        >>> made = [
+        ...     RatePoint(encoder=encoder, content=f"c{n}", rate=rate * ratio, scores={"vmaf": quality + n})
+        ...     for encoder, ratio in (("old", 1.0), ("new", 0.8)) for n in range(4)
+        ...     for rate, quality in ((1, 60), (2, 75), (4, 85))
+        ... ]
+        >>> found = compare_encoders(made, "vmaf:lower_better=false", progress=False)
+        >>> found.table("bd")[["encoder", "bd_rate"]].round(3).values.tolist()
+        [['new', -20.0]]
+    """
+    catalog = catalog or default_catalog()
+    requests = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+    declared = dict(_declared(request) for request in requests)
+    listed = points if not isinstance(points, str | os.PathLike) else read_rate_points(points, list(declared))
+    known = tuple(_metric(catalog, name, lower, listed) for name, lower in declared.items())
+    if not listed or not known:
+        raise InputError(f"rd: got {len(listed)} points and {len(known)} metrics, expected some of both")
+    scored = score_points(
+        listed, list(declared), catalog=catalog, device=device, seed=seed, prepare=prepare, progress=progress
+    )
+    first = anchor or scored.points[0].encoder
+    steps = [read_hold(text, list(declared)) for text in hold]
+    records = {name: catalog.get(MetricSpec, parse_request(name)[0]) for name in scored.built}
+    given = [m for m in known if m.name not in scored.built]
+    settings: dict[str, Any] = {
+        "points": Path(points).name if isinstance(points, str | os.PathLike) else len(listed),
+        "metrics": [without_folders(request) for request in requests],
+        "anchor": first,
+        "interpolation": interpolation,
+        "prepared": str(prepare),
+        "seed": seed,
+        "device": scored.device,
+    }
+    return ComparedEncoders(
+        title=f"Encoders against {first}",
+        tables=encoder_tables(scored.points, known, anchor=first, interpolation=interpolation, hold=steps),
+        rows=_rows(scored.points, known),
+        provenance=Provenance(
+            versions=versions(),
+            plugins=plugin_versions(list(records.values())),
+            metrics=(
+                *(metric_facts(name, scored.built[name], record) for name, record in records.items()),
+                *(
+                    MetricFacts(name=m.name, lower_better=m.lower_better, provider="scores from elsewhere")
+                    for m in given
+                ),
+            ),
+            settings=settings,
+            seed=seed,
+            notes=(PYIQA_NOTE,),
+        ),
+        notes=(f"images: {prepare}",) if str(prepare) else (),
+        scores=scored,
+        metrics=known,
+    )
+
+
+def _declared(request: str) -> tuple[str, bool | None]:
+    """Tell the direction that is declared for scores from elsewhere from options of a metric."""
+    name, options = parse_request(request)
+    if "lower_better" not in options:
+        return request, None
+    if set(options) != {"lower_better"} or not isinstance(options["lower_better"], bool):
+        raise InputError(f"metric {request!r}: expected NAME:lower_better=true or false and no other option")
+    return name, options["lower_better"]
+
+
+def _metric(catalog: Catalog, name: str, lower: bool | None, points: Sequence[RatePoint]) -> ComparedMetric:
+    """Return a metric as declared, else as its record says."""
+    if lower is None:
+        return ComparedMetric.of(name, catalog.get(MetricSpec, parse_request(name)[0]).spec)
+    if any(name not in point.scores for point in points):
+        raise InputError(f"metric {name!r}: got a direction, but no score of it for every point; add a column {name}")
+    return ComparedMetric(name=name, lower_better=lower)
+
+
+def read_hold(text: str, metrics: Sequence[str]) -> Hold:
+    """Read ``METRIC=VALUE``.
+
+    Raises:
+        InputError: the metric is not compared, or the value is no number.
+
+    Example:
+        >>> read_hold("psnr=35", ["psnr"])
+        Hold(metric='psnr', value=35.0)
+    """
+    name, _, value = text.rpartition("=")
+    if name not in metrics:
+        raise InputError(f"hold {text}: got metric {name!r}, expected METRIC=VALUE of {', '.join(metrics)}")
+    try:
+        return Hold(metric=name, value=number(value))
+    except ValueError as error:
+        raise InputError(f"hold {text}: got {value!r}, expected a number") from error
+
+
+def _rows(points: Sequence[RatePoint], metrics: Sequence[ComparedMetric]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "encoder": p.encoder,
+                "content": p.content,
+                "rate": p.rate,
+                "metric": m.name,
+                "score": p.scores.get(m.name),
+            }
+            for m in metrics
+            for p in points
+        ]
+    )
