@@ -56,11 +56,13 @@ def test_mistakes_are_told(run, scored, more, words):
     assert words in err
 
 
-def test_a_table_that_would_be_empty_is_refused(run, scored):
+def test_a_table_that_would_be_empty_is_refused(run, scored, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where the scores are rescued to
     command, *data = scored[:5]
     code, out, err = run(command, *data, "--metric", "theirs:lower_better=true,trained_on=noisy", "--unseen")
     assert (code, out) == (1, "")
     assert "--unseen: nothing is left, every metric was trained on every data set" in err
+    assert len(list(tmp_path.glob("causaliqa-rows-*.csv"))) == 1
 
 
 def test_list_tells_training_year_and_source(run):
