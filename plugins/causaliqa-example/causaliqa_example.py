@@ -22,6 +22,7 @@ def causaliqa_metrics() -> list[causaliqa.MetricSpec]:
             lower_better=True,
             identity=0.0,
             differentiable=True,
+            trained_on=(),
         )
     ]
 

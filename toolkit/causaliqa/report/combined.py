@@ -23,7 +23,7 @@ from causaliqa.report.merge import Source, is_store, join, read_rows, read_store
 from causaliqa.report.page import board, page
 from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, cluster_notes
 from causaliqa.report.thumbnails import files_below
-from causaliqa.report.training import training_notes, unseen_rows, with_training
+from causaliqa.report.training import training_notes, unseen_rows, with_seen, with_training
 from causaliqa.utils.text import distinct_names
 from causaliqa.utils.versions import versions
 
@@ -81,12 +81,13 @@ def combined_page(
     notes = [PYIQA_NOTE]
     if read:
         rows, facts = join(read)
+        facts = with_seen(facts, rows["dataset"], part_of or {})
         count = rows["metric"].nunique()
         _LOG.info("computing statistics of %d metrics from %d scores, which can take minutes", count, len(rows))
-        notes += training_notes(rows, facts, part_of, unseen=unseen)
-        rows = unseen_rows(rows, facts, part_of) if unseen else rows
+        notes += training_notes(rows, facts, unseen=unseen)
+        rows = unseen_rows(rows, facts) if unseen else rows
         groups = groups_of(rows)
-        table = with_training(rank_groups(groups), facts, part_of)
+        table = with_training(rank_groups(groups), facts)
         beside = tables_of(groups, tables, subjects=subjects)
         made = board(rows, table, tables=beside, files=files, count=thumbnails)
         wrong = wrong_directions(table)

@@ -40,7 +40,7 @@ class Leaderboard:
     """What :func:`leaderboard` returns."""
 
     rows: pd.DataFrame = field(repr=False)
-    """One line per pair and metric behind the tables, columns of :class:`~causaliqa.api.data.ScoreRow`."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
     table: pd.DataFrame
     """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
     overall: pd.DataFrame = field(repr=False)
@@ -319,14 +319,14 @@ def ranked(
 ) -> Leaderboard:
     """Turn the scores of a run into its leaderboard; see :func:`make_leaderboard`."""
     facts = run_facts(run, catalog, inputs, scored)
-    rows = unseen_rows(scored.rows, facts, run.origins) if run.unseen else scored.rows
+    rows = unseen_rows(scored.rows, facts) if run.unseen else scored.rows
     groups = groups_of(rows)
-    overall = with_training(rank_groups(groups), facts, run.origins)
+    overall = with_training(rank_groups(groups), facts)
+    notes = (*cluster_notes(overall), *training_notes(scored.rows, facts, unseen=run.unseen))
     stated = run_settings(run, inputs, scored, by) if settings is None else settings
-    notes = (*cluster_notes(overall), *training_notes(scored.rows, facts, run.origins, unseen=run.unseen))
     return Leaderboard(
         rows=rows,
-        table=with_training(rank(rows, by=by), facts, run.origins) if by else overall,
+        table=with_training(rank(rows, by=by), facts) if by else overall,
         overall=overall,
         tables=tables_of(groups, tables, subjects=subjects),
         datasets=inputs.datasets,

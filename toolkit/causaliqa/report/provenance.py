@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.training import trained_on, training_text
+from causaliqa.catalog.training import has_seen, trained_on, training_text
 from causaliqa.functional.best import tie_method
 from causaliqa.functional.significance import FEWEST, interval_method
 from causaliqa.utils.checksums import state_dict_checksum
@@ -62,17 +61,20 @@ class MetricFacts:
     """FR or NR; empty if unknown."""
     trained_on: tuple[str, ...] | None = None
     """Data sets of human opinions that it was fitted to; empty if there are none, None if unknown."""
+    seen_on: tuple[str, ...] = ()
+    """Data sets of the table that hold images of those, by their names in the table."""
     year: int | None = None
     """Year in which it was published; None if unknown."""
 
     def trained_here(self, dataset: str) -> bool:
-        """Return whether a data set is known to be one that the metric was trained on; case and signs do not count.
+        """Return whether a data set is known to hold images that the metric was trained on.
+
+        Besides what :attr:`seen_on` says, its name decides: :func:`causaliqa.catalog.training.has_seen`.
 
         >>> MetricFacts(name="m", lower_better=True, provider="p", trained_on=("kadid10k",)).trained_here("KADID-10k")
         True
         """
-        own, *known = (re.sub(r"[\W_]", "", name.lower()) for name in (dataset, *(self.trained_on or ())))
-        return own in known
+        return dataset in self.seen_on or bool(has_seen(dataset, self.trained_on))
 
     def line(self) -> str:
         """Return everything as one line of text."""

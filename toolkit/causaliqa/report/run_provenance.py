@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from causaliqa.report.provenance import (
     metric_facts,
     plugin_versions,
 )
+from causaliqa.report.training import with_seen
 from causaliqa.utils.text import without_folders
 from causaliqa.utils.versions import versions
 
@@ -83,7 +84,8 @@ def run_facts(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, scored: Sco
         for name, lower_better in inputs.given.items()
     ]
     # What is declared, and what a metric was fitted to that could not be built, only the inputs know.
-    return tuple(replace(fact, trained_on=inputs.trained_on[fact.name]) for fact in (*computed, *objects, *elsewhere))
+    facts = [replace(fact, trained_on=inputs.trained_on[fact.name]) for fact in (*computed, *objects, *elsewhere)]
+    return with_seen(facts, [dataset.name for dataset in inputs.datasets], run.origins)
 
 
 def run_provenance(
@@ -91,7 +93,7 @@ def run_provenance(
     catalog: Catalog,
     inputs: Inputs,
     facts: tuple[MetricFacts, ...],
-    notes: tuple[str, ...],
+    notes: Iterable[str],
     settings: Mapping[str, Any],
 ) -> Provenance:
     """Return where a table comes from.

@@ -45,7 +45,9 @@ _HEADINGS = {
     "rmse": "RMSE",
 }
 _TIED = "best SRCC, or not significantly below it"
-_OWN = "the metric was trained on this data set, or on images that it holds"
+_SEEN = "the metric was trained or tuned on this data set, or on images that it holds"
+_SEEN_COLUMNS = ("plcc", "srcc", "krcc")
+"""Columns with an asterisk where a metric was trained on the data set, as in Table 1 of the causal paper."""
 
 
 def render(table: pd.DataFrame, fmt: str, provenance: Provenance) -> str:
@@ -144,7 +146,7 @@ def _seen(row: Mapping[Any, Any]) -> bool:
 
 def _legend(table: pd.DataFrame) -> list[str]:
     """Return the line that explains the asterisks, if there are any."""
-    return [f"* {_OWN}"] if any(map(_seen, table.to_dict(orient="records"))) else []
+    return [f"* {_SEEN}"] if any(map(_seen, table.to_dict(orient="records"))) else []
 
 
 def to_html_table(table: pd.DataFrame) -> str:
@@ -206,7 +208,7 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     for k, row in enumerate(table.to_dict(orient="records")):
         if before is not None and row["dataset"] != before:
             lines.append(r"\midrule")
-        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "") for c in shown]
+        cells = [_latex_cell(c, row, styles[c][k] if c in styles else "", trained=_seen(row)) for c in shown]
         cells[0] = "" if row["dataset"] == before else cells[0]
         lines.append(f"{' & '.join(cells)} \\\\")
         before = row["dataset"]
@@ -218,7 +220,8 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
         note = [rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\dagger$ {_TIED}}} \\"]
         facts.insert(1, "dagger: tied with the best SRCC, as explained below")
     if _legend(table):
-        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^\ast$ {_OWN}}} \\")
+        note.append(rf"\multicolumn{{{len(shown)}}}{{l}}{{\footnotesize $^*$ {_SEEN}}} \\")
+        facts.insert(1, f"asterisk: {_SEEN}")
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -234,15 +237,14 @@ def _latex(table: pd.DataFrame, provenance: Provenance) -> str:
     )
 
 
-def _latex_cell(column: str, row: Mapping[Any, Any], style: str) -> str:
+def _latex_cell(column: str, row: Mapping[Any, Any], style: str, *, trained: bool = False) -> str:
     value = row[column]
     if isinstance(value, list):
         low, high = (f"{v:.3f}" for v in value)
         return f"[${low}$, ${high}$]" if np.isfinite(value).all() else "--"
     if isinstance(value, float):
         number = printed(column, value).replace("-", "$-$") or "--"
-        return {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
+        number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}.get(style, number)
+        return f"{number}$^*$" if trained and column in _SEEN_COLUMNS and np.isfinite(value) else number
     text = latex(str(value))
-    if column != "metric":
-        return text
-    return text + (r"$^\dagger$" if row.get("best_group") else "") + (r"$^\ast$" if _seen(row) else "")
+    return rf"{text}$^\dagger$" if column == "metric" and row.get("best_group") else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from causaliqa.api.errors import InputError
@@ -13,20 +14,34 @@ from causaliqa.report.provenance import MetricFacts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["training_notes", "unseen_rows", "with_training"]
+__all__ = ["training_notes", "unseen_rows", "with_seen", "with_training"]
 
 logger = logging.getLogger(__name__)
 
 
-def with_training(
-    table: pd.DataFrame, facts: Iterable[MetricFacts], origins: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+def with_seen(
+    facts: Iterable[MetricFacts], datasets: Iterable[str], origins: Mapping[str, str]
+) -> tuple[MetricFacts, ...]:
+    """Return facts that know which data sets of a table hold images of their metrics' training data.
+
+    Args:
+        facts: facts about the metrics.
+        datasets: names of the data sets of the table.
+        origins: data set that the images of another one come from, see :func:`causaliqa.catalog.training.has_seen`.
+    """
+    names = list(dict.fromkeys(datasets))
+    return tuple(
+        replace(fact, seen_on=tuple(name for name in names if has_seen(name, fact.trained_on, origins)))
+        for fact in facts
+    )
+
+
+def with_training(table: pd.DataFrame, facts: Iterable[MetricFacts]) -> pd.DataFrame:
     """Return a table with what its metrics were trained on.
 
     Args:
         table: lines with the columns dataset and metric.
         facts: facts about the metrics; without them, training is unknown.
-        origins: data set that the images of another one come from, see :func:`causaliqa.catalog.training.has_seen`.
 
     Returns:
         The table with two more columns: ``trained_on``, the data sets as text, and ``seen``: whether the data set of
@@ -42,26 +57,24 @@ def with_training(
     """
     import pandas as pd
 
-    known = {fact.name: fact.trained_on for fact in facts}
-    pairs = zip(table["dataset"], table["metric"], strict=True)
+    known = {fact.name: fact for fact in facts if fact.trained_on is not None}
+    found = [(d, known.get(m)) for d, m in zip(table["dataset"], table["metric"], strict=True)]
     return table.assign(
-        trained_on=[training_text(known.get(metric)) for metric in table["metric"]],
-        seen=pd.Series([has_seen(d, known.get(m), origins) for d, m in pairs], dtype=object, index=table.index),
+        trained_on=[training_text(fact.trained_on if fact else None) for _, fact in found],
+        seen=pd.Series([fact.trained_here(d) if fact else None for d, fact in found], dtype=object, index=table.index),
     )
 
 
-def unseen_rows(
-    rows: pd.DataFrame, facts: Iterable[MetricFacts], origins: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+def unseen_rows(rows: pd.DataFrame, facts: Iterable[MetricFacts]) -> pd.DataFrame:
     """Return the rows of scores without those of metrics on data that they were trained on; unknown ones stay.
 
     Raises:
         InputError: no row is left.
     """
     results = rows[["dataset", "metric"]].drop_duplicates()
-    marked = with_training(results, facts, origins)
+    marked = with_training(results, facts)
     seen = {(line.dataset, line.metric) for line in marked.itertuples() if line.seen}
-    logger.info("%d results on a metric's own training data are left out", len(seen))
+    logger.info("%s on a metric's own training data left out", _counted(len(seen), "result"))
     kept = rows[[pair not in seen for pair in zip(rows["dataset"], rows["metric"], strict=True)]]
     if kept.empty:
         raise InputError("--unseen: nothing is left, every metric was trained on every data set; add others")
@@ -71,7 +84,6 @@ def unseen_rows(
 def training_notes(
     rows: pd.DataFrame,
     facts: Iterable[MetricFacts],
-    origins: Mapping[str, str] | None = None,
     *,
     unseen: bool = False,
 ) -> tuple[str, ...]:
@@ -80,11 +92,10 @@ def training_notes(
     Args:
         rows: scores, the results on training data included.
         facts: facts about the metrics.
-        origins: data set that the images of another one come from.
         unseen: results on training data are left out of the tables.
     """
     results = rows[["dataset", "metric"]].drop_duplicates()
-    marked = with_training(results, facts, origins)
+    marked = with_training(results, facts)
     seen = [f"{line.metric} on {line.dataset}" for line in marked.itertuples() if line.seen]
     strange = list(dict.fromkeys(marked.loc[marked["trained_on"] == "unknown", "metric"]))
     notes = []
