@@ -32,9 +32,7 @@ _LAST_STEPS = 10
 """Steps of the progress bar after the scores of the photographs."""
 
 
-def card_images(
-    images: str | os.PathLike[str] | Iterable[Image] | None, settings: CardSettings
-) -> dict[str, Tensor]:
+def card_images(images: str | os.PathLike[str] | Iterable[Image] | None, settings: CardSettings) -> dict[str, Tensor]:
     """Return the photographs of a card by name, each ``(1, 3, side, side)``, RGB in [0, 1].
 
     Args:
@@ -66,7 +64,10 @@ def _named(images: str | os.PathLike[str] | Iterable[Image]) -> list[tuple[str, 
     several = [images] if isinstance(images, str | os.PathLike) or hasattr(images, "shape") else list(images)
     if not several:
         raise ImageError("images: got none, expected a folder or at least one photograph")
-    paths = [Path(image) if isinstance(image, str | os.PathLike) else Path(f"image {k + 1}") for k, image in enumerate(several)]
+    paths = [
+        Path(image) if isinstance(image, str | os.PathLike) else Path(f"image {k + 1}")
+        for k, image in enumerate(several)
+    ]
     return list(zip(distinct_names(paths), several, strict=True))
 
 
@@ -79,7 +80,9 @@ def _square(image: Tensor, name: str, side: int) -> Tensor:
     height, width = image.shape[-2:]
     short = min(height, width)
     if short < side:
-        raise ImageError(f"{name} is {width} x {height}, expected at least {side} x {side} (width x height); set a smaller side")
+        raise ImageError(
+            f"{name} is {width} x {height}, expected at least {side} x {side} (width x height); set a smaller side"
+        )
     top, left = (height - short) // 2, (width - short) // 2
     square = image[..., top : top + short, left : left + short]
     if short > side:
@@ -97,6 +100,7 @@ def measure_card(
     name: str,
     images: dict[str, Tensor],
     *,
+    trainable: Metric | None = None,
     settings: CardSettings | None = None,
     device: str = "cpu",
     progress: Callable[[int], object] = lambda _: None,
@@ -109,6 +113,7 @@ def measure_card(
         metric: the metric, on its device.
         name: what the card calls it.
         images: photographs by name, as :func:`card_images` returns them.
+        trainable: the same metric, built so that it can be differentiated; by default the metric itself.
         settings: how much is measured.
         device: where the metric is.
         progress: called with the number of steps just finished, :func:`card_steps` in all.
@@ -139,11 +144,15 @@ def measure_card(
     curves, responses, orders = measure_order(scorer, refs, other, seed=seed)
     scored = any(score is not None for curve in curves for line in curve.scores for score in line)
     scorer.tick = lambda: None
-    gradients = list(check_gradients(scorer, loss_ref, seed=seed)) if scored else []
+    gradients = list(check_gradients(scorer, trainable or metric, loss_ref, seed=seed)) if scored else []
     floors = tuple(measure_floors(scorer, refs[0], settings.floor_sides, seed=seed)) if scored else ()
     checks = [*check_properties(scorer, refs, other, seed=seed), *gradients] if scored else []
     trains = scorer.full_reference and settings.steps and any(check.value for check in gradients)
-    descents = tuple(measure_descents(scorer, loss_ref, steps=settings.steps, seed=seed)) if trains else ()
+    descents = (
+        tuple(measure_descents(scorer, trainable or metric, loss_ref, steps=settings.steps, seed=seed))
+        if trains
+        else ()
+    )
     costs = tuple(measure_cost(scorer, refs[0], settings.cost_sides, seed=seed)) if scored else ()
     tick(left[0])
     return CardFacts(

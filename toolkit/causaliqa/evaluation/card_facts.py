@@ -43,11 +43,19 @@ class Curve:
     doses: tuple[float, ...]
     """Doses, rising."""
     scores: tuple[tuple[float | None, ...], ...]
-    """A line for every photograph: the score of the photograph itself, then one for every dose; None where it failed."""
+    """A line for every photograph: the score of the photograph itself, then of every dose; None where it failed."""
     tau: float | None
     """Kendall's tau-b between dose and worsening, 1 if every dose is worse than all below it; mean over photographs."""
     steps: float | None
     """Share of the steps from one dose to the next, the photograph itself being the first, that worsen the score."""
+    effect: float | None
+    """Worsening by the strongest dose, divided by the median worsening by the just visible distortions; mean over
+    photographs."""
+
+    @property
+    def blind(self) -> bool:
+        """True if the strongest dose counts no more than what is just visible."""
+        return self.effect is not None and abs(self.effect) <= 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +65,7 @@ class Response:
     change: str
     """Its name in :data:`causaliqa.functional.doses.HARMLESS`."""
     ratio: float | None
-    """How far the score moves, divided by the median over the twelve just visible distortions; mean over photographs."""
+    """How far the score moves, divided by the median over the just visible distortions; mean over photographs."""
     worse_than: float | None
     """Share of the just visible distortions that count less."""
 
@@ -134,12 +142,12 @@ class Descent:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Time and memory of one pair whose reference was seen before, on one thread of a CPU."""
+    """Time and memory of one pair whose reference was seen before; on a CPU the time of one thread."""
 
     side: int
     """Side of the square image."""
     seconds: float | None
-    """Shortest of three runs; None if it failed."""
+    """Shortest of three runs, on a CPU the time that the process had; None if it failed."""
     nanoseconds_per_pixel: float | None
     """The same per pixel."""
     bytes_per_pixel: float | None
@@ -218,12 +226,12 @@ def _flags(facts: CardFacts) -> Iterator[Flag]:
     if (tau := facts.tau) is not None and tau < 0:
         yield Flag(kind="order", text=f"the score improves with distortion (tau {tau:.2f}): is {better} really better?")
     for curve in facts.curves:
-        if tau is not None and tau >= 0 and curve.tau is not None and curve.tau < 0:
+        if tau is not None and tau >= 0 and curve.tau is not None and curve.tau < 0 and not curve.blind:
             yield Flag(kind="order", text=f"more {curve.distortion} counts as better (tau {curve.tau:.2f})")
     for order in facts.orders:
         if not order.ok:
             wrong = f"{order.n - order.right} of {order.n}"
-            yield Flag(kind="order", text=f"{order.worse} not worse than {order.better} ({wrong} comparisons)")
+            yield Flag(kind="order", text=f"{order.worse} not worse than {order.better} (wrong in {wrong} comparisons)")
     for check in facts.checks:
         if check.ok is False:
             yield Flag(kind="gradient" if "gradient" in check.name else "numerics", text=f"{check.name}: {check.text}")

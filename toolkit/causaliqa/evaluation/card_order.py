@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
@@ -50,7 +51,7 @@ def measure_order(
         for name, img in _gross(scorer, ref, [*refs, other][number + 1], seed):
             gross_scores.setdefault(name, []).append(scorer(img, ref, name))
     return (
-        tuple(_curve(scorer, name, scores) for name, scores in lines.items()),
+        tuple(_curve(scorer, name, lines) for name in lines),
         tuple(_response(scorer, name, scores, lines) for name, scores in harmless_scores.items()),
         tuple(_orders(scorer, lines, gross_scores)),
     )
@@ -66,33 +67,41 @@ def _gross(scorer: Scorer, ref: Tensor, other: Tensor, seed: int) -> Iterable[tu
     yield "noise alone", distort(ref.new_full(ref.shape, 0.5), "noise", 90, seed=seed)
 
 
-def _curve(scorer: Scorer, name: str, scores: list[tuple[float | None, ...]]) -> Curve:
-    taus, right, steps = [], 0, 0
-    for line in scores:
+def _just_visible(scorer: Scorer, lines: _Lines, number: int) -> list[float]:
+    """Return how far the first dose of every distortion moves the score of a photograph."""
+    found = (scorer.worsening(line[number][1], line[number][0]) for line in lines.values())
+    return [abs(value) for value in found if value is not None]
+
+
+def _curve(scorer: Scorer, name: str, lines: _Lines) -> Curve:
+    taus, effects, right, steps = [], [], 0, 0
+    for number, line in enumerate(lines[name]):
+        strongest, visible = scorer.worsening(line[-1], line[0]), _just_visible(scorer, lines, number)
+        if strongest is not None and visible and (unit := median(visible)):
+            effects.append(strongest / unit)
         known = [(k, scorer.sign * v) for k, v in enumerate(line) if v is not None]
         # A constant score has no tau, but it does not follow the dose either.
         tau = krcc(*zip(*known, strict=True)) if len(known) > 2 else None
         if tau is not None:
             taus.append(tau if math.isfinite(tau) else 0.0)
-        pairs = [(b, a) for b, a in zip(line, line[1:], strict=False) if b is not None and a is not None]
+        pairs = [(b, a) for b, a in itertools.pairwise(line) if b is not None and a is not None]
         steps += len(pairs)
         right += sum(scorer.sign * (after - before) > 0 for before, after in pairs)
     return Curve(
         distortion=name,
         unit=DISTORTIONS[name].unit,
         doses=DISTORTIONS[name].doses,
-        scores=tuple(scores),
+        scores=tuple(lines[name]),
         tau=fmean(taus) if taus else None,
         steps=right / steps if steps else None,
+        effect=fmean(effects) if effects else None,
     )
 
 
 def _response(scorer: Scorer, name: str, scores: list[float | None], lines: _Lines) -> Response:
     ratios, less, n = [], 0, 0
     for k, score in enumerate(scores):
-        own = scorer.worsening(score, next(iter(lines.values()))[k][0])
-        found = (scorer.worsening(line[k][1], line[k][0]) for line in lines.values())
-        visible = [abs(value) for value in found if value is not None]
+        own, visible = scorer.worsening(score, next(iter(lines.values()))[k][0]), _just_visible(scorer, lines, k)
         if own is None or not visible:
             continue
         less += sum(value < abs(own) for value in visible)
@@ -131,8 +140,6 @@ def _compare(
     good: list[list[float | None]],
 ) -> Order:
     """Compare every bad score of a photograph with every good one; an equal score is a wrong order."""
-    gaps = [
-        scorer.worsening(a, b) for bads, goods in zip(bad, good, strict=True) for a in bads for b in goods
-    ]
+    gaps = [scorer.worsening(a, b) for bads, goods in zip(bad, good, strict=True) for a in bads for b in goods]
     known = [gap for gap in gaps if gap is not None]
     return Order(worse=worse, better=better, right=sum(gap > 0 for gap in known), n=len(known))

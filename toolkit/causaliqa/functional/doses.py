@@ -1,6 +1,6 @@
 """Known changes of a photograph: twelve distortions at eight doses, changes that nobody minds, and gross ones.
 
-Doses run from about the threshold of visibility at 256 x 256 pixels to very strong, in steps of about a constant factor.
+Doses run from about the threshold of visibility at 256 x 256 pixels to very strong, in steps of about one factor.
 Where chance takes part, all doses share it (the same noise, the same dead pixels, the same field of displacements),
 so that a higher dose is the same change, only more of it.
 """
@@ -154,9 +154,7 @@ def _luma(img: Tensor) -> Tensor:
     return (img * img.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
-def _kind(
-    apply: Callable[[Tensor, float, torch.Generator], Tensor], unit: str, *doses: float
-) -> Distortion:
+def _kind(apply: Callable[[Tensor, float, torch.Generator], Tensor], unit: str, *doses: float) -> Distortion:
     return Distortion(apply=apply, unit=unit, doses=doses)
 
 
@@ -204,7 +202,7 @@ def harmless(img: Tensor, name: str) -> Tensor:
 
     Args:
         img: images ``(N, 3, H, W)``, RGB in [0, 1].
-        name: ``shift``: one pixel to the right and down; ``brightness``: 8/255 brighter; ``jpeg95``: JPEG of quality 95.
+        name: ``shift``: one pixel to the right and down; ``brightness``: 8/255 brighter; ``jpeg95``: JPEG, quality 95.
 
     Raises:
         ValueError: ``name`` is unknown.
