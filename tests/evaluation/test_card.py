@@ -1,6 +1,7 @@
 """Cards: metrics with known faults are flagged, those without are not."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,11 +9,14 @@ from torch import nn
 
 from causaliqa.api.errors import ImageError, InputError
 from causaliqa.catalog.create import create_metric, default_catalog
+from causaliqa.evaluation import card_order
 from causaliqa.evaluation.card import card_images, card_steps, measure_card
 from causaliqa.evaluation.card_facts import CardSettings
+from causaliqa.evaluation.card_order import measure_order
+from causaliqa.evaluation.card_scorer import Scorer
 from causaliqa.functional.doses import DISTORTIONS
 
-FEW = CardSettings(images=2, side=64, steps=0, floor_sides=(32, 64), cost_sides=(32, 64))
+FEW = CardSettings(images=1, side=64, steps=0, floor_sides=(32, 64), cost_sides=(32, 64))
 
 
 class Hand(nn.Module):
@@ -48,7 +52,7 @@ def check(facts, name):
 
 @pytest.fixture(scope="module")
 def sound():
-    return measured(mse)
+    return measured(mse, settings=replace(FEW, images=2))
 
 
 def test_a_sound_metric_has_no_flag(sound):
@@ -57,7 +61,7 @@ def test_a_sound_metric_has_no_flag(sound):
     assert [curve.distortion for curve in sound.curves] == list(DISTORTIONS)
     assert all(len(line) == 9 and line[0] == 0 for curve in sound.curves for line in curve.scores)
     assert all(order.right == order.n > 0 for order in sound.orders)
-    assert check(sound, "symmetry").value == check(sound, "repeatability").value == 0
+    assert check(sound, "symmetry").value < 1e-6 and check(sound, "repeatability").value < 1e-9
     assert check(sound, "gradient at the reference itself").ok
 
 
@@ -92,8 +96,8 @@ def test_preferring_the_negative_is_flagged():
 
 def test_preferring_one_distortion_is_flagged():
     def likes_blur(img, ref):
-        rough = [(x[..., 1:] - x[..., :-1]).square().mean((1, 2, 3)) for x in (img, ref)]
-        return mse(img, ref) * 1e-3 + rough[0] - rough[1]
+        rough = [(x[..., 1:] - x[..., :-1]).square().mean((1, 2, 3)) / x.var((1, 2, 3)) for x in (img, ref)]
+        return torch.where(rough[0] < 0.9 * rough[1], -mse(img, ref), mse(img, ref))
 
     said = texts(measured(likes_blur), "order")
     assert "more blur counts as better" in said and "more noise" not in said
@@ -105,14 +109,14 @@ def test_what_it_cannot_see_is_said_and_is_no_wrong_order():
         return ((img - ref) * luma).sum(1).square().mean((1, 2))
 
     facts = measured(grey)
-    assert {curve.distortion for curve in facts.curves if curve.blind} >= {"saturation loss", "colour noise"}
+    assert [curve.distortion for curve in facts.curves if curve.blind] == ["saturation loss"]
     assert facts.order_ok
 
 
 def test_asymmetry_is_flagged():
     facts = measured(lambda img, ref: mse(img, ref) * (1 + ref.mean((1, 2, 3))))
     assert check(facts, "symmetry").ok is False and facts.order_ok
-    assert "cannot change places" in texts(facts, "numerics")
+    assert "cannot change places" in texts(facts, "symmetry")
 
 
 def test_a_score_that_does_not_repeat_is_flagged():
@@ -120,7 +124,7 @@ def test_a_score_that_does_not_repeat_is_flagged():
 
     def counts(img, ref):
         state["calls"] += 1
-        return mse(img, ref) + 1e-9 * state["calls"]
+        return mse(img, ref) + 1e-5 * state["calls"]
 
     assert "another score the next time" in texts(measured(counts), "numerics")
 
@@ -234,9 +238,12 @@ def test_images(tmp_path):
     for number in range(3):
         Image.new("RGB", (80, 64 + number), (50 * number, 90, 10)).save(tmp_path / f"{number}.png")
     (tmp_path / "notes.txt").write_text("no image")
-    made = card_images(tmp_path, FEW)
+    made = card_images(tmp_path, replace(FEW, images=2))
     assert list(made) == ["0.png", "1.png"] and {tuple(img.shape) for img in made.values()} == {(1, 3, 64, 64)}
-    assert list(card_images([torch.rand(3, 64, 64), torch.rand(3, 70, 90)], FEW)) == ["image 1", "image 2"]
+    assert list(card_images([torch.rand(3, 64, 64), torch.rand(3, 70, 90)], replace(FEW, images=2))) == [
+        "image 1",
+        "image 2",
+    ]
     assert list(card_images(tmp_path / "2.png", FEW)) == ["2.png"]
     with pytest.raises(ImageError, match=r"0\.png is 80 x 64, expected at least 65 x 65"):
         card_images(tmp_path / "0.png", CardSettings(side=65))
@@ -265,13 +272,29 @@ def test_classics_pass(name):
     assert {descent.psnr_end is not None for descent in made.facts.descents} == {True}
 
 
-@pytest.mark.parametrize(("name", "right"), [("calibrated_effnet_lite0", True), ("causal_effnet_lite0", False)])
+ORDERS = pytest.mark.parametrize(("name", "right"), [("calibrated_effnet_lite0", True), ("causal_effnet_lite0", False)])
+
+
+@ORDERS
+def test_the_calibrated_metric_takes_no_negative_for_a_good_image_and_the_causal_one_does(name, right, monkeypatch):
+    """Issue 16: with noise as the only distortion, which is enough to tell."""
+    monkeypatch.setattr(card_order, "DISTORTIONS", {"noise": DISTORTIONS["noise"]})
+    settings = CardSettings(images=1, side=192)
+    ref = next(iter(card_images(None, settings).values()))
+    _, _, orders = measure_order(Scorer(create_metric(name, device="cpu"), "cpu"), [ref], ref.flip(-2), seed=0)
+    found = {(order.worse, order.better): order.ok for order in orders}
+    assert found.pop(("negative", "moderate noise")) is right
+    assert all(found.values()) or not right
+
+
+@pytest.mark.slow
+@ORDERS
 def test_the_calibrated_metric_orders_what_the_causal_one_does_not(name, right):
-    settings = CardSettings(images=1, side=128, steps=0, floor_sides=(), cost_sides=())
+    settings = replace(CardSettings.quick(), steps=0, floor_sides=(), cost_sides=())
     metric = create_metric(name, device="cpu")
     facts = measure_card(metric, name, card_images(None, settings), settings=settings)
-    negative = next(o for o in facts.orders if (o.worse, o.better) == ("negative", "moderate noise"))
-    assert (negative.ok, facts.order_ok) == (right, right)
+    assert facts.order_ok is right and facts.tau > 0.95
+    assert ("negative not worse than moderate noise" in texts(facts, "order")) is not right
 
 
 def _without_download():

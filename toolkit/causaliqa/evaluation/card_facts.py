@@ -9,6 +9,15 @@ from typing import Literal
 __all__ = ["CardFacts", "CardSettings", "Check", "Cost", "Curve", "Descent", "Flag", "Floor", "Order", "Response"]
 
 
+_Kind = Literal["order", "symmetry", "numerics", "gradient", "loss", "failure"]
+
+_OWN_KIND: tuple[_Kind, ...] = ("symmetry", "gradient")
+"""Checks that are a kind of their own."""
+
+_SPOILS = 0.5
+"""Loss of PSNR in dB from which a descent spoils an image."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardSettings:
     """How much is measured."""
@@ -160,7 +169,7 @@ class Cost:
 class Flag:
     """A fault."""
 
-    kind: Literal["order", "numerics", "gradient", "loss", "failure"]
+    kind: _Kind
     """What it concerns; ``order`` is a wrong order of qualities."""
     text: str
     """What is wrong, for people."""
@@ -234,9 +243,10 @@ def _flags(facts: CardFacts) -> Iterator[Flag]:
             yield Flag(kind="order", text=f"{order.worse} not worse than {order.better} (wrong in {wrong} comparisons)")
     for check in facts.checks:
         if check.ok is False:
-            yield Flag(kind="gradient" if "gradient" in check.name else "numerics", text=f"{check.name}: {check.text}")
+            found = next((kind for kind in _OWN_KIND if check.name.startswith(kind)), "numerics")
+            yield Flag(kind=found, text=f"{check.name}: {check.text}")
     for descent in facts.descents:
-        # From noise nearly every loss gains something.
-        if descent.loss == "score" and descent.psnr_end is not None and descent.psnr_end < descent.psnr_start:
+        if descent.psnr_end is not None and descent.psnr_end < descent.psnr_start - _SPOILS:
+            what = "the score as a loss" if descent.loss == "score" else "its own loss"
             change = f"{descent.psnr_start:.1f} to {descent.psnr_end:.1f} dB"
-            yield Flag(kind="loss", text=f"as a loss it spoils the image it starts from ({descent.start}: {change})")
+            yield Flag(kind="loss", text=f"{what} spoils the image it starts from ({descent.start}: {change})")

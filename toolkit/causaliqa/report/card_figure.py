@@ -119,4 +119,4 @@ def skewed_unit(values: Sequence[float]) -> float:
     """
     sizes = sorted(abs(v) for v in values if v)
     middle = sizes[len(sizes) // 2] if sizes else 0.0
-    return middle if sizes and sizes[-1] > 30 * middle else 0.0
+    return middle if sizes and sizes[-1] > 10 * middle else 0.0

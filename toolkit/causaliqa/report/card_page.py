@@ -25,7 +25,8 @@ HARMLESS_WORDS = {
 
 _KINDS = {
     "order": "wrong order",
-    "numerics": "numerics",
+    "symmetry": "asymmetric",
+    "numerics": "unsound",
     "gradient": "gradient",
     "loss": "as a loss",
     "failure": "failure",

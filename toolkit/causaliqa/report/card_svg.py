@@ -17,6 +17,12 @@ __all__ = ["HEIGHT", "WIDTH", "DosePanel", "card_panels", "compared_panels"]
 WIDTH, HEIGHT = 260, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 8, 20
 
+_Lines = list[tuple[list[list[float]], list[list[float]]]]
+"""Thin and thick lines of every panel."""
+
+_APART = 16
+"""Least distance between two labels of an axis."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DosePanel:
@@ -44,7 +50,7 @@ class DosePanel:
 
 def card_panels(facts: CardFacts) -> list[DosePanel]:
     """Return a panel for every distortion, in the scores of the metric: a thin line a photograph, their mean thick."""
-    lines = [
+    lines: _Lines = [
         ([[math.nan if v is None else v for v in line] for line in curve.scores], [mean_line(curve)])
         for curve in facts.curves
     ]
@@ -55,13 +61,11 @@ def card_panels(facts: CardFacts) -> list[DosePanel]:
 def compared_panels(cards: Sequence[CardFacts]) -> list[DosePanel]:
     """Return a panel for every distortion with a line for every metric, as :func:`relative_lines` scales them."""
     scaled = [relative_lines(facts) for facts in cards]
-    lines = [([], [own[curve.distortion] for own in scaled]) for curve in cards[0].curves]
+    lines: _Lines = [([], [own[curve.distortion] for own in scaled]) for curve in cards[0].curves]
     return _panels(cards[0], lines, [""] * len(lines))
 
 
-def _panels(
-    facts: CardFacts, lines: list[tuple[list[list[float]], list[list[float]]]], notes: list[str]
-) -> list[DosePanel]:
+def _panels(facts: CardFacts, lines: _Lines, notes: list[str]) -> list[DosePanel]:
     every = [v for thin, thick in lines for line in (*thin, *thick) for v in line if math.isfinite(v)]
     height, y_ticks = _vertical(every)
     return [
@@ -93,12 +97,16 @@ def _vertical(values: list[float]) -> tuple[Callable[[float], float], tuple[tupl
         return round(HEIGHT - BOTTOM - (bent(value) - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
     if unit:
-        first = math.floor(math.log10(unit))
+        first = math.ceil(math.log10(unit))
         powers = [10.0**k for k in range(first, first + 40, 1 + int((high - low) / 7))]
         places = [v for v in (*(-p for p in powers), 0.0, *powers) if low <= bent(v) <= high]
     else:
         places = axis_ticks(low, high)
-    return height, tuple((height(v), f"{v:g}") for v in places)
+    ticks: list[tuple[float, str]] = []
+    for value in places:
+        if not ticks or abs(height(value) - ticks[-1][0]) >= _APART:
+            ticks.append((height(value), f"{value:g}"))
+    return height, tuple(ticks)
 
 
 def _across(number: int, last: int) -> float:
