@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import ImageError, InputError
 from causaliqa.api.protocols import Metric
-from causaliqa.evaluation.card_facts import CardFacts, CardSettings
+from causaliqa.evaluation.card_facts import CardFacts, CardSettings, Check, Cost, Descent, Floor
 from causaliqa.evaluation.card_loss import check_gradients, measure_descents
 from causaliqa.evaluation.card_order import SCORES, measure_order
 from causaliqa.evaluation.card_probes import check_properties, measure_cost, measure_floors
@@ -132,7 +133,7 @@ def measure_card(
     if not isinstance(getattr(metric, "lower_better", None), bool):
         raise InputError(f"metric {name!r} does not say which direction is better; set its attribute lower_better")
     settings = settings or CardSettings()
-    refs, other, loss_ref = list(images.values()), _other(images, settings.side), _loss_reference(images)
+    refs, other = list(images.values()), _other(images, settings.side)
     left = [card_steps(len(refs))]
 
     def tick(count: int = 1) -> None:
@@ -140,20 +141,12 @@ def measure_card(
         left[0] -= count
         progress(count)
 
-    scorer, seed = Scorer(metric, device, tick), settings.seed
-    curves, responses, orders = measure_order(scorer, refs, other, seed=seed)
+    scorer = Scorer(metric, device, tick)
+    curves, responses, orders = measure_order(scorer, refs, other, seed=settings.seed)
     scored = any(score is not None for curve in curves for line in curve.scores for score in line)
     scorer.tick = lambda: None
-    gradients = list(check_gradients(scorer, trainable or metric, loss_ref, seed=seed)) if scored else []
-    floors = tuple(measure_floors(scorer, refs[0], settings.floor_sides, seed=seed)) if scored else ()
-    checks = [*check_properties(scorer, refs, other, seed=seed), *gradients] if scored else []
-    trains = scorer.full_reference and settings.steps and any(check.value for check in gradients)
-    descents = (
-        tuple(measure_descents(scorer, trainable or metric, loss_ref, steps=settings.steps, seed=seed))
-        if trains
-        else ()
-    )
-    costs = tuple(measure_cost(scorer, refs[0], settings.cost_sides, seed=seed)) if scored else ()
+    # Where no image can be scored the rest would only say so again.
+    sound = _soundness(scorer, trainable or metric, refs, other, settings) if scored else _Soundness()
     tick(left[0])
     return CardFacts(
         metric=name,
@@ -161,16 +154,40 @@ def measure_card(
         metric_mode="FR" if scorer.full_reference else "NR",
         images=tuple(images),
         side=settings.side,
-        seed=seed,
+        seed=settings.seed,
         device=device,
         curves=curves,
         responses=responses,
         orders=orders,
-        checks=tuple(checks),
-        floors=floors,
-        descents=descents,
-        costs=costs,
+        checks=sound.checks,
+        floors=sound.floors,
+        descents=sound.descents,
+        costs=sound.costs,
         problems=scorer.problems,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Soundness:
+    """What is measured after the order."""
+
+    checks: tuple[Check, ...] = ()
+    floors: tuple[Floor, ...] = ()
+    descents: tuple[Descent, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+def _soundness(
+    scorer: Scorer, trainable: Metric, refs: Sequence[Tensor], other: Tensor, settings: CardSettings
+) -> _Soundness:
+    seed, detail = settings.seed, _loss_reference(refs[0])
+    gradients = list(check_gradients(scorer, trainable, detail, seed=seed))
+    trains = scorer.full_reference and settings.steps and any(check.value for check in gradients)
+    return _Soundness(
+        checks=(*check_properties(scorer, refs, other, seed=seed), *gradients),
+        floors=tuple(measure_floors(scorer, refs[0], settings.floor_sides, seed=seed)),
+        descents=tuple(measure_descents(scorer, trainable, detail, steps=settings.steps, seed=seed)) if trains else (),
+        costs=tuple(measure_cost(scorer, refs[0], settings.cost_sides, seed=seed)),
     )
 
 
@@ -186,12 +203,11 @@ def _other(images: dict[str, Tensor], side: int) -> Tensor:
     return first.transpose(-1, -2).contiguous()
 
 
-def _loss_reference(images: dict[str, Tensor]) -> Tensor:
-    """Return a detail of the astronaut, or of the first photograph where that is not installed."""
+def _loss_reference(photo: Tensor) -> Tensor:
+    """Return a detail of the astronaut, or of a given photograph where that one is not installed."""
     try:
         whole = as_image(photograph("astronaut"))
-        return whole[..., _LOSS_SIDE : 2 * _LOSS_SIDE, _LOSS_SIDE : 2 * _LOSS_SIDE].contiguous()
     except InputError:
-        first: Sequence[Tensor] = list(images.values())
-        side = min(_LOSS_SIDE, first[0].shape[-1] // 4 * 4)
-        return first[0][..., :side, :side].contiguous()
+        side = min(_LOSS_SIDE, photo.shape[-1] // 4 * 4)
+        return photo[..., :side, :side].contiguous()
+    return whole[..., _LOSS_SIDE : 2 * _LOSS_SIDE, _LOSS_SIDE : 2 * _LOSS_SIDE].contiguous()

@@ -243,8 +243,8 @@ def _flags(facts: CardFacts) -> Iterator[Flag]:
             yield Flag(kind="order", text=f"{order.worse} not worse than {order.better} (wrong in {wrong} comparisons)")
     for check in facts.checks:
         if check.ok is False:
-            found = next((kind for kind in _OWN_KIND if check.name.startswith(kind)), "numerics")
-            yield Flag(kind=found, text=f"{check.name}: {check.text}")
+            own: Iterator[_Kind] = (kind for kind in _OWN_KIND if check.name.startswith(kind))
+            yield Flag(kind=next(own, "numerics"), text=f"{check.name}: {check.text}")
     for descent in facts.descents:
         if descent.psnr_end is not None and descent.psnr_end < descent.psnr_start - _SPOILS:
             what = "the score as a loss" if descent.loss == "score" else "its own loss"
