@@ -36,8 +36,8 @@ from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
 from .effects.settings import CemSettings as CemSettings
-from .evaluation.preparation import Preparation as Preparation
 from .evaluation.card_facts import CardSettings as CardSettings
+from .evaluation.preparation import Preparation as Preparation
 from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
 from .evaluation.score import score as score
