@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from conftest import photo
+from causaliqa.io.photographs import photograph
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_writes_every_format_that_is_asked_for(run, small, tmp_path):
 
 
 def test_prints_json_and_takes_several_metrics_images_and_a_seed(run, small, tmp_path):
-    Image.fromarray(photo(64)).save(tmp_path / "mine.png")
+    Image.fromarray(photograph("coffee")[:64, :64]).save(tmp_path / "mine.png")
     code, out, _ = run("card", "psnr", "psnry", "--quick", "--images", tmp_path, "--seed", 3, "-q", "--device", "cpu")
     document = json.loads(out)
     assert code == 0 and [card["metric"] for card in document["cards"]] == ["psnr", "psnry"]

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from causaliqa.functional.doses import DISTORTIONS, GROSS, HARMLESS, distort, gross, harmless, jpeg
-from conftest import photo
+from causaliqa.io.photographs import photograph
 
 
 @pytest.fixture(scope="module")
 def ref():
-    return torch.from_numpy(photo(96).copy()).permute(2, 0, 1)[None] / 255
+    return torch.from_numpy(photograph("coffee")[100:196, 200:296].copy()).permute(2, 0, 1)[None] / 255
 
 
 def test_twelve_distortions_at_eight_doses():
