@@ -24,6 +24,7 @@ from torch import Tensor
 
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import parse_request
+from causaliqa.functional.descent import descend, descent_starts, high_share, image_psnr
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,32 +32,6 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def reference() -> Tensor:
     crop = skimage.data.astronaut()[128:256, 128:256]
     return torch.from_numpy(np.ascontiguousarray(crop)).float().div(255).permute(2, 0, 1)[None]
-
-
-def starts(ref: Tensor) -> dict[str, Tensor]:
-    low = F.interpolate(F.avg_pool2d(ref, 4), scale_factor=4, mode="bicubic").clamp(0, 1)
-    return {"reduced": low, "noise": torch.rand(ref.shape, generator=torch.Generator().manual_seed(0))}
-
-
-def psnr(img: Tensor, ref: Tensor) -> float:
-    return float(-10 * torch.log10((img.detach().clamp(0, 1) - ref).square().mean()))
-
-
-def high_share(img: Tensor, ref: Tensor) -> float:
-    power = torch.fft.fft2((img.detach().clamp(0, 1) - ref)[0]).abs().square()
-    rows, cols = (torch.fft.fftfreq(side).abs() for side in ref.shape[-2:])
-    high = torch.maximum(rows[:, None], cols[None]) > 0.375
-    return float(power[:, high].sum() / power.sum())
-
-
-def descend(loss: Loss, start: Tensor, ref: Tensor, steps: int = 100, rate: float = 0.02) -> Tensor:
-    img = start.clone().requires_grad_()
-    adam = torch.optim.Adam([img], lr=rate)
-    for _ in range(steps):
-        adam.zero_grad()
-        loss(img, ref).sum().backward()
-        adam.step()
-    return img.detach()
 
 
 def losses(requests: list[str]) -> Iterator[tuple[str, Loss]]:
@@ -77,15 +52,15 @@ def main() -> None:
     torch.set_num_threads(1)
     ref, lines = reference(), []
     for name, loss in losses(args.metric):
-        for start, img in starts(ref).items():
+        for start, img in descent_starts(ref).items():
             began = time.process_time()
             end = descend(loss, img, ref)
             lines.append(
                 {
                     "loss": name,
                     "start": start,
-                    "psnr_start": round(psnr(img, ref), 2),
-                    "psnr_end": round(psnr(end, ref), 2),
+                    "psnr_start": round(image_psnr(img, ref), 2),
+                    "psnr_end": round(image_psnr(end, ref), 2),
                     "high": round(high_share(end, ref), 3),
                     "cpu_seconds": round(time.process_time() - began, 1),
                 }

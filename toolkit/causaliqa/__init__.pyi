@@ -38,6 +38,7 @@ from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
 from .effects.settings import CemSettings as CemSettings
+from .evaluation.card_facts import CardSettings as CardSettings
 from .evaluation.preparation import Preparation as Preparation
 from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
@@ -50,6 +51,10 @@ from .evaluation.store import open_store as open_store
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa
 from .io.images import load_image as load_image
 from .io.manifest import read_manifest as read_manifest
+from .report.card import Card as Card
+from .report.card import Cards as Cards
+from .report.card import card as card
+from .report.card import cards as cards
 from .report.combined import combined_page as combined_page
 from .report.compare import ComparedOutputs as ComparedOutputs
 from .report.compare import compare as compare

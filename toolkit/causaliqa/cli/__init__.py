@@ -35,6 +35,7 @@ COMMANDS = (
     "explain",
     "compare",
     "rd",
+    "card",
     "leaderboard",
     "report",
     "cem",

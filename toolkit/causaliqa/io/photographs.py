@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["NAMES", "installed", "photograph", "photographs", "picture"]
+__all__ = ["NAMES", "SCENES", "installed", "photograph", "photographs", "picture"]
 
 NAMES: dict[str, str] = {
     "astronaut": "skimage:data/astronaut.png",
@@ -34,6 +34,9 @@ NAMES: dict[str, str] = {
     "grace_hopper": "matplotlib:mpl-data/sample_data/grace_hopper.jpg",
 }
 """Location of every photograph: ``package:path/inside/it``."""
+
+SCENES = ("astronaut", "chelsea", "coffee", "rocket", "china", "flower", "grace_hopper")
+"""Those in colour that differ in content, in the order in which they are taken as references."""
 
 
 def picture(name: str) -> Image:

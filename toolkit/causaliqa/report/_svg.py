@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causaliqa.report.scatter_data import Panel
 
-__all__ = ["GLYPHS", "HEIGHT", "KEYS", "WIDTH", "Drawing", "draw"]
+__all__ = ["GLYPHS", "HEIGHT", "KEYS", "WIDTH", "Drawing", "axis_ends", "axis_ticks", "draw"]
 
 GLYPHS = (
     "h0",
@@ -71,8 +71,8 @@ def draw(panel: Panel, marks: Mapping[str, int] = {}) -> Drawing:
         >>> drawing.dots[""], drawing.curve
         ('M49.6 168.4h0M242.4 15.6h0', 'M49.6 168.4L242.4 15.6')
     """
-    x_low, x_high = _ends([panel.curve[0], *(x for x, _ in panel.points.values())])
-    y_low, y_high = _ends([panel.curve[1], *(y for _, y in panel.points.values())])
+    x_low, x_high = axis_ends([panel.curve[0], *(x for x, _ in panel.points.values())])
+    y_low, y_high = axis_ends([panel.curve[1], *(y for _, y in panel.points.values())])
 
     def place(scores: Array, labels: Array) -> list[str]:
         x = _LEFT + (scores - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT)
@@ -89,18 +89,18 @@ def draw(panel: Panel, marks: Mapping[str, int] = {}) -> Drawing:
         curve=f"M{'L'.join(curve)}" if curve else "",
         x_ticks=[
             (round(_LEFT + (v - x_low) / (x_high - x_low) * (WIDTH - _LEFT - _RIGHT), 1), f"{v:g}")
-            for v in _ticks(x_low, x_high)
+            for v in axis_ticks(x_low, x_high)
         ],
         y_ticks=[
             (round(HEIGHT - _BOTTOM - (v - y_low) / (y_high - y_low) * (HEIGHT - _TOP - _BOTTOM), 1), f"{v:g}")
-            for v in _ticks(y_low, y_high)
+            for v in axis_ticks(y_low, y_high)
         ],
         x_ends=(x_low, x_high),
         y_ends=(y_low, y_high),
     )
 
 
-def _ends(values: list[Array]) -> tuple[float, float]:
+def axis_ends(values: list[Array]) -> tuple[float, float]:
     """Return smallest and largest finite value with a margin; an arbitrary range without values."""
     known = np.concatenate([v[np.isfinite(v)] for v in values])
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
@@ -108,7 +108,8 @@ def _ends(values: list[Array]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def axis_ticks(low: float, high: float) -> list[float]:
+    """Return a few round values in an interval."""
     from matplotlib.ticker import MaxNLocator
 
     places = MaxNLocator(nbins=4).tick_values(low, high)

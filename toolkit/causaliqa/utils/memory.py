@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from causaliqa.api.errors import CausaliqaError
 
-__all__ = ["available", "peak_memory", "require", "total_memory"]
+__all__ = ["PeakMemory", "available", "peak_memory", "require", "total_memory"]
 
 _UNCHECKED = 1 << 28
 """Bytes below which nothing is checked: every machine that runs torch has as much free."""
@@ -83,3 +87,60 @@ def peak_memory(device: str = "cpu") -> int:
     import resource  # psutil has no peak outside Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class PeakMemory:
+    """Measures how much memory a block of code needs beyond what was in use when it began.
+
+    On CUDA by torch's own count. On Linux by the peak of the process, which the kernel resets on request; memory that
+    the C library keeps for reuse is given back first. Elsewhere :attr:`growth` stays None.
+
+    Args:
+        device: torch device.
+
+    Example:
+        >>> with PeakMemory() as peak:
+        ...     block = bytearray(2**26)
+        >>> peak.growth is None or peak.growth > 2**25
+        True
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self.growth: int | None = None
+        """Bytes at the peak beyond those at the beginning; None if it is not known."""
+        self._before: int | None = None
+
+    def __enter__(self) -> PeakMemory:
+        gc.collect()
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.synchronize(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self._before = int(torch.cuda.memory_allocated(self.device))
+        elif self.device == "cpu":
+            with suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
+            with suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+                self._before = _status("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            return
+        if self.device.startswith("cuda"):
+            peak: int | None = peak_memory(self.device)
+        else:
+            peak = _status("VmHWM")
+        self.growth = None if peak is None else max(0, peak - self._before)
+
+
+def _status(field: str) -> int | None:
+    """Return a size in bytes that Linux knows of this process."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+    return None

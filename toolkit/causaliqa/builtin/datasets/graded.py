@@ -13,17 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from causaliqa.io.photographs import installed, picture
+from causaliqa.io.photographs import SCENES, installed, picture
 from causaliqa.utils.files import check_folder, unwritten
 
 __all__ = ["DISTORTIONS", "write_graded_set"]
 
 Array = NDArray[np.uint8]
 _Distort = Callable[[Image.Image, float, np.random.Generator], Image.Image]
-
-
-_SCENES = ("astronaut", "chelsea", "coffee", "rocket", "china", "flower", "grace_hopper")
-"""Photographs used as references, in this order."""
 
 
 def _noise(image: Image.Image, sigma: float, rng: np.random.Generator) -> Image.Image:
@@ -81,7 +77,7 @@ def write_graded_set(folder: str | os.PathLike[str], *, images: int = 4, side: i
         (folder / "ref").mkdir(parents=True, exist_ok=True)
         (folder / "dist").mkdir(exist_ok=True)
         lines: list[list[object]] = []
-        for name in installed(_SCENES)[:images]:
+        for name in installed(SCENES)[:images]:
             ref = _square(picture(name), side)  # saving keeps its colour profile
             ref.save(folder / "ref" / f"{name}.png")
             for kind_number, (kind, (distort, settings)) in enumerate(DISTORTIONS.items()):
