@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from causaliqa.builtin.metrics._features import FeatureLevels
 from causaliqa.builtin.metrics._options import check_choices, check_window_and_seed
+from causaliqa.builtin.metrics.calibrated_explanation import CalibratedExplanation
 from causaliqa.functional.calibration import (
     INTERVENTIONS,
     calibrated_ratio,
@@ -26,8 +27,9 @@ from causaliqa.functional.image import NORMALISATIONS, check_pair
 if TYPE_CHECKING:
     from causaliqa.api.protocols import FeatureBackbone
     from causaliqa.api.specs import BackboneSpec
+    from causaliqa.builtin.metrics._features import Image
 
-__all__ = ["CalibratedExplanation", "CalibratedMetric", "Reference"]
+__all__ = ["CalibratedMetric", "Reference"]
 
 _REMEMBERED = 4
 """References that are kept."""
@@ -48,22 +50,6 @@ class Reference:
     """Costs of every intervention, per level ``(K, T, C_k)``."""
     energy: Tensor
     """Mean squared change of every colour channel of the image over the interventions, ``(3,)``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibratedExplanation:
-    """Where a score comes from, for one image pair; level 0 is the image, the others the stages of the backbone."""
-
-    score: float
-    """The score itself; lower is better, 1 is about a just noticeable change."""
-    ratios: tuple[Tensor, ...]
-    """Cost of every term and channel in units of its mean response, per level ``(T, C_k)``."""
-    responses: tuple[Tensor, ...]
-    """Response of every term and channel to every intervention on the reference, per level ``(K, T, C_k)``."""
-    shares: tuple[Tensor, ...]
-    """Each channel's share of the score, per level ``(C_k,)``; all shares sum to 1 (to 0 if the score is 0)."""
-    cost_map: Tensor
-    """Score in place, ``(H, W)`` of the downsampled image: its mean is about the score."""
 
 
 class CalibratedMetric(nn.Module):
@@ -149,8 +135,15 @@ class CalibratedMetric(nn.Module):
         """
         if self.as_loss:
             return self.loss(img, ref)
-        scores = torch.stack([_score(self._ratios(levels, known)) for levels, known in self._pairs(img, ref)])
+        scores = torch.stack([_score(ratios) for ratios in self.ratios(img, ref)])
         return scores / (1 + scores) if self.unit else scores
+
+    def ratios(self, img: Tensor, ref: Tensor) -> list[tuple[Tensor, ...]]:
+        """Return the calibrated costs ``(T, C_k)`` of every level (the image itself first), for every pair.
+
+        The score is the mean over levels of their means.
+        """
+        return [self._ratios(levels, known) for levels, known in self._pairs(img, ref)]
 
     def loss(self, img: Tensor, ref: Tensor) -> Tensor:
         """Return a loss for training, ``(N,)``: smooth, 0 for equal images, lower is better.
@@ -175,16 +168,17 @@ class CalibratedMetric(nn.Module):
             ]
         )
 
-    def explain(self, img: Tensor, ref: Tensor) -> CalibratedExplanation:
+    def explain(self, img: Image, ref: Image) -> CalibratedExplanation:
         """Say where the score of one pair comes from: which channels, where, against which interventions.
 
         Args:
-            img: distorted image ``(1, 3, H, W)``, RGB in [0, 1].
+            img: distorted image: a tensor ``(1, 3, H, W)``, RGB in [0, 1], a path or an array.
             ref: its reference.
 
         Raises:
             ValueError: more than one pair, or shapes that differ.
         """
+        img, ref = (self.feature_levels.tensor(image) for image in (img, ref))
         if len(img) != 1:
             raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
         with torch.no_grad():
@@ -199,6 +193,9 @@ class CalibratedMetric(nn.Module):
             responses=known.responses,
             shares=tuple(r.mean(dim=0) / (r.shape[1] * whole) for r in ratios),
             cost_map=torch.stack(maps).mean(dim=0),
+            interventions=self.interventions,
+            img=img[0].detach(),
+            ref=ref[0].detach(),
         )
 
     def _map(self, k: int, levels: tuple[Tensor, ...], known: Reference) -> Tensor:
