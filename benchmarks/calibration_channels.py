@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--cache", required=True, type=Path)
     parser.add_argument("--moved-every", type=int, default=8, help="every n-th image of a reference for Eq. 7")
     parser.add_argument("--moved-refs", type=int, default=20, help="of the first n references of a set")
+    parser.add_argument("--refs", type=int, help="of the first n references of a set")
     parser.add_argument(
         "--no-causal", action="store_true", help="leave out the costs of the causal metric: much faster"
     )

@@ -19,6 +19,7 @@ from causaliqa.functional.calibration import (
     INTERVENTIONS,
     calibrated_ratio,
     intervene,
+    local_moments,
     visibility,
     window_terms,
 )
@@ -44,6 +45,8 @@ class Reference:
 
     levels: tuple[Tensor, ...]
     """Features ``(C_k, H_k, W_k)``."""
+    moments: tuple[tuple[Tensor, Tensor], ...]
+    """Their means and variances in windows."""
     floors: tuple[Tensor, ...]
     """Energy of a difference that does not show, per level: scalars."""
     responses: tuple[Tensor, ...]
@@ -200,7 +203,7 @@ class CalibratedMetric(nn.Module):
 
     def _map(self, k: int, levels: tuple[Tensor, ...], known: Reference) -> Tensor:
         """Calibrated cost of the windows of level ``k``, over the pixels below them."""
-        costs = self._costs(k, levels, known.levels, known.floors)
+        costs = self._costs(levels[k], known.levels[k], known.floors[k], known.moments[k])
         shape = costs.shape[2:]
         ratios = calibrated_ratio(costs.flatten(2).movedim(2, 0), known.responses[k]).mean(dim=(1, 2))
         side = levels[0].shape[-2:]
@@ -241,22 +244,35 @@ class CalibratedMetric(nn.Module):
         levels = self._levels(ref)
         noisy = self._levels(intervene(ref, "noise", seed=self.seed))
         floors = tuple(visibility(a, b) for a, b in zip(noisy, levels, strict=True))
+        moments = tuple(local_moments(level, self.window) for level in levels)
         costs, energy = [], []
         for name in self.interventions:
             changed = noisy if name == "noise" else self._levels(intervene(ref, name))
-            costs.append([self._costs(k, changed, levels, floors).flatten(2).mean(2) for k in range(len(levels))])
+            costs.append([self._mean_costs(*level) for level in zip(changed, levels, floors, moments, strict=True)])
             energy.append((changed[0] - levels[0]).square().mean(dim=(1, 2)))
         responses = tuple(torch.stack(level) for level in zip(*costs, strict=True))
-        return Reference(levels=levels, floors=floors, responses=responses, energy=torch.stack(energy).mean(dim=0))
+        return Reference(
+            levels=levels,
+            moments=moments,
+            floors=floors,
+            responses=responses,
+            energy=torch.stack(energy).mean(dim=0),
+        )
 
-    def _costs(self, k: int, x: tuple[Tensor, ...], y: tuple[Tensor, ...], floors: tuple[Tensor, ...]) -> Tensor:
-        return window_terms(x[k], y[k], window=self.window, floor=floors[k])
+    def _costs(self, x: Tensor, y: Tensor, floor: Tensor, moments: tuple[Tensor, Tensor]) -> Tensor:
+        """Costs of every term, channel and window of one level."""
+        return window_terms(x, y, window=self.window, floor=floor, moments=moments)
+
+    def _mean_costs(self, x: Tensor, y: Tensor, floor: Tensor, moments: tuple[Tensor, Tensor]) -> Tensor:
+        """Costs ``(T, C)`` of one level."""
+        return self._costs(x, y, floor, moments).flatten(2).mean(2)
 
     def _ratios(self, levels: tuple[Tensor, ...], known: Reference) -> tuple[Tensor, ...]:
         """Calibrated costs ``(T, C_k)`` of every level."""
+        facts = zip(levels, known.levels, known.floors, known.moments, strict=True)
         return tuple(
-            calibrated_ratio(self._costs(k, levels, known.levels, known.floors).flatten(2).mean(2), known.responses[k])
-            for k in range(len(levels))
+            calibrated_ratio(self._mean_costs(*level), responses)
+            for level, responses in zip(facts, known.responses, strict=True)
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> CalibratedMetric:
