@@ -184,7 +184,7 @@ def test_an_explanation_shows_itself(tiny, images, tmp_path):
     assert explanation.score == metric.explain(images[0][:1], images[1][:1]).score
     full = sum(explanation.full_strength(level) for level in range(3))
     assert repr(explanation) == (
-        f"Explanation(score={explanation.score:.6g}, 3 levels, {full} of 17 channels respond at every strength)"
+        f"CausalExplanation(score={explanation.score:.6g}, 3 levels, {full} of 17 channels respond at every strength)"
     )
     assert len(explanation.plot("channels", title="a_b").axes) == 4  # three strips and the colour bar
     explanation.plot().savefig(tmp_path / "cost.png")

@@ -216,6 +216,26 @@ def test_explain_writes_table_and_pictures(run, pair_files, tmp_path):
         assert picture.std() > 5
 
 
+def test_explain_of_a_calibrated_metric(run, pair_files, tmp_path):
+    img, ref = pair_files
+    asked = ("explain", "calibrated_effnet_lite0", img, ref, ref, "--out", tmp_path / "e", "--figures", "png,pdf,svg")
+    code, out, err = run(*asked, "--device", "cpu")
+    assert code == 0, err
+    names = [p.rsplit("/", 1)[-1] for p in out.split()]
+    figures = [f"{stem}.{suffix}" for suffix in ("png", "pdf", "svg") for stem in ("channels", "cost_map")]
+    assert names == ["channels.csv", *figures]
+    with (tmp_path / "e" / "channels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:4] == ["img", "level", "channel", "share"]
+    distorted, same = ([r for r in rows if r["img"] == name] for name in dict.fromkeys(r["img"] for r in rows))
+    assert len(distorted) == len(same) == 3 + 16 + 24 + 40 + 112 + 320
+    assert sum(float(r["share"]) for r in distorted) == pytest.approx(1, abs=1e-3)
+    assert all(float(r["share"]) == 0 for r in same)
+    assert any(float(r["do(noise)"]) > 1 for r in distorted)
+    for name in figures:
+        assert (tmp_path / "e" / name).stat().st_size > 5000
+
+
 @pytest.mark.parametrize("kind", ["metrics", "backbones", "restorers", "samplers", "degradations", "datasets"])
 def test_list_of_every_kind(run, kind):
     code, out, _ = run("list", kind, "--json")

@@ -52,6 +52,52 @@ print(pyiqa.create_metric('psnr', device='cpu')(img.detach(), img.detach()).nume
     assert run(code, *pair_files) == "2"
 
 
+def test_a_calibrated_metric_as_loss_is_the_mean_of_its_own_loss(pair_files):
+    code = """
+import torch, pyiqa, causaliqa
+own = causaliqa.create_metric('calibrated_effnet_lite0', device='cpu')
+ref = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+img = (ref + .1).requires_grad_()
+loss = pyiqa.create_metric('calibrated_effnet_lite0', as_loss=True, device='cpu')
+value = loss(img, ref)
+value.backward()
+assert value.dim() == 0 and torch.isfinite(img.grad).all() and img.grad.abs().sum() > 0
+torch.testing.assert_close(value, own.loss(img, ref).mean())
+with torch.no_grad():  # pyiqa goes by as_loss alone
+    torch.testing.assert_close(loss(img, ref), value)
+assert loss(ref, ref).item() == 0
+summed = pyiqa.create_metric('calibrated_effnet_lite0', as_loss=True, loss_reduction='sum', device='cpu')
+torch.testing.assert_close(summed(img, ref), 2 * value)
+metric = pyiqa.create_metric('calibrated_effnet_lite0', device='cpu', noise_seed=5)
+assert metric.net.seed == 5 and metric.lower_better
+scores = pyiqa.create_metric('calibrated_effnet_lite0', device='cpu')(img.detach().clamp(0, 1), ref)
+torch.testing.assert_close(scores, own(img.detach().clamp(0, 1), ref))
+print(scores.shape, scores.mean().item() != value.item())
+"""
+    assert run(code, *pair_files) == "torch.Size([2]) True"
+
+
+def test_a_causal_metric_with_softmax_masses_warns_once_that_it_is_no_loss(pair_files):
+    code = """
+import logging, torch, pyiqa
+class Kept(logging.Handler):
+    said = []
+    def emit(self, record): self.said.append(record.getMessage())
+logging.getLogger('causaliqa').addHandler(Kept())
+def warnings(**options):
+    Kept.said.clear()
+    loss = pyiqa.create_metric('causal_effnet_lite0', device='cpu', **options)
+    for _ in range(2):
+        loss(torch.rand(1, 3, 48, 48, requires_grad=True), torch.rand(1, 3, 48, 48))
+    return [text for text in Kept.said if 'is no loss' in text]
+assert warnings() == warnings(as_loss=True, terms='l2') == []
+said = warnings(as_loss=True)
+assert len(said) == 1 and 'train with calibrated_effnet_lite0' in said[0], said
+print(warnings(as_loss=True))
+"""
+    assert run(code, *pair_files) == "[]"
+
+
 def test_switched_off_pyiqa_is_as_it_was_and_can_be_told_by_hand(pair_files):
     code = """
 import torch, pyiqa

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Degradation", "FeatureBackbone", "FeatureInfo", "Metric", "PlacedSampler", "Restorer", "Sampler"]
+    import torch
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Degradation",
+    "Explanation",
+    "FeatureBackbone",
+    "FeatureInfo",
+    "Metric",
+    "PlacedSampler",
+    "Restorer",
+    "Sampler",
+]
 
 
 class FeatureInfo(Protocol):
@@ -38,6 +50,24 @@ class Metric(Protocol):
 
     def __call__(self, img: torch.Tensor, ref: torch.Tensor) -> torch.Tensor:
         """Score every image of the batch on its own."""
+
+
+@runtime_checkable
+class Explanation(Protocol):
+    """Where the score of one image pair comes from: what ``explain(img, ref)`` of a metric returns."""
+
+    score: float
+    """The score itself."""
+    shares: tuple[torch.Tensor, ...]
+    """Each channel's share of the score, per level ``(C_k,)``; level 0 is the image."""
+
+    def columns(self) -> Mapping[str, tuple[torch.Tensor, ...]]:
+        """Return what is known of every channel, by the name of a column, per level ``(C_k,)``."""
+
+    def figures(
+        self, others: Sequence[Explanation] = (), *, names: Sequence[str] = (), title: str = ""
+    ) -> Mapping[str, Figure]:
+        """Return figures by the stem of their files, with others of the same metric and reference side by side."""
 
 
 class Restorer(Protocol):

@@ -16,14 +16,14 @@ def add(commands: Any) -> None:
     command = _options.add_command(
         commands,
         "explain",
-        "Show which channels and places make a causal score.",
+        "Show which channels and places make a score.",
         examples=(
-            "explain causal_effnet_lite0 distorted.png reference.png --out why/",
+            "explain calibrated_effnet_lite0 distorted.png reference.png --out why/",
             "explain causal_vgg:weights=vgg16.pth blurred.png noisy.png reference.png --out why/ --figures pdf",
         ),
         run=run,
     )
-    command.add_argument("metric", metavar="METRIC", help="a causal metric: NAME[:key=value[,key=value]]")
+    command.add_argument("metric", metavar="METRIC", help="a causal or calibrated metric: NAME[:key=value[,key=value]]")
     command.add_argument(
         "imgs", metavar="IMG", type=Path, nargs="+", help="distorted image; several of one reference side by side"
     )
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write channels.csv, strips.png and cost_map.png; print their paths."""
+    """Write channels.csv and figures, such as cost_map.png; print their paths."""
     from causaliqa.evaluation.score import explain
     from causaliqa.utils.figures import formats
     from causaliqa.utils.text import distinct_names, without_folders

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.api.protocols import Metric
+from causaliqa.api.protocols import Explanation, Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
@@ -26,8 +26,6 @@ from causaliqa.utils.text import brief, one_line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
-
-    from causaliqa.builtin.metrics.explanation import Explanation
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
@@ -214,10 +212,10 @@ def explain(
     seed: int = 0,
     catalog: Catalog | None = None,
 ) -> Explanation:
-    """Show where the score of a causal metric comes from: channel strengths, shares and cost in place.
+    """Show where the score of a metric comes from: its channels, their shares and the cost in place.
 
     Args:
-        metric: a causal metric, ``NAME[:key=value,...]``.
+        metric: a causal or calibrated metric, or one of a plugin that explains itself, ``NAME[:key=value,...]``.
         img: distorted image: a path, a tensor ``(3, H, W)`` or an array ``(H, W, 3)``.
         ref: its reference.
         device: torch device; by default CUDA where there is one, else the CPU.
@@ -236,12 +234,10 @@ def explain(
     """
     catalog = catalog or default_catalog()
     catalog.get(MetricSpec, parse_request(metric)[0])
-    from causaliqa.builtin.metrics.explanation import Explanation  # loads torch
-
     device = choose_device(device)
     built = build_metric(catalog, metric, device, seed)
     if not hasattr(built, "explain"):
-        raise InputError(f"metric {metric!r} cannot explain itself; expected a causal metric")
+        raise InputError(f"metric {metric!r} cannot explain itself; expected a causal or calibrated metric")
     distorted, reference = as_image(img).to(device), as_image(ref).to(device)
     what = str(img) if isinstance(img, str | os.PathLike) else "the image"
     if distorted.shape != reference.shape:

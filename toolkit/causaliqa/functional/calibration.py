@@ -12,7 +12,7 @@ from torch import Tensor
 
 from causaliqa.functional.intervention import noise_field
 
-__all__ = ["INTERVENTIONS", "TERMS", "calibrated_ratio", "intervene", "visibility", "window_terms"]
+__all__ = ["INTERVENTIONS", "TERMS", "calibrated_ratio", "intervene", "local_moments", "visibility", "window_terms"]
 
 TERMS = ("mean", "contrast", "structure")
 """What :func:`window_terms` compares: local mean, local standard deviation, local variance of the difference."""
@@ -60,8 +60,13 @@ def intervene(img: Tensor, name: str, *, seed: int = 0) -> Tensor:
     raise ValueError(f"intervention: got {name!r}, expected one of {INTERVENTIONS}")
 
 
-def _local_moments(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """Means and variances of half-overlapping windows inside ``(C, H, W)``."""
+def local_moments(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Return means and variances ``(C, rows, cols)`` of half-overlapping windows inside ``(C, H, W)``.
+
+    Example:
+        >>> local_moments(torch.tensor([[[0.0, 2.0], [2.0, 0.0]]]), 2)
+        (tensor([[[1.]]]), tensor([[[1.]]]))
+    """
     side = min(window, *x.shape[-2:])
     # Centred first: the difference of two large squares would be rounding.
     centre = x.detach().mean(dim=(1, 2), keepdim=True)
@@ -84,7 +89,9 @@ def visibility(x: Tensor, y: Tensor) -> Tensor:
     return 0.1 * (x - y).square().mean()
 
 
-def window_terms(x: Tensor, y: Tensor, *, window: int, floor: Tensor) -> Tensor:
+def window_terms(
+    x: Tensor, y: Tensor, *, window: int, floor: Tensor, moments: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """Compare two feature maps in half-overlapping windows.
 
     With the local means m, standard deviations s, variances v and the local variance of the difference v_d, the terms
@@ -97,6 +104,7 @@ def window_terms(x: Tensor, y: Tensor, *, window: int, floor: Tensor) -> Tensor:
         y: features of the reference.
         window: side of the windows, in feature pixels; smaller maps are one window.
         floor: the constant c, a positive scalar.
+        moments: :func:`local_moments` of ``y``, where they are known.
 
     Returns:
         Costs ``(3, C, rows, cols)`` in the order of :data:`TERMS`, between 0 and 2; lower is better. Differentiable,
@@ -109,7 +117,8 @@ def window_terms(x: Tensor, y: Tensor, *, window: int, floor: Tensor) -> Tensor:
         >>> window_terms(y + 1, y, window=4, floor=torch.tensor(1.0)).flatten()
         tensor([0.5000, 0.0000, 0.0000])
     """
-    (mean_x, var_x), (mean_y, var_y), (mean_gap, var_gap) = (_local_moments(v, window) for v in (x, y, x - y))
+    (mean_x, var_x), (mean_gap, var_gap) = local_moments(x, window), local_moments(x - y, window)
+    mean_y, var_y = local_moments(y, window) if moments is None else moments
     # The floor inside the roots keeps their gradient finite in flat windows.
     gap_std = (var_x + floor).sqrt() - (var_y + floor).sqrt()
     energy = var_x + var_y + floor

@@ -6,13 +6,16 @@ import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.built_metric import BuiltMetric
 from causaliqa.catalog.create import default_catalog
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-__all__ = ["ARCH", "build", "extend", "register_arch", "register_with_pyiqa"]
+__all__ = ["ARCH", "ScoreOrLoss", "build", "extend", "register_arch", "register_with_pyiqa"]
 
 ARCH = "CausaliqaMetric"
 """Name of our one entry in pyiqa's registry of architectures."""
@@ -37,12 +40,28 @@ def extend(configs: MutableMapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(ours))
 
 
+class ScoreOrLoss(BuiltMetric):
+    """A metric for pyiqa that has a ``loss`` of its own: its score, or with ``as_loss=True`` that loss, not reduced.
+
+    pyiqa does not tell a network of ``as_loss``, but enables gradients in it then and only then; it takes the mean.
+    """
+
+    def forward(self, img: Tensor, ref: Tensor | None = None, **options: Any) -> Tensor:  # type: ignore[override]
+        """Return one value per image: scores where gradients are disabled, otherwise losses."""
+        if torch.is_grad_enabled():
+            loss: Tensor = self.module.loss(img, ref, **options)
+            return loss
+        return super().forward(img, ref, **options)
+
+
 def build(metric: str, *, noise_seed: int | None = None, **options: Any) -> nn.Module:
     """Build one of our metrics for pyiqa, which keeps the word ``seed`` to itself: say ``noise_seed``."""
     if noise_seed is not None:
         options["seed"] = noise_seed
-    module: Any = default_catalog().create_metric(metric, device="cpu", **options)
-    return module  # type: ignore[no-any-return]
+    built: Any = default_catalog().create_metric(metric, device="cpu", **options)
+    if not hasattr(built, "loss"):
+        return built  # type: ignore[no-any-return]
+    return ScoreOrLoss(built.module, name=built.name, spec=built.spec, key=built.key)
 
 
 def register_arch() -> None:

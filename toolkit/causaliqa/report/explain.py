@@ -1,4 +1,4 @@
-"""Write explanations of causal scores: a table of channels and two figures."""
+"""Write explanations of scores: a table of channels and figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from causaliqa.builtin.metrics.explanation_plot import channel_figure, cost_figure
 from causaliqa.utils.figures import formats, save
 from causaliqa.utils.files import atomic
 from causaliqa.utils.text import csv_cell
 
 if TYPE_CHECKING:
-    from causaliqa.builtin.metrics.explanation import Explanation
+    from causaliqa.api.protocols import Explanation
 
 __all__ = ["write_explanation"]
 
@@ -27,11 +26,11 @@ def write_explanation(
     title: str = "",
     figures: str = "png",
 ) -> list[Path]:
-    """Write channels.csv, strips.png and cost_map.png into a folder.
+    """Write channels.csv and the figures of an explanation, such as cost_map.png, into a folder.
 
     Args:
-        explanation: what :meth:`~causaliqa.builtin.metrics.causal.CausalMetric.explain` returned, once or for several
-            distorted images of one reference, which are drawn side by side.
+        explanation: what ``explain`` of a metric returned, once or for several distorted images of one reference,
+            which are drawn side by side.
         folder: created if it does not exist.
         names: of the distorted images; needed for several, whose lines in the table begin with it.
         title: heading of the figures.
@@ -47,20 +46,19 @@ def write_explanation(
     folder, suffixes = Path(folder), formats(figures)
     several = list(explanation) if isinstance(explanation, Sequence) else [explanation]
     paths = [_table(several, names, folder / "channels.csv")]
-    for suffix in suffixes:
-        paths.append(save(channel_figure(several, names=names, title=title), folder / f"strips{suffix}"))
-        paths.append(save(cost_figure(several, names=names, title=title), folder / f"cost_map{suffix}"))
-    return paths
+    drawn = several[0].figures(several[1:], names=names, title=title)
+    return paths + [save(figure, folder / f"{stem}{suffix}") for suffix in suffixes for stem, figure in drawn.items()]
 
 
 def _table(several: Sequence[Explanation], names: Sequence[str], path: Path) -> Path:
     """Write a line per channel; of several images with the name of the image in front."""
     with atomic(path) as part, part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
-        writer.writerow([*(["img"] if len(several) > 1 else []), "level", "channel", "strength", "share"])
+        heads = several[0].columns()
+        writer.writerow([*(["img"] if len(several) > 1 else []), "level", "channel", *heads])
         for number, one in enumerate(several):
             first = [csv_cell(names[number])] if len(several) > 1 else []
-            for level, (strength, share) in enumerate(zip(one.strengths, one.shares, strict=True)):
-                for channel, (s, p) in enumerate(zip(strength.tolist(), share.tolist(), strict=True)):
-                    writer.writerow([*first, level, channel, f"{s:.4g}", f"{p:.6g}"])
+            for level, columns in enumerate(zip(*one.columns().values(), strict=True)):
+                for channel, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+                    writer.writerow([*first, level, channel, *(f"{value:.6g}" for value in values)])
     return path

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,14 @@ from torch import Tensor, nn
 from causaliqa.functional.frozen import StayInEval
 from causaliqa.functional.image import downsample, normalise, size_factor
 from causaliqa.functional.threads import one_thread_after_fork
+from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from causaliqa.api.protocols import FeatureBackbone
+
+    Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
 __all__ = ["FeatureLevels"]
 
@@ -36,6 +42,12 @@ class FeatureLevels(StayInEval):
         self.resize = resize
         self._last: tuple[Tensor, tuple[object, ...], list[list[Tensor]]] | None = None
         self.eval()  # also a backbone that was built by hand
+
+    def tensor(self, image: Image) -> Tensor:
+        """Return an image that may be a path or an array as a tensor ``(1, 3, H, W)`` where the backbone is."""
+        if isinstance(image, Tensor):
+            return image
+        return as_image(image).to(next(self.parameters(), torch.empty(0)).device)
 
     def forward(self, img: Tensor) -> list[list[Tensor]]:
         """Return levels ``(C_k, H_k, W_k)`` for every image of ``(N, 3, H, W)``."""

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from causaliqa.builtin.metrics._features import FeatureLevels
 from causaliqa.builtin.metrics._options import check_choices, check_window_and_seed
+from causaliqa.builtin.metrics.calibrated_explanation import CalibratedExplanation
 from causaliqa.functional.calibration import (
     INTERVENTIONS,
     calibrated_ratio,
     intervene,
+    local_moments,
     visibility,
     window_terms,
 )
@@ -26,8 +28,9 @@ from causaliqa.functional.image import NORMALISATIONS, check_pair
 if TYPE_CHECKING:
     from causaliqa.api.protocols import FeatureBackbone
     from causaliqa.api.specs import BackboneSpec
+    from causaliqa.builtin.metrics._features import Image
 
-__all__ = ["CalibratedExplanation", "CalibratedMetric", "Reference"]
+__all__ = ["CalibratedMetric", "Reference"]
 
 _REMEMBERED = 4
 """References that are kept."""
@@ -42,28 +45,14 @@ class Reference:
 
     levels: tuple[Tensor, ...]
     """Features ``(C_k, H_k, W_k)``."""
+    moments: tuple[tuple[Tensor, Tensor], ...]
+    """Their means and variances in windows."""
     floors: tuple[Tensor, ...]
     """Energy of a difference that does not show, per level: scalars."""
     responses: tuple[Tensor, ...]
     """Costs of every intervention, per level ``(K, T, C_k)``."""
     energy: Tensor
     """Mean squared change of every colour channel of the image over the interventions, ``(3,)``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibratedExplanation:
-    """Where a score comes from, for one image pair; level 0 is the image, the others the stages of the backbone."""
-
-    score: float
-    """The score itself; lower is better, 1 is about a just noticeable change."""
-    ratios: tuple[Tensor, ...]
-    """Cost of every term and channel in units of its mean response, per level ``(T, C_k)``."""
-    responses: tuple[Tensor, ...]
-    """Response of every term and channel to every intervention on the reference, per level ``(K, T, C_k)``."""
-    shares: tuple[Tensor, ...]
-    """Each channel's share of the score, per level ``(C_k,)``; all shares sum to 1 (to 0 if the score is 0)."""
-    cost_map: Tensor
-    """Score in place, ``(H, W)`` of the downsampled image: its mean is about the score."""
 
 
 class CalibratedMetric(nn.Module):
@@ -149,8 +138,15 @@ class CalibratedMetric(nn.Module):
         """
         if self.as_loss:
             return self.loss(img, ref)
-        scores = torch.stack([_score(self._ratios(levels, known)) for levels, known in self._pairs(img, ref)])
+        scores = torch.stack([_score(ratios) for ratios in self.ratios(img, ref)])
         return scores / (1 + scores) if self.unit else scores
+
+    def ratios(self, img: Tensor, ref: Tensor) -> list[tuple[Tensor, ...]]:
+        """Return the calibrated costs ``(T, C_k)`` of every level (the image itself first), for every pair.
+
+        The score is the mean over levels of their means.
+        """
+        return [self._ratios(levels, known) for levels, known in self._pairs(img, ref)]
 
     def loss(self, img: Tensor, ref: Tensor) -> Tensor:
         """Return a loss for training, ``(N,)``: smooth, 0 for equal images, lower is better.
@@ -175,16 +171,17 @@ class CalibratedMetric(nn.Module):
             ]
         )
 
-    def explain(self, img: Tensor, ref: Tensor) -> CalibratedExplanation:
+    def explain(self, img: Image, ref: Image) -> CalibratedExplanation:
         """Say where the score of one pair comes from: which channels, where, against which interventions.
 
         Args:
-            img: distorted image ``(1, 3, H, W)``, RGB in [0, 1].
+            img: distorted image: a tensor ``(1, 3, H, W)``, RGB in [0, 1], a path or an array.
             ref: its reference.
 
         Raises:
             ValueError: more than one pair, or shapes that differ.
         """
+        img, ref = (self.feature_levels.tensor(image) for image in (img, ref))
         if len(img) != 1:
             raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
         with torch.no_grad():
@@ -199,11 +196,14 @@ class CalibratedMetric(nn.Module):
             responses=known.responses,
             shares=tuple(r.mean(dim=0) / (r.shape[1] * whole) for r in ratios),
             cost_map=torch.stack(maps).mean(dim=0),
+            interventions=self.interventions,
+            img=img[0].detach(),
+            ref=ref[0].detach(),
         )
 
     def _map(self, k: int, levels: tuple[Tensor, ...], known: Reference) -> Tensor:
         """Calibrated cost of the windows of level ``k``, over the pixels below them."""
-        costs = self._costs(k, levels, known.levels, known.floors)
+        costs = self._costs(levels[k], known.levels[k], known.floors[k], known.moments[k])
         shape = costs.shape[2:]
         ratios = calibrated_ratio(costs.flatten(2).movedim(2, 0), known.responses[k]).mean(dim=(1, 2))
         side = levels[0].shape[-2:]
@@ -244,22 +244,35 @@ class CalibratedMetric(nn.Module):
         levels = self._levels(ref)
         noisy = self._levels(intervene(ref, "noise", seed=self.seed))
         floors = tuple(visibility(a, b) for a, b in zip(noisy, levels, strict=True))
+        moments = tuple(local_moments(level, self.window) for level in levels)
         costs, energy = [], []
         for name in self.interventions:
             changed = noisy if name == "noise" else self._levels(intervene(ref, name))
-            costs.append([self._costs(k, changed, levels, floors).flatten(2).mean(2) for k in range(len(levels))])
+            costs.append([self._mean_costs(*level) for level in zip(changed, levels, floors, moments, strict=True)])
             energy.append((changed[0] - levels[0]).square().mean(dim=(1, 2)))
         responses = tuple(torch.stack(level) for level in zip(*costs, strict=True))
-        return Reference(levels=levels, floors=floors, responses=responses, energy=torch.stack(energy).mean(dim=0))
+        return Reference(
+            levels=levels,
+            moments=moments,
+            floors=floors,
+            responses=responses,
+            energy=torch.stack(energy).mean(dim=0),
+        )
 
-    def _costs(self, k: int, x: tuple[Tensor, ...], y: tuple[Tensor, ...], floors: tuple[Tensor, ...]) -> Tensor:
-        return window_terms(x[k], y[k], window=self.window, floor=floors[k])
+    def _costs(self, x: Tensor, y: Tensor, floor: Tensor, moments: tuple[Tensor, Tensor]) -> Tensor:
+        """Costs of every term, channel and window of one level."""
+        return window_terms(x, y, window=self.window, floor=floor, moments=moments)
+
+    def _mean_costs(self, x: Tensor, y: Tensor, floor: Tensor, moments: tuple[Tensor, Tensor]) -> Tensor:
+        """Costs ``(T, C)`` of one level."""
+        return self._costs(x, y, floor, moments).flatten(2).mean(2)
 
     def _ratios(self, levels: tuple[Tensor, ...], known: Reference) -> tuple[Tensor, ...]:
         """Calibrated costs ``(T, C_k)`` of every level."""
+        facts = zip(levels, known.levels, known.floors, known.moments, strict=True)
         return tuple(
-            calibrated_ratio(self._costs(k, levels, known.levels, known.floors).flatten(2).mean(2), known.responses[k])
-            for k in range(len(levels))
+            calibrated_ratio(self._mean_costs(*level), responses)
+            for level, responses in zip(facts, known.responses, strict=True)
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> CalibratedMetric:

@@ -6,6 +6,8 @@ the rules of its published implementation.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from causaliqa.builtin.metrics._features import FeatureLevels
 from causaliqa.builtin.metrics._options import check_choices, check_window_and_seed
-from causaliqa.builtin.metrics.explanation import Explanation
+from causaliqa.builtin.metrics.explanation import CausalExplanation
 from causaliqa.functional.device import constants_on
 from causaliqa.functional.image import NORMALISATIONS, check_pair, pad_to_windows
 from causaliqa.functional.intervention import (
@@ -27,19 +29,15 @@ from causaliqa.functional.intervention import (
     top_strength,
 )
 from causaliqa.functional.transport import level_response, level_responses, takes_batches
-from causaliqa.io.images import as_image
 
 if TYPE_CHECKING:
-    import os
-
-    from numpy.typing import NDArray
-
     from causaliqa.api.protocols import FeatureBackbone
     from causaliqa.api.specs import BackboneSpec
-
-    Image = Tensor | NDArray[Any] | str | os.PathLike[str]
+    from causaliqa.builtin.metrics._features import Image
 
 __all__ = ["CHANNELS", "TERMS", "CausalMetric", "LevelCost", "combine"]
+
+_log = logging.getLogger(__name__)
 
 TERMS = ("ot", "md", "l2")
 CHANNELS = ("causal", "all", "residual")
@@ -176,12 +174,18 @@ class CausalMetric(nn.Module):
         Raises:
             ValueError: shapes differ or are too small.
         """
+        if torch.is_grad_enabled() and img.requires_grad and self._has_flat_gradients():
+            _warn_no_loss(self.backbone_spec.name)
         respond = self.channels != "all"
         if takes_batches(img, self.clamp):
             return combine(self._levels_of_batch(img, ref, respond=respond), self.terms, self.channels)
         return torch.stack(
             [combine(levels, self.terms, self.channels) for levels in self.levels(img, ref, respond=respond)]
         )
+
+    def _has_flat_gradients(self) -> bool:
+        """Say whether the score is a cost between softmax masses, which hardly depends on the image."""
+        return self.backbone_spec.mass == "softmax" and "l2" not in self.terms
 
     def levels(self, img: Tensor, ref: Tensor, *, respond: bool = True) -> list[list[LevelCost]]:
         """Return the cost of every level (the image itself first), for every pair of the batch.
@@ -200,7 +204,7 @@ class CausalMetric(nn.Module):
         xs, ys = (self.feature_levels.of_batch(v) for v in (img, ref))
         return [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
 
-    def explain(self, img: Image, ref: Image) -> Explanation:
+    def explain(self, img: Image, ref: Image) -> CausalExplanation:
         """Return where the score of one pair comes from.
 
         Args:
@@ -210,7 +214,7 @@ class CausalMetric(nn.Module):
         Raises:
             ValueError: more than one pair, or shapes that differ.
         """
-        img, ref = (self._tensor(image) for image in (img, ref))
+        img, ref = (self.feature_levels.tensor(image) for image in (img, ref))
         if len(img) != 1:
             raise ValueError(f"explain: got a batch of {len(img)}, expected one image pair")
         with torch.no_grad():
@@ -222,7 +226,7 @@ class CausalMetric(nn.Module):
             cost_map = sum(
                 _spread(cost.sum(dim=0).view(level.grid), side) for cost, level in zip(costs, levels, strict=True)
             )
-        return Explanation(
+        return CausalExplanation(
             score=score,
             strengths=tuple(level.strength for level in levels),
             shares=tuple(cost.sum(dim=1) / scale for cost in costs),
@@ -231,11 +235,6 @@ class CausalMetric(nn.Module):
             img=img[0].detach(),
             ref=ref[0].detach(),
         )
-
-    def _tensor(self, image: Image) -> Tensor:
-        if isinstance(image, Tensor):
-            return image
-        return as_image(image).to(next(self.parameters(), torch.empty(0)).device)
 
     def __repr__(self) -> str:
         return (
@@ -267,6 +266,16 @@ class CausalMetric(nn.Module):
             keep = torch.ones(x.shape[:-2], dtype=torch.bool, device=x.device)
             strength = top_strength(constants_on(x.device, self.strengths)).expand(x.shape[:-2])
         return LevelCost(ot=made.ot, md=made.md, l2=made.l2, keep=keep, strength=strength, grid=(rows, cols))
+
+
+@functools.cache  # once in a process
+def _warn_no_loss(backbone: str) -> None:
+    _log.warning(
+        "causal_%s is no loss: its masses are a softmax over windows, and minimising their cost destroys an image; "
+        "train with calibrated_%s",
+        backbone,
+        backbone,
+    )
 
 
 def _spread(grid: Tensor, side: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Figures of explanations: the channel strips of the paper's Figure 3, and the map of the cost.
+"""Figures of explanations: the channel strips of the paper's Figure 3, and the map of the cost of any metric.
 
 Several distorted images of one reference stand side by side, as in that figure.
 """
@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.builtin.metrics.explanation import level_name
 from causaliqa.utils.figures import new_figure
 from causaliqa.utils.text import figure_text
 
@@ -16,35 +17,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from causaliqa.builtin.metrics.explanation import Explanation
+    from causaliqa.builtin.metrics.explanation import CausalExplanation, LevelExplanation
 
-__all__ = ["channel_figure", "cost_figure"]
-
-
-def _several(explanations: Explanation | Sequence[Explanation]) -> list[Explanation]:
-    return list(explanations) if isinstance(explanations, Sequence) else [explanations]
+__all__ = ["cost_figure", "strip_figure"]
 
 
-def _drops_nothing(made: Sequence[Explanation]) -> bool:
+def _drops_nothing(made: Sequence[CausalExplanation]) -> bool:
     """Say whether every channel responds at every strength, so that strips of strength would all be one colour."""
     return all(one.full_strength(k) == len(strength) for one in made for k, strength in enumerate(one.strengths))
 
 
-def channel_figure(
-    explanations: Explanation | Sequence[Explanation], *, names: Sequence[str] = (), title: str = ""
-) -> Figure:
+def strip_figure(made: Sequence[CausalExplanation], *, names: Sequence[str] = (), title: str = "") -> Figure:
     """Return one strip per level that shows the causal strength of every channel, a column per distorted image.
 
     Where every channel of all images responds at every strength of the intervention, the mask drops nothing and all
     strips would be of one colour: they then show the share of every channel in the score instead.
 
     Args:
-        explanations: what :meth:`~causaliqa.builtin.metrics.causal.CausalMetric.explain` returned, once or for several
+        made: what :meth:`~causaliqa.builtin.metrics.causal.CausalMetric.explain` returned, for one or several
             distorted images of one reference.
         names: of the distorted images.
         title: heading.
     """
-    made = _several(explanations)
     by_share = _drops_nothing(made)
     count = len(made[0].strengths)
     wide = 10.0 if len(made) == 1 else min(4.6 * len(made), 16.0)
@@ -65,7 +59,7 @@ def channel_figure(
             axes[0, column].set_title(f"{figure_text(names[column])}\nscore {one.score:.4g}", fontsize=8)
         axes[-1, column].set_xlabel("channel", fontsize=8)
     for level in range(count):
-        axes[level, 0].set_ylabel("image" if level == 0 else f"stage {level}", rotation=0, ha="right", va="center")
+        axes[level, 0].set_ylabel(level_name(level), rotation=0, ha="right", va="center")
     label = "share of the score" if by_share else "causal strength\n(bright: responds everywhere)"
     figure.colorbar(strip, ax=axes[:, -1], pad=0.09 if len(made) == 1 else 0.16, label=label)
     told = (
@@ -87,21 +81,17 @@ def _strip(axes: Axes, values: Any, top: float, colours: str) -> Any:
     return drawn
 
 
-def cost_figure(
-    explanations: Explanation | Sequence[Explanation], *, names: Sequence[str] = (), title: str = ""
-) -> Figure:
-    """Return the reference, each distorted image, and the cost of the kept channels over it.
+def cost_figure(made: Sequence[LevelExplanation], *, names: Sequence[str] = (), title: str = "") -> Figure:
+    """Return the reference, each distorted image, and the cost over it.
 
     Args:
-        explanations: what :meth:`~causaliqa.builtin.metrics.causal.CausalMetric.explain` returned, once or for several
-            distorted images of one reference, which then share a colour bar.
+        made: of one metric, for one or several distorted images of one reference, which then share a colour bar.
         names: of the distorted images.
         title: heading.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    made = _several(explanations)
     height, width = made[0].img.shape[-2:]
     figure = new_figure(11, (11 / 3 * height / width + 0.35) * len(made) + 0.65)
     axes = figure.subplots(len(made), 3, squeeze=False)
@@ -115,13 +105,11 @@ def cost_figure(
         cost = one.cost_map.cpu().numpy()
         places[2].imshow(cost, cmap="inferno", alpha=0.75, extent=extent, vmin=0, vmax=top, interpolation="nearest")
         name = figure_text(names[row]) if row < len(names) else "distorted"
-        for axis, text in zip(
-            places, ("reference", name, f"cost of the kept channels, score {one.score:.4g}"), strict=True
-        ):
+        for axis, text in zip(places, ("reference", name, f"{one.cost_title}, score {one.score:.4g}"), strict=True):
             axis.set_title(text, fontsize=9)
             axis.set_xticks([])
             axis.set_yticks([])
     bar = ScalarMappable(norm=Normalize(0, top), cmap="inferno")
-    figure.colorbar(bar, ax=axes[:, 2], label="cost per pixel; the sum is the score", shrink=0.8)
+    figure.colorbar(bar, ax=axes[:, 2], label=made[0].cost_label, shrink=0.8)
     figure.suptitle(f"{figure_text(title)}   lower is better", fontsize=10)
     return figure
