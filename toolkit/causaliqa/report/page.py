@@ -159,10 +159,7 @@ def page(
         "keys": _svg.KEYS,
         "size": (_svg.WIDTH, _svg.HEIGHT),
     }
-    content = (
-        _content(made, provenance, facts) if made else {**_EMPTY, "tables": [side_table(t, facts) for t in tables]}
-    )
-    return str(_template().render(**shared, **content))
+    return str(_template().render(**shared, **(_content(made, provenance, facts) if made else _EMPTY)))
 
 
 _EMPTY: Mapping[str, Any] = {
