@@ -159,7 +159,7 @@ for (const plot of plots) {
   svg.addEventListener("blur", hidePoint);
   svg.addEventListener("keydown", onKey(plot));
 }
-addEventListener("scroll", hidePoint, { passive: true });
+addEventListener("scroll", () => current && placeTip(...current), { passive: true });
 
 for (const figure of pairs.values()) {
   figure.tabIndex = 0;
