@@ -64,7 +64,7 @@ def test_values_between_the_points() -> None:
 
 
 def test_coverage_of_intervals_over_contents() -> None:
-    """Contents whose log rate ratio varies; figures over more runs: ``benchmarks/results/rate_distortion.csv``."""
+    """Contents whose log rate ratio varies; figures over more runs: ``compare_simulation.csv``."""
     rng = np.random.default_rng(0)
     anchor = Curve.of([1, 2, 4, 8], [30, 33, 36, 39])
     spread, contents, hits = 0.1, 12, 0
