@@ -39,6 +39,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="*",
+        shares_backbone=True,
     )
     yield MetricSpec(
         name="calibrated",
@@ -51,6 +52,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="*",
+        shares_backbone=True,
     )
     yield MetricSpec(
         name="deepwsd",
@@ -62,6 +64,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="vgg",
+        shares_backbone=True,
     )
 
 
