@@ -13,21 +13,40 @@ from causaliqa.evaluation.sharding import ScoreUnit
 from causaliqa.evaluation.worker import MetricRecipe, score_unit
 from causaliqa.io.manifest import read_manifest
 
+WIDTHS = (64, 64, 128, 128, *[256] * 3, *[512] * 6)
+"""Channels of the convolutions of VGG16."""
 ROWS = (
-    "causal_vgg:pretrained=false,terms=ot+md",
-    "causal_vgg:pretrained=false,terms=md",
-    "causal_vgg:pretrained=false,terms=ot+md+l2",
-    "deepwsd:pretrained=false",
+    "causal_vgg:weights=FILE,terms=ot+md",
+    "causal_vgg:weights=FILE,terms=md",
+    "causal_vgg:weights=FILE,terms=ot+md+l2",
+    "deepwsd:weights=FILE",
 )
 """Four rows of one backbone."""
 MORE = (
-    "causal_vgg:pretrained=false,channels=all",
-    "causal_vgg:pretrained=false,channels=residual",
-    "causal_vgg:pretrained=false,window=4",
-    "causal_vgg:pretrained=false,normalise=imagenet",
-    "causal_vgg:pretrained=false,resize=false,clamp=false",
-    "calibrated_vgg:pretrained=false",
+    "causal_vgg:weights=FILE,channels=all",
+    "causal_vgg:weights=FILE,channels=residual",
+    "causal_vgg:weights=FILE,window=4",
+    "causal_vgg:weights=FILE,normalise=imagenet",
+    "causal_vgg:weights=FILE,resize=false,clamp=false",
+    "calibrated_vgg:weights=FILE",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """The current folder, with random weights of VGG16 in FILE."""
+    features, inside = {}, 3
+    generator = torch.Generator().manual_seed(0)
+    for place, width in zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), WIDTHS, strict=True):
+        scale = (2 / (9 * inside)) ** 0.5
+        features[f"features.{place}.weight"] = scale * torch.randn(width, inside, 3, 3, generator=generator)
+        features[f"features.{place}.bias"] = torch.zeros(width)
+        inside = width
+    made = tmp_path_factory.mktemp("weights")
+    torch.save(features, made / "FILE")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        yield made
 
 
 def built(requests):
@@ -51,9 +70,7 @@ def alone():
     def of(request, pair, dataset):
         if (request, pair.dist.name) not in known:
             name, options = parse_request(request)
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                metric = create_metric(name, device="cpu", **options)
+            metric = create_metric(name, device="cpu", **options)
             (known[request, pair.dist.name],) = scores({request: metric}, one(dataset, pair)).values()
         return known[request, pair.dist.name]
 
@@ -92,8 +109,8 @@ def test_scores_are_those_of_metrics_that_are_alone(manifest, alone, order):
         assert found[request, dataset.image_name(pair.dist)] == alone(request, pair, dataset), request
 
 
-def test_workers_share_too(manifest):
-    dataset, context = read_manifest(manifest), WorkerContext(folder=str(manifest.parent), disabled=("*",))
+def test_workers_share_too(manifest, folder):
+    dataset, context = read_manifest(manifest), WorkerContext(folder=str(folder), disabled=("*",))
     metrics = built(ROWS)
     recipe = MetricRecipe(
         context=context, requests=tuple((r, r, metric.key) for r, metric in metrics.items()), device="cpu"
