@@ -15,7 +15,7 @@ def collect_rarely() -> None:
     """Let this process search for unused cycles less often, and not at all when it ends.
 
     Loading torch makes a million objects that stay; by default they are searched again and again meanwhile, and twice
-    more at the end, which takes as long as scoring many pairs (``benchmarks/start_up.py``). Tensors are freed by
+    more at the end, which takes as long as scoring many pairs. Tensors are freed by
     reference counts all the same. Call this once, early, in programs that own their process.
 
     Example:
