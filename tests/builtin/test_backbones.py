@@ -3,10 +3,13 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import vgg16
 
+from causaliqa.api.errors import WeightsInputError
 from causaliqa.api.specs import BackboneSpec
 from causaliqa.builtin.backbones.vgg import L2Pool
 from causaliqa.catalog.create import create_backbone, default_catalog, list_backbones
+from causaliqa.io.weights import load_state, resolve
 
 BUILTIN = list_backbones()
 
@@ -77,7 +80,42 @@ def test_lite0_has_its_trained_weights():
     first = next(m for m in trained.modules() if isinstance(m, nn.Conv2d)).weight
     other = next(m for m in untrained.modules() if isinstance(m, nn.Conv2d)).weight
     assert not torch.equal(first, other)
-    assert float(trained.network.state_dict()["bn1.running_var"].std()) > 0
+    assert float(trained.network.stages[0][2].running_var.std()) > 0
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 95), (33, 32)])
+def test_lite0_is_timms_network(size):
+    """The weights file has other names than timm, in the same order."""
+    timm = pytest.importorskip("timm")
+    ours, theirs = create_backbone("effnet_lite0"), timm.create_model("tf_efficientnet_lite0").eval()
+    (entry,) = [w for w in default_catalog().registry.weights.values() if w.file.startswith("efficientnet-lite0")]
+    state = dict(zip(theirs.state_dict(), load_state(resolve(entry, None)).values(), strict=True))
+    features = timm.create_model("tf_efficientnet_lite0", features_only=True).eval()
+    features.load_state_dict(state, strict=False)
+    assert ours.feature_info.channels() == features.feature_info.channels()
+    assert ours.feature_info.reduction() == features.feature_info.reduction()
+    x = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(ours(x), features(x), strict=True))
+
+
+def test_lite0_refuses_other_weights(tmp_path):
+    torch.save({"conv.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsInputError, match="do not fit EfficientNet-Lite0"):
+        create_backbone("effnet_lite0", weights=tmp_path / "other.pth")
+
+
+def test_vgg_with_weights_is_torchvisions(tmp_path):
+    features = vgg16(weights=None).features.eval()
+    torch.save({f"features.{name}": value for name, value in features.state_dict().items()}, tmp_path / "vgg.pth")
+    ours, x = create_backbone("vgg", weights=tmp_path / "vgg.pth"), torch.rand(1, 3, 32, 40)
+    with torch.no_grad():
+        assert torch.equal(ours(x)[0], features[:4](x))
+    convolutions = [m for m in ours.modules() if isinstance(m, nn.Conv2d)]
+    for ours, theirs in zip(convolutions, [m for m in features if isinstance(m, nn.Conv2d)], strict=True):
+        assert torch.equal(ours.weight, theirs.weight)
+        assert torch.equal(ours.bias, theirs.bias)
+        assert (ours.stride, ours.padding) == (theirs.stride, theirs.padding)
 
 
 @pytest.mark.data

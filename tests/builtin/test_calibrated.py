@@ -11,6 +11,7 @@ import torch
 
 from causaliqa.api.protocols import Explanation
 from causaliqa.api.specs import BackboneSpec
+from causaliqa.builtin.metrics._memory import COUNT, memory_of
 from causaliqa.builtin.metrics.calibrated import CalibratedMetric
 from causaliqa.functional.calibration import INTERVENTIONS, intervene
 from conftest import photo
@@ -48,9 +49,9 @@ def test_batch_and_order_do_not_matter(metric, images):
 
 
 def test_more_references_than_are_kept(metric, images):
-    many = [torch.cat([x] * 3) + torch.arange(9).view(9, 1, 1, 1) / 100 for x in images]
+    many = [torch.cat([x] * 6) + torch.arange(18).view(18, 1, 1, 1) / 100 for x in images]
     assert torch.equal(metric(*many), torch.cat([metric(a[None], b[None]) for a, b in zip(*many, strict=True)]))
-    assert len(metric._known) <= 4
+    assert len(memory_of(metric.feature_levels.backbone)._kept) <= COUNT
 
 
 def test_seed_decides(tiny, images):

@@ -287,3 +287,28 @@ def test_a_checkpoint_alone_belongs_to_whom_identifies_it(tmp_path):
     )
     with pytest.raises(UnknownNameError, match=r"2 plugins identify .*say zoo:.*or park:"):
         two.find_restorer(str(file))
+
+
+class OnBackbone(Constant):
+    def __init__(self, backbone, backbone_spec):
+        super().__init__()
+        self.backbone = backbone
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_network_is_shared_by_metrics_that_say_so(shares):
+    record = spec("ours", factory=OnBackbone, backbone="*", shares_backbone=shares)
+    made, backbones = catalog(entry("iqa-ours", plugin(record))), {}
+    first, second, third = (
+        made.build_metric(name, options, device="cpu", backbones=backbones).module.backbone
+        for name, options in (
+            ("ours_effnet_lite0", {}),
+            ("ours", {"backbone": "effnet_lite0"}),
+            ("ours_effnet_lite0", {"pretrained": False}),
+        )
+    )
+    assert (first is second) == shares
+    assert third is not first
+    assert len(backbones) == 2 * shares
+    alone = made.create_metric("ours_effnet_lite0", device="cpu").module.backbone
+    assert alone is not first

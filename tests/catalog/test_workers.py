@@ -38,14 +38,14 @@ def test_a_worker_computes_what_is_asked_for_and_nothing_else(recipe, unit):
     rows = score_unit(*pickle.loads(pickle.dumps((recipe, unit))))
     expected = score_dataset({"short": create_metric("ssim", test_y_channel=False, device="cpu")}, unit.dataset)
     assert [(r.metric, r.dist, r.score) for r in rows] == [(r.metric, r.dist, r.score) for r in expected]
-    assert set(process_cache(recipe)) == {"short"}
+    assert set(process_cache(recipe)["metrics"]) == {"short"}
 
 
 def test_a_metric_is_built_once_a_run(recipe, unit):
     score_unit(recipe, unit)
-    built = process_cache(recipe)["short"]
+    built = process_cache(recipe)["metrics"]["short"]
     score_unit(pickle.loads(pickle.dumps(recipe)), unit)
-    assert process_cache(recipe)["short"] is built
+    assert process_cache(recipe)["metrics"]["short"] is built
     # A checkpoint may have changed between two runs, whatever is asked for.
     assert process_cache(replace(recipe, context=replace(recipe.context, run="next"))) == {}
 

@@ -133,6 +133,8 @@ class MetricSpec(Spec):
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""
+    shares_backbone: bool = False
+    """True if it leaves its backbone as it is, so that all metrics of a run on a backbone may use the same network."""
 
 
 @dataclass(frozen=True, kw_only=True)

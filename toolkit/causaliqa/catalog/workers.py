@@ -16,7 +16,7 @@ from uuid import uuid4
 from causaliqa.api.errors import InputError, PluginError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.build import fixed_weights
-from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.create import use_catalog
 from causaliqa.catalog.host import PluginHost
 from causaliqa.catalog.registry import load_registry
@@ -32,16 +32,20 @@ _ONE_AT_A_TIME = threading.RLock()
 """Metrics and networks keep state, and a process has one working directory; a Dask worker may have several threads."""
 
 
-def build_metric(catalog: Catalog, request: str, device: str, seed: int) -> BuiltMetric:
-    """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none."""
+def build_metric(
+    catalog: Catalog, request: str, device: str, seed: int, backbones: Backbones | None = None
+) -> BuiltMetric:
+    """Build a metric from ``NAME[:key=value,...]``; ``seed`` reaches metrics that take one and were given none.
 
+    ``backbones`` are those of other metrics of the same run, which it may share; the caller keeps them for the next.
+    """
     name, options = parse_request(request)
     if catalog.get(MetricSpec, name).spec.seeded:
         options.setdefault("seed", seed)
     try:
         # torch.hub announces downloads on stdout, which is for the result.
         with contextlib.redirect_stdout(builder_output()), fixed_weights():
-            return catalog.create_metric(name, device=device, **options)
+            return catalog.build_metric(name, options, device=device, backbones={} if backbones is None else backbones)
     except PluginError as error:
         if not isinstance(error.__cause__, OSError):
             raise

@@ -25,6 +25,7 @@ from causaliqa.api.errors import CausaliqaError, InputError, OutputError
 from causaliqa.cli import _common, _options, _signals
 from causaliqa.utils.allocator import keep_freed_memory
 from causaliqa.utils.caches import give_matplotlib_a_folder
+from causaliqa.utils.garbage import collect_rarely
 from causaliqa.utils.offline import VARIABLE, enforce
 from causaliqa.utils.text import one_line
 
@@ -138,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if argv is None:  # this process is ours
         keep_freed_memory()
+        collect_rarely()
     args = argparse.Namespace(verbose=False, quiet=False)
     try:
         return _run(sys.argv[1:] if argv is None else argv, args)

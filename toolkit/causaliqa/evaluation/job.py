@@ -15,7 +15,7 @@ from causaliqa.api.data import PairDataset, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
-from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.create import read_dataset
 from causaliqa.catalog.request import labels_of, parse_request
 from causaliqa.catalog.training import parse_training, trained_on, training_text
@@ -225,9 +225,10 @@ def _check_declared(files: Sequence[ScoreFile], given: Mapping[str, bool]) -> No
 def _build(run: LeaderboardRun, catalog: Catalog, inputs: Inputs, device: str) -> dict[str, Metric | CausaliqaError]:
     """Build every metric; one that cannot be built costs its rows, not the table, unless the run is strict."""
     built: dict[str, Metric | CausaliqaError] = {}
+    backbones: Backbones = {}
     for label, request in inputs.requests.items():
         try:
-            built[label] = build_metric(catalog, request, device, run.seed)
+            built[label] = build_metric(catalog, request, device, run.seed, backbones)
         except InputError:
             raise
         except CausaliqaError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from causaliqa.api.data import Pair, PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
+from causaliqa.catalog.catalog import Backbones
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.workers import build_metric
 from causaliqa.io.images import image_key, load_image
@@ -301,12 +302,14 @@ def evaluate(
 def _by_name(metrics: str | Metric | Iterable[str | Metric], device: str) -> dict[str, Metric]:
     single = isinstance(metrics, str) or not isinstance(metrics, Iterable)
     given: list[Any] = [metrics] if single else list(metrics)  # type: ignore[arg-type]
-    named = {}
+    named: dict[str, Metric] = {}
+    backbones: Backbones = {}
     for metric in given:
         if not isinstance(metric, str) and not callable(metric):
             raise InputError(f"metrics: got {metric!r}, expected names, or objects from causaliqa.create_metric")
         name = metric if isinstance(metric, str) else _name(metric)
-        named[name] = build_metric(default_catalog(), metric, device, 0) if isinstance(metric, str) else metric
+        built = build_metric(default_catalog(), metric, device, 0, backbones) if isinstance(metric, str) else metric
+        named[name] = built
     return named
 
 

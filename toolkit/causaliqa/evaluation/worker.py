@@ -41,10 +41,11 @@ class MetricRecipe:
         Raises:
             InputError: its version or weights differ from those of the process that sent the recipe.
         """
-        built = process_cache(self)
+        cache = process_cache(self)
+        built, backbones = (cache.setdefault(kind, {}) for kind in ("metrics", "backbones"))
         if label not in built:
             request, expected = next((request, key) for name, request, key in self.requests if name == label)
-            metric = build_metric(catalog, request, choose_device(self.device), self.seed)
+            metric = build_metric(catalog, request, choose_device(self.device), self.seed, backbones)
             if (got := metric.key) != expected:
                 raise InputError(
                     f"metric {label!r} is another one on a worker: got {got}, expected {expected}; "

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.utils.allocator import keep_freed_memory
+from causaliqa.utils.garbage import collect_rarely
 from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class LocalPool:
 def _begin(alive: Connection, slot: int, jobs: int) -> None:
     """Initialise a worker: end with the parent process, ignore Ctrl-C, share cores and GPUs."""
     keep_freed_memory()
+    collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     import torch

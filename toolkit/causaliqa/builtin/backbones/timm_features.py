@@ -11,9 +11,9 @@ import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from causaliqa.api.errors import InputError, WeightsInputError
+from causaliqa.api.errors import InputError
 from causaliqa.builtin.backbones._stages import freeze
-from causaliqa.io.weights import load_into, load_state
+from causaliqa.io.weights import load_into
 from causaliqa.utils.text import brief
 
 __all__ = ["AnySize", "build", "create_features"]
@@ -113,31 +113,19 @@ def _fixed_side(model: str) -> int | None:
     return int(config.input_size[-1]) if config is not None and config.fixed_input_size else None
 
 
-def build(*, model: str, weights: str | os.PathLike[str] | None, by_order: bool = False) -> nn.Module:
+def build(*, model: str, weights: str | os.PathLike[str] | None) -> nn.Module:
     """Build a timm model as a backbone.
 
     Args:
         model: timm's name.
         weights: state dict of the model, with or without classifier; None for random weights.
-        by_order: match tensors by order, for files with other names.
 
     Raises:
         InputError: the model gives no features.
         WeightsError: the weights are those of another model.
     """
     network, tile = create_features(model, pretrained=False)
-    if weights is not None and by_order:
-        network.load_state_dict(_renamed(model, weights), strict=False)
-    elif weights is not None:
+    if weights is not None:
         load_into(network, weights)
     adapted = _fixed_side(model) is not None or _channels_last(network)
     return freeze(AnySize(network, tile) if adapted else network)
-
-
-def _renamed(model: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the tensors of a file under the names of timm's full model, in the same order."""
-    own = timm.create_model(model, pretrained=False).state_dict()
-    state = load_state(weights)
-    if [v.shape for v in own.values()] != [v.shape for v in state.values()]:
-        raise WeightsInputError(f"weights {weights} do not fit {model}: its tensors differ in number, order or shape")
-    return dict(zip(own, state.values(), strict=True))

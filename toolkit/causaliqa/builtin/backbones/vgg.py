@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import vgg16
 
 from causaliqa.builtin.backbones._stages import StagedBackbone, freeze
 from causaliqa.io.weights import load_into
 
 __all__ = ["L2Pool", "build"]
 
+_WIDTHS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and convolutions between two max-pools."""
 _TAPS = (4, 9, 16, 23, 30)
 """Indices of the max-pools in torchvision's ``features``; a stage ends before each."""
 
@@ -43,10 +44,7 @@ class L2Pool(nn.Module):
 
 def build(*, weights: Path | None) -> nn.Module:
     """Build the backbone; ``weights`` is a torchvision ``vgg16`` state dict, None for random weights."""
-    features = vgg16(weights=None).features
-    if weights is not None:
-        load_into(features, weights, prefix="features.")
-    layers = list(features)
+    layers = list(_features(weights))
     stages, channels, start, width = [], [], 0, 3
     for end in _TAPS:
         # Without in-place ReLU, which would change the output of the previous stage.
@@ -58,3 +56,23 @@ def build(*, weights: Path | None) -> nn.Module:
         channels.append(width)
         start = end
     return freeze(StagedBackbone(stages, channels=channels, reduction=[1, 2, 4, 8, 16]))
+
+
+def _features(weights: Path | None) -> nn.Sequential:
+    """Return torchvision's ``vgg16().features``."""
+    if weights is None:
+        from torchvision.models import vgg16  # draws the weights
+
+        random: nn.Sequential = vgg16(weights=None).features
+        return random
+    # Not from torchvision: loading it, and its large classifier, takes longer than scoring many pairs.
+    layers: list[nn.Module] = []
+    inside = 3
+    for channels, count in _WIDTHS:
+        for _ in range(count):
+            layers += [nn.Conv2d(inside, channels, 3, padding=1), nn.ReLU(inplace=True)]
+            inside = channels
+        layers.append(nn.MaxPool2d(2, 2))
+    features = nn.Sequential(*layers)
+    load_into(features, weights, prefix="features.")
+    return features

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from causaliqa.builtin.metrics._memory import memory_of
 from causaliqa.functional.frozen import StayInEval
 from causaliqa.functional.image import downsample, normalise, size_factor
 from causaliqa.functional.threads import one_thread_after_fork
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureLevels"]
 
+T = TypeVar("T")
+
 
 class FeatureLevels(StayInEval):
     """The image itself (level 0) and one map per stage of a backbone.
 
-    The levels of the latest reference are kept, because data sets have many images per reference. They are used again
-    for a reference with the same values: a tensor that is the same object may hold another image.
+    Maps are remembered with the backbone (see :mod:`causaliqa.builtin.metrics._memory`): data sets have many images per
+    reference, and several metrics may share a backbone. Do not change them.
 
     Args:
         backbone: feature network.
@@ -40,7 +44,6 @@ class FeatureLevels(StayInEval):
         self.backbone = backbone
         self.normalisation = normalisation
         self.resize = resize
-        self._last: tuple[Tensor, tuple[object, ...], list[list[Tensor]]] | None = None
         self.eval()  # also a backbone that was built by hand
 
     def tensor(self, image: Image) -> Tensor:
@@ -53,18 +56,44 @@ class FeatureLevels(StayInEval):
         """Return levels ``(C_k, H_k, W_k)`` for every image of ``(N, 3, H, W)``."""
         return self.of_small(self.small(img))
 
+    def of_reference(self, ref: Tensor) -> list[list[Tensor]]:
+        """Return the same as :meth:`forward`; remembered also during training, unless its gradient is wanted."""
+        return self.of_small(self.small(ref), reference=True)
+
     def small(self, img: Tensor) -> Tensor:
         """Return images ``(N, 3, h, w)`` after the size protocol."""
         return downsample(img, size_factor(*img.shape[-2:])) if self.resize else img
 
-    def of_small(self, small: Tensor) -> list[list[Tensor]]:
-        """Return the same as :meth:`forward` for images that went through :meth:`small`."""
+    def of_small(self, small: Tensor, *, reference: bool = False, remember: bool = True) -> list[list[Tensor]]:
+        """Return the same as :meth:`forward` for images that went through :meth:`small`.
+
+        Args:
+            small: images ``(N, 3, h, w)``.
+            reference: they are references: more images will be compared with them.
+            remember: they may come again.
+        """
         one_thread_after_fork()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and (small.requires_grad or not reference)):
+            x = normalise(small, self.normalisation)
+            maps = self.recall("maps", (x,), self._maps, reference=reference) if remember else self._maps(x)
+        return [[level[0] for level in (one, *stages)] for one, stages in zip(torch.split(small, 1), maps, strict=True)]
+
+    def _maps(self, x: Tensor) -> list[Sequence[Tensor]]:
         # One image at a time: convolutions round differently at other batch sizes.
-        return [
-            [level[0] for level in (one, *self.backbone(normalise(one, self.normalisation)))]
-            for one in torch.split(small, 1)
-        ]
+        return [self.backbone(one) for one in torch.split(x, 1)]
+
+    def recall(self, what: Hashable, images: Sequence[Tensor], make: Callable[..., T], *, reference: bool = False) -> T:
+        """Return ``make(*images)``, from the memory of the backbone if it has it.
+
+        Args:
+            what: what is made: everything that it depends on besides the images and the backbone.
+            images: images after the size protocol.
+            make: makes it; nobody may change what it returns.
+            reference: the images are references.
+        """
+        if not isinstance(self.backbone, nn.Module):
+            return make(*images)  # whether it has changed cannot be told
+        return memory_of(self.backbone).recall(self.backbone, what, images, make, reference=reference)
 
     def of_batch(self, img: Tensor) -> list[Tensor]:
         """Return levels ``(N, C_k, H_k, W_k)`` of all images in one pass."""
@@ -75,38 +104,3 @@ class FeatureLevels(StayInEval):
         """Return height and width after the size protocol."""
         factor = size_factor(*img.shape[-2:]) if self.resize else 1
         return img.shape[-2] // factor, img.shape[-1] // factor
-
-    def of_reference(self, ref: Tensor) -> list[list[Tensor]]:
-        """Return the same as :meth:`forward`, from memory if the reference holds the values of the last one."""
-        if ref.requires_grad:
-            return self.forward(ref)
-        with torch.no_grad():
-            small = self.small(ref)
-            state = self.state(small)
-            if self._last is not None:
-                known, before, levels = self._last
-                if state is not None and before == state and torch.equal(known, small):
-                    return levels
-            # A copy: without resizing, ``small`` is the caller's tensor, which may be filled with another image.
-            kept = small.clone()
-            levels = self.of_small(kept)
-        self._last = None if state is None else (kept, state, levels)
-        return levels
-
-    def state(self, small: Tensor) -> tuple[object, ...] | None:
-        """Return what the levels depend on beside the values of the reference; None if that is not known."""
-        if not isinstance(self.backbone, nn.Module):
-            return None
-        tensors = [*self.backbone.parameters(), *self.backbone.buffers()]
-        if any(v.is_inference() for v in tensors):
-            return None
-        mode = torch.is_inference_mode_enabled(), torch.is_autocast_enabled(), torch.is_autocast_cpu_enabled()
-        weights = tuple((v.data_ptr(), v._version) for v in tensors)
-        return small.shape, small.dtype, small.device, self.normalisation, self.resize, mode, weights
-
-    def _apply(self, fn: object, recurse: bool = True) -> FeatureLevels:
-        self._last = None  # the module moves to another device or dtype
-        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_last": None}  # another process makes its own

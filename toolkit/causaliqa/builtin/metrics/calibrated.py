@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from causaliqa.builtin.metrics._features import Image
 
 __all__ = ["CalibratedMetric", "Reference"]
-
-_REMEMBERED = 4
-"""References that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +110,6 @@ class CalibratedMetric(nn.Module):
         self.as_loss = as_loss
         normalisation = backbone_spec.normalise if normalise is None else normalise
         self.feature_levels = FeatureLevels(backbone, normalisation, resize=resize)
-        self._known: OrderedDict[tuple[object, ...], Reference] = OrderedDict()
         self._check_options()
 
     def _check_options(self) -> None:
@@ -221,33 +215,25 @@ class CalibratedMetric(nn.Module):
         """Images one by one, after the size protocol."""
         return torch.split(self.feature_levels.small(img if img.dtype == torch.float64 else img.float()), 1)
 
-    def _levels(self, small: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.feature_levels.of_small(small)[0])
+    def _levels(self, small: Tensor, **options: bool) -> tuple[Tensor, ...]:
+        return tuple(self.feature_levels.of_small(small, **options)[0])
 
     def _reference(self, ref: Tensor) -> Reference:
         """Return what is known of a reference ``(1, 3, h, w)``; kept by its values, not by the tensor's identity."""
-        state = None if ref.requires_grad else self.feature_levels.state(ref)
-        if state is None:
+        if ref.requires_grad:
             return self._measure(ref)
-        key = (_digest(ref), *state)
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
+        what = (type(self), self.feature_levels.normalisation, self.interventions, self.window, self.seed)
         with torch.inference_mode(False), torch.no_grad():
-            known = self._measure(ref.clone())
-        self._known[key] = known
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return known
+            return self.feature_levels.recall(what, (ref,), self._measure, reference=True)
 
     def _measure(self, ref: Tensor) -> Reference:
-        levels = self._levels(ref)
-        noisy = self._levels(intervene(ref, "noise", seed=self.seed))
+        levels = self._levels(ref, reference=True)
+        noisy = self._levels(intervene(ref, "noise", seed=self.seed), remember=False)
         floors = tuple(visibility(a, b) for a, b in zip(noisy, levels, strict=True))
         moments = tuple(local_moments(level, self.window) for level in levels)
         costs, energy = [], []
         for name in self.interventions:
-            changed = noisy if name == "noise" else self._levels(intervene(ref, name))
+            changed = noisy if name == "noise" else self._levels(intervene(ref, name), remember=False)
             costs.append([self._mean_costs(*level) for level in zip(changed, levels, floors, moments, strict=True)])
             energy.append((changed[0] - levels[0]).square().mean(dim=(1, 2)))
         responses = tuple(torch.stack(level) for level in zip(*costs, strict=True))
@@ -275,20 +261,7 @@ class CalibratedMetric(nn.Module):
             for level, responses in zip(facts, known.responses, strict=True)
         )
 
-    def _apply(self, fn: Any, recurse: bool = True) -> CalibratedMetric:
-        self._known.clear()  # the module moves to another device or type
-        return cast("CalibratedMetric", super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_known": OrderedDict()}
-
 
 def _score(ratios: tuple[Tensor, ...]) -> Tensor:
     """Mean over levels of the mean over terms and channels, a scalar."""
     return torch.stack([r.mean() for r in ratios]).mean()
-
-
-def _digest(img: Tensor) -> bytes:
-    """Checksum of the values."""
-    data = img.detach().contiguous().view(torch.uint8).cpu().numpy().tobytes()
-    return hashlib.blake2b(data, digest_size=16).digest()

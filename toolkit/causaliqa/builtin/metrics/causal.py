@@ -179,9 +179,20 @@ class CausalMetric(nn.Module):
         respond = self.channels != "all"
         if takes_batches(img, self.clamp):
             return combine(self._levels_of_batch(img, ref, respond=respond), self.terms, self.channels)
-        return torch.stack(
-            [combine(levels, self.terms, self.channels) for levels in self.levels(img, ref, respond=respond)]
+        check_pair(img, ref, self.backbone_spec.min_size)
+        small = self.feature_levels.small(img), self.feature_levels.small(ref)
+        # Metrics with other terms need the same costs.
+        costs = self.feature_levels.recall(
+            self._settings(respond=respond), small, lambda *images: self._costs(*images, respond=respond)
         )
+        return torch.stack([combine(levels, self.terms, self.channels) for levels in costs])
+
+    def _settings(self, *, respond: bool) -> tuple[object, ...]:
+        """Return what the costs of a pair depend on, besides images after the size protocol and the backbone."""
+        normalisation = self.feature_levels.normalisation
+        intervention = (self.strengths, self.threshold, self.rule) if respond else ()
+        mass = self.backbone_spec.mass
+        return (type(self), normalisation, mass, self.window, self.seed, self.clamp, self.protocol, *intervention)
 
     def _has_flat_gradients(self) -> bool:
         """Say whether the score is a cost between softmax masses, which hardly depends on the image."""
@@ -193,9 +204,16 @@ class CausalMetric(nn.Module):
         From these, :func:`combine` computes the score for any choice of terms and channels.
         """
         check_pair(img, ref, self.backbone_spec.min_size)
+        return self._costs(self.feature_levels.small(img), self.feature_levels.small(ref), respond=respond)
+
+    def _costs(self, small: Tensor, ref: Tensor, *, respond: bool) -> list[list[LevelCost]]:
+        """Return the same as :meth:`levels` for images after the size protocol."""
+        levels = zip(
+            self.feature_levels.of_small(small), self.feature_levels.of_small(ref, reference=True), strict=True
+        )
         return [
             [self._level(k, x, y, respond=respond) for k, (x, y) in enumerate(zip(xs, ys, strict=True))]
-            for xs, ys in zip(self.feature_levels(img), self.feature_levels.of_reference(ref), strict=True)
+            for xs, ys in levels
         ]
 
     def _levels_of_batch(self, img: Tensor, ref: Tensor, *, respond: bool) -> list[LevelCost]:
