@@ -51,6 +51,7 @@ from .evaluation.store import open_store as open_store
 from .interop.bridge import register_with_pyiqa as register_with_pyiqa
 from .io.images import load_image as load_image
 from .io.manifest import read_manifest as read_manifest
+from .report.board import Leaderboard as Leaderboard
 from .report.card import Card as Card
 from .report.card import Cards as Cards
 from .report.card import card as card
@@ -63,7 +64,6 @@ from .report.effect_bench import EffectBench as EffectBench
 from .report.effect_bench import effect_bench as effect_bench
 from .report.encoders import ComparedEncoders as ComparedEncoders
 from .report.encoders import compare_encoders as compare_encoders
-from .report.leaderboard import Leaderboard as Leaderboard
 from .report.leaderboard import leaderboard as leaderboard
 
 __version__: str

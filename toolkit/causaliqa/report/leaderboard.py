@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,166 +14,20 @@ from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.evaluation.groups import groups_of
 from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
-from causaliqa.evaluation.rank import rank, rank_groups, wrong_directions
+from causaliqa.evaluation.rank import rank, rank_groups
 from causaliqa.evaluation.run import LeaderboardRun
-from causaliqa.evaluation.side_table import DEFAULT_TABLES, SideTable, check_subjects, check_tables
+from causaliqa.evaluation.side_table import DEFAULT_TABLES, check_subjects, check_tables
 from causaliqa.evaluation.side_tables import tables_of
-from causaliqa.report.formats import format_of
-from causaliqa.report.provenance import Provenance, cluster_notes
+from causaliqa.report.board import Leaderboard
+from causaliqa.report.provenance import cluster_notes
 from causaliqa.report.rescue import rescued
 from causaliqa.report.run_provenance import run_facts, run_provenance, run_settings
-from causaliqa.report.side_text import side_csv, side_document, side_text
-from causaliqa.report.table import document, render, rows_csv
 from causaliqa.report.training import training_notes, unseen_rows, with_training
-from causaliqa.utils.files import write_text
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-__all__ = ["Leaderboard", "check_breakdown", "leaderboard", "make_leaderboard", "ranked"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Leaderboard:
-    """What :func:`leaderboard` returns."""
-
-    rows: pd.DataFrame = field(repr=False)
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow`."""
-    table: pd.DataFrame
-    """Statistics per data set and metric (and type, level or split), as :func:`causaliqa.rank` returns them."""
-    overall: pd.DataFrame = field(repr=False)
-    """Statistics over whole data sets; the same as :attr:`table` unless that is broken down."""
-    provenance: Provenance = field(repr=False)
-    """Versions, settings, seeds, weights and licences behind the numbers."""
-    tables: tuple[SideTable, ...] = field(default=(), repr=False)
-    """Further tables: protocols beside each other, VQEG's measures, pairs of metrics."""
-    datasets: Sequence[PairDataset] = field(default=(), repr=False)
-    """The labelled pairs, which tell where images are."""
-
-    @property
-    def failures(self) -> pd.DataFrame:
-        """The rows without a score."""
-        return self.rows[self.rows["error"] != ""]
-
-    @property
-    def wrong_directions(self) -> list[str]:
-        """One line for every correlation that contradicts the declared directions significantly."""
-        return wrong_directions(self.overall)
-
-    def to_text(self, form: str = "plain", *, thumbnails: int = 0) -> str:
-        """Return the leaderboard in one of the formats ``plain``, ``github``, ``csv``, ``json``, ``latex``, ``html``.
-
-        All but csv hold the further tables, too.
-
-        Args:
-            form: the format.
-            thumbnails: most images that a page shows, those that metrics and people, or metrics and metrics, disagree
-                on most; other formats show none.
-
-        Raises:
-            InputError: the format is unknown.
-        """
-        if form == "html":
-            from causaliqa.report.page import board, page
-            from causaliqa.report.thumbnails import files_of
-
-            made = board(self.rows, self.overall, tables=self.tables, files=files_of(self.datasets), count=thumbnails)
-            return page(made, self.provenance)
-        if form == "json":
-            facts = document(self.table, self.provenance) | {"tables": [side_document(t) for t in self.tables]}
-            return json.dumps(facts, indent=2, allow_nan=False, default=str)
-        text = render(self.table, form, self.provenance)
-        return text if form == "csv" or not self.tables else f"{text}\n{side_text(self.tables, form)}"
-
-    def to_html(self, path: str | os.PathLike[str] | None = None, *, thumbnails: int = 0) -> str:
-        """Return the page, with the images that are disagreed on most, and write it to a file if there is a path."""
-        text = self.to_text("html", thumbnails=thumbnails)
-        if path is not None:
-            format_of(path, "html")
-            write_text(text, Path(path))
-        return text
-
-    def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table for booktabs, and write it to a file if there is a path."""
-        return self._written("latex", path)
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table in GitHub's Markdown, and write it to a file if there is a path."""
-        return self._written("github", path)
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
-        return self._written("csv", path)
-
-    def save(self, path: str | os.PathLike[str], form: str | None = None, *, thumbnails: int = 0) -> list[Path]:
-        """Write the leaderboard in a format, by default that of the suffix.
-
-        A csv file ``board.csv`` gets ``board.csv.json`` with its provenance beside it, and a file such as
-        ``board.protocols-tid2013.csv`` for each further table.
-
-        Returns:
-            The files that were written.
-
-        Raises:
-            InputError: the format is unknown, or another one than the suffix says.
-            OutputError: a file cannot be written.
-        """
-        out, form = Path(path), format_of(path, form)
-        write_text(self.to_text(form, thumbnails=thumbnails), out)
-        if form != "csv":
-            return [out]
-        documents = [document(self.table, self.provenance), *map(side_document, self.tables)]
-        facts, *sides = ({key: value for key, value in one.items() if key != "rows"} for one in documents)
-        beside = out.with_name(f"{out.name}.json")
-        write_text(json.dumps(facts | {"tables": sides}, indent=2, default=str), beside)
-        more = {out.with_name(f"{out.stem}.{table.name}{out.suffix}"): table for table in self.tables}
-        for path_of_table, table in more.items():
-            write_text(side_csv(table), path_of_table)
-        return [out, beside, *more]
-
-    def save_rows(self, path: str | os.PathLike[str]) -> Path:
-        """Write every single score as csv; :func:`causaliqa.rank` and ``causaliqa report`` read it again."""
-        write_text(rows_csv(self.rows), Path(path))
-        return Path(path)
-
-    def figure(
-        self, path: str | os.PathLike[str], *, title: str = "", label: str = "", normalised: bool = False
-    ) -> Path:
-        """Draw scores against labels with the fitted curves, as PNG, PDF or SVG by the suffix.
-
-        Args:
-            path: the file.
-            title: heading.
-            label: name of the vertical axis.
-            normalised: scores and labels on [0, 1], the better the higher, as in Figure 2 of the paper.
-
-        Raises:
-            InputError: the suffix names no kind of picture.
-            OutputError: the file cannot be written.
-        """
-        from causaliqa.report.scatter import scatter_panels
-
-        return scatter_panels(
-            self.rows, Path(path), table=self.overall, title=title, label=label, normalised=normalised
-        )
-
-    def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
-        if path is not None:
-            self.save(path, form)
-        return self.to_text(form)
-
-    def __str__(self) -> str:
-        return self.to_text("plain")
-
-    def __repr__(self) -> str:
-        sets = ", ".join(dict.fromkeys(self.table["dataset"]))
-        failed = f", {len(self.failures)} failed" if len(self.failures) else ""
-        return f"Leaderboard of {self.table['metric'].nunique()} metrics on {sets}: {len(self.rows)} scores{failed}"
-
-    def _repr_html_(self) -> str:
-        from causaliqa.report.table import to_html_table
-
-        return to_html_table(self.table)
+__all__ = ["check_breakdown", "leaderboard", "make_leaderboard", "ranked"]
 
 
 def leaderboard(
@@ -330,5 +182,6 @@ def ranked(
         overall=overall,
         tables=tables_of(groups, tables, subjects=subjects),
         datasets=inputs.datasets,
+        built={**scored.built, **run.objects},
         provenance=run_provenance(run, catalog, inputs, facts, notes, stated),
     )

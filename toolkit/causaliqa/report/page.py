@@ -17,6 +17,7 @@ import numpy as np
 
 from causaliqa.evaluation.rank import rank
 from causaliqa.report import _svg
+from causaliqa.report.cost_maps import Explainer
 from causaliqa.report.formats import BREAKDOWNS
 from causaliqa.report.image_scores import ImageScores, image_scores, points_data
 from causaliqa.report.page_pairs import pair_groups
@@ -63,6 +64,8 @@ class Board:
     """Further tables, such as protocols beside each other."""
     thumbnails: Mapping[str, tuple[ImageScores, Sequence[Thumbnail]]] = field(default_factory=dict)
     """Images to show of every data set, and the scores of all its images."""
+    explained: str = ""
+    """Metric whose cost maps stand beside these images."""
 
 
 def board(
@@ -72,6 +75,7 @@ def board(
     tables: Sequence[SideTable] = (),
     files: Files | None = None,
     count: int = 0,
+    explainer: Explainer | None = None,
 ) -> Board:
     """Compute the content of a page from rows.
 
@@ -81,6 +85,7 @@ def board(
         tables: further tables.
         files: where the images are; None if that is unknown.
         count: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        explainer: makes cost maps of these images.
     """
     table = rank(frame) if table is None else table
     # A data set without types is left out of the breakdown by type.
@@ -100,7 +105,8 @@ def board(
             for name, own in _by_dataset(drawn).items()
         },
         tables=tables,
-        thumbnails=thumbnails(frame, table, files or _nowhere, count),
+        thumbnails=thumbnails(frame, table, files or _nowhere, count, explainer),
+        explained=explainer.name if explainer else "",
     )
 
 
@@ -164,7 +170,7 @@ def page(
 
 _EMPTY: Mapping[str, Any] = {
     "sections": [], "overview": None, "metrics": [], "fact_columns": [], "seen": False, "unknown": 0,
-    "breakdown_draws": 0, "pairs": [], "numbers": "", "points": "",
+    "breakdown_draws": 0, "pairs": [], "explained": "", "numbers": "", "points": "",
 }  # fmt: skip
 """What a page without a leaderboard has not."""
 
@@ -211,6 +217,7 @@ def _content(made: Board, provenance: Provenance, facts: Mapping[str, MetricFact
         "unknown": sum(fact.trained_on is None for fact in known) if known else 0,
         "breakdown_draws": BREAKDOWN_DRAWS if made.breakdowns else 0,
         "pairs": pair_groups(made.thumbnails),
+        "explained": made.explained,
         "numbers": Markup(_embedded(document(made.table, provenance))),
         "points": Markup(_embedded(points)),
     }

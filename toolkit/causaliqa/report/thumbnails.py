@@ -19,6 +19,7 @@ from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.functional.disagreement import gmad_pairs, largest_residuals
 from causaliqa.functional.logistic import Fit
 from causaliqa.functional.statistics import orient
+from causaliqa.report.cost_maps import Explainer
 from causaliqa.report.image_scores import ImageScores, image_scores, shown_name
 from causaliqa.utils.text import one_line
 
@@ -61,6 +62,8 @@ class Thumbnail:
     """The image as a ``data:`` address; empty if the file is unknown or cannot be read."""
     reference: str
     """Its reference; empty likewise."""
+    cost_map: str = ""
+    """Where the cost is, as a ``data:`` address; empty where no metric explains itself."""
 
 
 def choose(made: ImageScores, table: pd.DataFrame, count: int) -> list[Chosen]:
@@ -188,7 +191,7 @@ def files_below(folders: Sequence[str]) -> Files:
 
 
 def thumbnails(
-    frame: pd.DataFrame, table: pd.DataFrame, files: Files, count: int
+    frame: pd.DataFrame, table: pd.DataFrame, files: Files, count: int, explainer: Explainer | None = None
 ) -> dict[str, tuple[ImageScores, list[Thumbnail]]]:
     """Return the images that a page shows of every data set, from the most telling on.
 
@@ -197,6 +200,7 @@ def thumbnails(
         table: their statistics from :func:`causaliqa.rank`.
         files: where the images are.
         count: most images, shared out among the data sets.
+        explainer: makes cost maps of them.
 
     Raises:
         InputError: ``count`` is negative.
@@ -218,12 +222,17 @@ def thumbnails(
                 reasons=tuple(dict.fromkeys(why)),
                 picture=pictures(name, made.images["dist"].iloc[image]),
                 reference=pictures(name, made.images["ref"].iloc[image]),
+                cost_map=_cost_map(explainer, *(files(name, made.images[c].iloc[image]) for c in ("dist", "ref"))),
             )
             for image, why in reasons.items()
         ]
         if found:
             shown[name] = (made, found)
     return shown
+
+
+def _cost_map(explainer: Explainer | None, img: Path | None, ref: Path | None) -> str:
+    return explainer.picture(img, ref) if explainer and img and ref else ""
 
 
 class _Pictures:

@@ -119,6 +119,7 @@ const openPair = (figure) => {
   close.addEventListener("click", () => dialog.close());
   const copies = [reference, figure].map((part) => part.cloneNode(true));
   for (const copy of copies) copy.removeAttribute("tabindex");
+  for (const cost of copies[1].querySelectorAll("details")) cost.open = true;
   dialog.replaceChildren(make("div", { className: "side" }, ...copies), close);
   dialog.setAttribute("aria-label", `${figure.dataset.image} beside its reference`);
   dialog.showModal();
@@ -164,7 +165,7 @@ addEventListener("scroll", () => current && placeTip(...current), { passive: tru
 for (const figure of pairs.values()) {
   figure.tabIndex = 0;
   figure.setAttribute("role", "button");
-  figure.addEventListener("click", () => openPair(figure));
+  figure.addEventListener("click", (event) => event.target.closest("details") || openPair(figure));
   figure.addEventListener("keydown", (event) => event.key === "Enter" && openPair(figure));
 }
 
