@@ -300,7 +300,7 @@ def test_a_network_is_shared_by_metrics_that_say_so(shares):
     record = spec("ours", factory=OnBackbone, backbone="*", shares_backbone=shares)
     made, backbones = catalog(entry("iqa-ours", plugin(record))), {}
     first, second, third = (
-        made.build_metric(name, options, device="cpu", backbones=backbones).module.backbone
+        made.create_metric(name, device="cpu", backbones=backbones, **options).module.backbone
         for name, options in (
             ("ours_effnet_lite0", {}),
             ("ours", {"backbone": "effnet_lite0"}),

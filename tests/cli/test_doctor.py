@@ -102,7 +102,7 @@ def test_every_command_can_be_asked_about(run, quiet, line, expected):
     [
         ("score psn a b", "unknown metric 'psn'"),
         ("scor", "invalid choice: 'scor'"),
-        ("score psnr", "required: IMG, REF"),
+        ("score psnr", "required: IMG"),
     ],
 )
 def test_a_misspelt_command_is_bad_input(run, quiet, line, words):

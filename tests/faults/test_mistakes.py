@@ -22,7 +22,7 @@ MISTAKES = {
     "a degradation that is none": (
         "cem tiny_edsr_x4 {i} --task xyz --roi 0,0,8,8 --out o",
         "unknown degradation 'xyz'",
-        "Expected one of denoise, derain, sr.",
+        "Expected one of deblur, dehaze, denoise, derain, jpeg, lowlight, sr.",
     ),
     "a folder for a manifest": (
         "leaderboard --data {d} --metric psnr",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from causaliqa.report import leaderboard as module
+from causaliqa.report import board, leaderboard, rescue
 from causaliqa.report.merge import read_rows
 
 pytest_plugins = ["processes"]
@@ -18,12 +18,12 @@ def _broken(*_, **__):
 
 
 _LATER = {
-    "statistics": ("causaliqa.report.leaderboard.rank", []),
-    "table": ("causaliqa.report.leaderboard.render", []),
+    "statistics": ("causaliqa.report.leaderboard.rank_groups", []),
+    "table": ("causaliqa.report.board.render", []),
     "page": ("causaliqa.report.page.page", ["--format", "html"]),
-    "file": ("causaliqa.report.leaderboard.write_text", ["--out", "board.txt"]),
+    "file": ("causaliqa.report.board.write_text", ["--out", "board.txt"]),
     "figure": ("causaliqa.report.scatter.save", ["--figure", "figure.png"]),
-    "provenance": ("causaliqa.report.leaderboard.versions", []),
+    "provenance": ("causaliqa.report.run_provenance.versions", []),
 }
 
 
@@ -31,7 +31,7 @@ _LATER = {
 def test_rows_are_kept_if_what_follows_fails(run, manifest, later, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     what, options = _LATER[later]
-    real = module.write_text
+    real = board.write_text
 
     def only_rows(text, path):
         return real(text, path) if "rows" in Path(path).name else _broken()
@@ -45,7 +45,7 @@ def test_rows_are_kept_if_what_follows_fails(run, manifest, later, monkeypatch, 
 
 
 def test_they_go_where_the_user_wants_rows(run, manifest, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "rank", _broken)
+    monkeypatch.setattr(leaderboard, "rank_groups", _broken)
     path = tmp_path / "mine.csv"
     code, _, err = run("-q", "leaderboard", "--data", manifest, "--metric", "psnr", "--rows", path)
     assert code == 1 and f"are kept in {path}" in err
@@ -53,7 +53,7 @@ def test_they_go_where_the_user_wants_rows(run, manifest, monkeypatch, tmp_path)
 
 
 def test_they_go_elsewhere_if_that_fails_and_the_current_folder_cannot_be_written(run, manifest, monkeypatch, tmp_path):
-    real = module.write_text
+    real = board.write_text
 
     def full(text, path):
         if not Path(path).is_absolute() or Path(path).name == "mine.csv":
@@ -62,8 +62,8 @@ def test_they_go_elsewhere_if_that_fails_and_the_current_folder_cannot_be_writte
 
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(module, "write_text", full)
-    monkeypatch.setattr(module, "rank", _broken)
+    monkeypatch.setattr(rescue, "write_text", full)
+    monkeypatch.setattr(leaderboard, "rank_groups", _broken)
     code, _, err = run("-q", "leaderboard", "--data", manifest, "--metric", "psnr", "--rows", tmp_path / "mine.csv")
     assert code == 1
     (path,) = (tmp_path / "tmp").rglob("*.csv")
@@ -72,7 +72,7 @@ def test_they_go_elsewhere_if_that_fails_and_the_current_folder_cannot_be_writte
 
 def test_a_store_has_them(run, manifest, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "rank", _broken)
+    monkeypatch.setattr(leaderboard, "rank_groups", _broken)
     store = tmp_path / "s.sqlite"
     code, _, err = run("-q", "leaderboard", "--data", manifest, "--metric", "psnr", "--store", store)
     assert code == 1 and f"every score is kept in {store}" in err and len(err.splitlines()) == 1
@@ -83,7 +83,7 @@ def test_in_python_too(manifest, monkeypatch, tmp_path):
     import causaliqa
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "rank", _broken)
+    monkeypatch.setattr(leaderboard, "rank_groups", _broken)
     with pytest.raises(causaliqa.CausaliqaError, match=r"are kept in causaliqa-rows-\S+\.csv"):
         causaliqa.leaderboard(manifest, "psnr", device="cpu", progress=False)
 

@@ -53,8 +53,8 @@ def test_text_has_an_asterisk_and_a_legend(marked, table, form):
     assert star not in bare.replace("**", "")
 
 
-def test_latex_has_asterisks_and_a_legend(marked):
-    text, bare = (render(marked, "latex", Provenance(metrics=facts)) for facts in (FACTS, ()))
+def test_latex_has_asterisks_and_a_legend(marked, table):
+    text, bare = (render(made, "latex", Provenance(metrics=FACTS)) for made in (marked, table))
     assert text.count("$^*$") == 3 + 1
     assert "$^*$ the metric was trained or tuned on this data set" in text
     assert "$^*$" not in bare

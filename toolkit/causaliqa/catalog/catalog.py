@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Backbones", "Catalog"]
 
-Backbones: TypeAlias = "dict[tuple[str, Path | None, str], nn.Module]"
-"""Networks by name, weights file and device."""
+Backbones: TypeAlias = "dict[Hashable, nn.Module]"
+"""Networks by all that they depend on: name, weights file, device and options."""
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -178,20 +178,16 @@ class Catalog:
 
     # -- objects ------------------------------------------------------------------------------------------------------
 
-    def create_metric(self, name: str, *, device: str | None = None, **options: Any) -> BuiltMetric:
-        """Build a metric; see :func:`causaliqa.create_metric`."""
-        return self.build_metric(name, options, device=device, backbones={})
-
-    def build_metric(
-        self, name: str, options: Mapping[str, Any], *, device: str | None, backbones: Backbones
+    def create_metric(
+        self, name: str, *, device: str | None = None, backbones: Backbones | None = None, **options: Any
     ) -> BuiltMetric:
-        """Build a metric as :meth:`create_metric` does.
+        """Build a metric; see :func:`causaliqa.create_metric`.
 
         Args:
             name: its name.
-            options: its options.
             device: torch device; None for the best.
             backbones: networks of other metrics of the same run; a metric whose record allows it shares them.
+            options: its options.
         """
         from causaliqa.catalog.built_metric import BuiltMetric
         from causaliqa.utils.devices import choose_device
@@ -208,10 +204,11 @@ class Catalog:
             weights = self._weights_file(backbone, **passed)
             if spec.backbone == "*":
                 name = f"{spec.name}_{wanted}"
-            shared = backbones if spec.shares_backbone else {}
-            if (wanted, weights, device) not in shared:
-                shared[wanted, weights, device] = self.create_backbone(wanted, **passed)
-            options |= {"backbone": shared[wanted, weights, device], "backbone_spec": backbone}
+            shared = backbones if spec.shares_backbone and backbones is not None else {}
+            key = (wanted, weights, device, *sorted(passed.items()))
+            if key not in shared:
+                shared[key] = self.create_backbone(wanted, **passed)
+            options |= {"backbone": shared[key], "backbone_spec": backbone}
         module = call_factory(found, options, hidden=("backbone", "backbone_spec"))
         metric = BuiltMetric(module, name=name, spec=spec, key=score_key(name, spec, asked, weights))
         return metric.to(device)

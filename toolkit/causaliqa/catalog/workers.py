@@ -45,7 +45,7 @@ def build_metric(
     try:
         # torch.hub announces downloads on stdout, which is for the result.
         with contextlib.redirect_stdout(builder_output()), fixed_weights():
-            return catalog.build_metric(name, options, device=device, backbones={} if backbones is None else backbones)
+            return catalog.create_metric(name, device=device, backbones=backbones, **options)
     except PluginError as error:
         if not isinstance(error.__cause__, OSError):
             raise

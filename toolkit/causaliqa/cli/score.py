@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.cli import _common, _options
 
 if TYPE_CHECKING:
+    from causaliqa.catalog.catalog import Catalog
     from causaliqa.evaluation.file_scores import Limit, Scores
 
 __all__ = ["add", "run"]
@@ -67,9 +68,6 @@ def _add_result(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; exit 1 if an image has no partner, is worse than it must be, or if one of several cannot be scored."""
-    from causaliqa.api.specs import MetricSpec
-    from causaliqa.catalog.request import parse_request
-    from causaliqa.evaluation.file_scores import read_limit
     from causaliqa.evaluation.score import score
     from causaliqa.report.score_table import score_format, scores_text
 
@@ -78,9 +76,7 @@ def run(args: argparse.Namespace) -> int:
         prepare = _options.preparation(args)
     metrics = [args.metric, *args.more]
     catalog = _common.catalog(args)
-    lower_better = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec.lower_better for name in metrics}
-    limits = [read_limit(text, lower_better, below=True) for text in args.fail_below]
-    limits += [read_limit(text, lower_better, below=False) for text in args.fail_above]
+    limits = _limits(args, catalog, metrics) if args.fail_below or args.fail_above else []
     made = score(
         metrics,
         args.img,
@@ -93,7 +89,23 @@ def run(args: argparse.Namespace) -> int:
     )
     short = {limit: limit.failed(made[limit.metric]) for limit in limits}
     _common.write_or_print(scores_text(made, form), args.out)
+    if form == "plain" and len(made) == 1:  # what the numbers mean, beside lines that scripts read
+        only = made[args.metric]
+        if len(only) == 1:
+            _common.said(f"{only.metric}: {only.scale}")
+        elif len(only.finished) > 1:
+            _common.said(f"{only.summary()}; {only.scale}")
     return _complain(made, short)
+
+
+def _limits(args: argparse.Namespace, catalog: Catalog, metrics: list[str]) -> list[Limit]:
+    from causaliqa.api.specs import MetricSpec
+    from causaliqa.catalog.request import parse_request
+    from causaliqa.evaluation.file_scores import read_limit
+
+    lower_better = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec.lower_better for name in metrics}
+    below = [read_limit(text, lower_better, below=True) for text in args.fail_below]
+    return below + [read_limit(text, lower_better, below=False) for text in args.fail_above]
 
 
 def _complain(made: Mapping[str, Scores], short: Mapping[Limit, list[Any]]) -> int:

@@ -41,8 +41,9 @@ def score_format(out: Path | None, asked: str | None) -> str:
 def scores_text(made: Mapping[str, Scores], form: str) -> str:
     """Return scores in one of :data:`SCORE_FORMATS`.
 
-    A single image and metric gives the number alone, so that scripts can read it. Otherwise plain text is a table of
-    images by metrics with units and directions, and a line per metric: mean, its interval, the worst image.
+    Plain text of one metric is for scripts: the number of a single image alone, else a line ``IMAGE<tab>SCORE`` for
+    every image that has one. Of several metrics it is a table of images by metrics with units and directions, and a
+    line per metric: mean, its interval, the worst image.
 
     Args:
         made: scores by metric, of the same images.
@@ -53,8 +54,11 @@ def scores_text(made: Mapping[str, Scores], form: str) -> str:
     if form == "csv":
         return rows_csv(_frame(made))
     first = next(iter(made.values()))
-    if len(made) == 1 and len(first) == 1:
-        return "" if first[0].score is None else f"{first[0].score:.6g}"
+    if len(made) == 1:
+        alone = len(first) == 1
+        return "\n".join(
+            f"{p.score:.6g}" if alone else f"{one_line(str(p.img))}\t{p.score:.6g}" for p in first.finished
+        )
     prepared = [f"images: {first.prepared}"] if first.prepared else []
     return "\n".join([_table(made), "", *prepared, *(scores.summary() for scores in made.values())])
 
