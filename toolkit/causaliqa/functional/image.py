@@ -88,8 +88,9 @@ def studio_luma(img: Tensor) -> Tensor:
     Source: ITU-R BT.601 in studio range, as MATLAB's ``rgb2ycbcr`` computes it for images of floats.
 
     Example:
-        >>> (studio_luma(torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)) * 255).item()
-        81.48...
+        >>> import torch
+        >>> round((studio_luma(torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)) * 255).item(), 2)
+        81.48
     """
     red, green, blue = img.unbind(1)
     return ((65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255).unsqueeze(1)

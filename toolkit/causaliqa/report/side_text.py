@@ -38,7 +38,7 @@ def side_text(tables: Iterable[SideTable], form: str) -> str:
         a_b       0.500+  0.400 - 0.600
         <BLANKLINE>
         Made up. +: may be the best, at 5 %.
-        >>> side_text([table], "latex").splitlines()[5]
+        >>> side_text([table], "latex").splitlines()[6]
         'a\\_b & 0.500$^\\dagger$ & [$0.400$, $0.600$] \\\\'
     """
     write = {"plain": _plain, "github": _github, "latex": _latex}[form]
