@@ -81,7 +81,7 @@ def test_the_worst_residual_comes_first_and_the_sentence_has_its_direction(lower
     frame = frame_of({"m": (-seen if lower else seen, lower)}, label).assign(label_lower_better=label_lower)
     first, *_ = choose(image_scores(frame), rank(frame, draws=0), 5)
     assert first.image == 6
-    assert first.reason.startswith("m takes it for much better than people do (by ")
+    assert first.reason.startswith("m takes it for much better than its label says (by ")
 
 
 def test_two_metrics_that_disagree_show_both_images_of_the_pair():

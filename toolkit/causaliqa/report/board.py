@@ -60,7 +60,7 @@ class Leaderboard:
 
         Args:
             form: the format.
-            thumbnails: most images that a page shows, those that metrics and people, or metrics and metrics, disagree
+            thumbnails: most images that a page shows, those that metrics and labels, or metrics and metrics, disagree
                 on most; other formats show none.
 
         Raises:

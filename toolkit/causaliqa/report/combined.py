@@ -53,7 +53,7 @@ def combined_page(
         part_of: data set that the images of another one come from, by its name: ``{"tid2013_real": "tid2013"}``.
         tables: further tables; see :func:`causaliqa.side_tables`.
         subjects: subjects behind every label; see :func:`causaliqa.side_tables`.
-        thumbnails: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        thumbnails: most images to show, those that metrics and labels, or metrics and metrics, disagree on most.
         images: folders that the names of images are relative to, ``ROOT`` or ``DATASET=ROOT``.
         catalog: where licences are looked up; by default what the environment asks for.
 

@@ -84,7 +84,7 @@ def board(
         table: their statistics from :func:`causaliqa.rank`, if known already.
         tables: further tables.
         files: where the images are; None if that is unknown.
-        count: most images to show, those that metrics and people, or metrics and metrics, disagree on most.
+        count: most images to show, those that metrics and labels, or metrics and metrics, disagree on most.
         explainer: makes cost maps of these images.
     """
     table = rank(frame) if table is None else table

@@ -22,7 +22,7 @@ def pair_groups(shown: Mapping[str, tuple[ImageScores, Sequence[Thumbnail]]]) ->
 
 
 def _one_set(name: str, made: ImageScores, found: list[Thumbnail]) -> dict[str, Any]:
-    ranks, people = made.ranks, made.label_ranks
+    ranks, places = made.ranks, made.label_ranks
     scored = np.isfinite(ranks).sum(axis=1)
     groups: dict[str, dict[str, Any]] = {}
     for thumbnail in found:
@@ -39,7 +39,7 @@ def _one_set(name: str, made: ImageScores, found: list[Thumbnail]) -> dict[str, 
                 "picture": thumbnail.picture,
                 "cost_map": thumbnail.cost_map,
                 "reasons": thumbnail.reasons,
-                "people": int(people[thumbnail.image]),
+                "place": int(places[thumbnail.image]),
                 "ranks": [_rank(row[thumbnail.image]) for row in ranks],
             }
         )

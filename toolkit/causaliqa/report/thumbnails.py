@@ -1,4 +1,4 @@
-"""Image pairs on which metrics and people, or two metrics, disagree most: chosen, and made small enough for a page."""
+"""Image pairs on which metrics and labels, or two metrics, disagree most: chosen, and made small enough for a page."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Thumbnail:
 
 
 def choose(made: ImageScores, table: pd.DataFrame, count: int) -> list[Chosen]:
-    """Return the images of one data set on which people and metrics, or two metrics, disagree most.
+    """Return the images of one data set on which labels and metrics, or two metrics, disagree most.
 
     In turn: the image with the largest residual of every metric, best SRCC first, and the two images that one metric
     holds equal and another sees furthest apart (Ma et al., "Group maximum differentiation competition", IEEE TPAMI
@@ -89,7 +89,7 @@ def choose(made: ImageScores, table: pd.DataFrame, count: int) -> list[Chosen]:
     found: list[Chosen] = []
     seen: set[int] = set()
     turns = zip_longest(
-        _against_people(names, predicted, quality, count), _against_each_other(made, names, predicted, quality)
+        _against_labels(names, predicted, quality, count), _against_each_other(made, names, predicted, quality)
     )
     for group in filter(None, chain.from_iterable(turns)):
         new = {chosen.image for chosen in group} - seen
@@ -109,7 +109,7 @@ def _predicted(made: ImageScores, place: int, row: Mapping[Any, Any]) -> NDArray
     return np.asarray((high - low) * share + (-high if made.label_lower_better else low))
 
 
-def _against_people(
+def _against_labels(
     names: Sequence[str], predicted: NDArray[np.float64], quality: NDArray[np.float64], count: int
 ) -> Iterator[list[Chosen]]:
     """Yield the worst residual of every metric, then the second worst of every metric, and so on."""
@@ -118,7 +118,7 @@ def _against_people(
         for name, image, off in zip(names, images, residuals, strict=True):
             if image >= 0:
                 kind = "better" if off > 0 else "worse"
-                yield [Chosen(int(image), f"{name} takes it for much {kind} than people do (by {abs(off):.3g}).")]
+                yield [Chosen(int(image), f"{name} takes it for much {kind} than its label says (by {abs(off):.3g}).")]
 
 
 _SAME = Fit(kind="linear", params=(1.0, 0.0), converged=True)
@@ -133,14 +133,14 @@ def _against_each_other(
     found: list[tuple[float, list[Chosen]]] = []
     for held, apart in permutations(range(min(_RIVALS, len(names))), 2):
         for pair in gmad_pairs(predicted[held], predicted[apart], tolerance=tolerance, count=1):
-            people = float(quality[pair.better] - quality[pair.worse])
+            labelled = float(quality[pair.better] - quality[pair.worse])
             both = []
             for image, other, sign in ((pair.better, pair.worse, 1), (pair.worse, pair.better, -1)):
                 partner = shown_name(made.images["dist"].iloc[other]) or f"image {other + 1}"
                 words = (
                     f"{names[held]} holds it equal to {partner}; {names[apart]} sees it "
-                    f"{'better' if sign > 0 else 'worse'} by {pair.apart:.3g}, people "
-                    f"{'better' if sign * people > 0 else 'worse'} by {abs(people):.3g}."
+                    f"{'better' if sign > 0 else 'worse'} by {pair.apart:.3g}, its label "
+                    f"{'better' if sign * labelled > 0 else 'worse'} by {abs(labelled):.3g}."
                 )
                 both.append(Chosen(image, words))
             found.append((pair.apart, both))
