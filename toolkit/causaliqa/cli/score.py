@@ -89,12 +89,10 @@ def run(args: argparse.Namespace) -> int:
     )
     short = {limit: limit.failed(made[limit.metric]) for limit in limits}
     _common.write_or_print(scores_text(made, form), args.out)
-    if form == "plain" and len(made) == 1:  # what the numbers mean, beside lines that scripts read
-        only = made[args.metric]
-        if len(only) == 1:
-            _common.said(f"{only.metric}: {only.scale}")
-        elif len(only.finished) > 1:
-            _common.said(f"{only.summary()}; {only.scale}")
+    only = made[args.metric]
+    if form == "plain" and len(made) == 1 and len(only.finished) > 1:
+        # What the numbers mean, beside lines that scripts read.
+        _common.said(f"{only.summary()}; {only.scale}")
     return _complain(made, short)
 
 
