@@ -235,7 +235,7 @@ def cluster_size(address):
 def test_a_cluster_loses_one_worker_and_wins_another(wide, whole, log, cluster, tmp_path):
     address, worker = cluster
     store = tmp_path / "s.sqlite"
-    asked = ("--data", wide, "--metric", "logging:wait=0.1", "--by", "type", "--device", "cpu")
+    asked = ("--data", wide, "--metric", "logging:wait=0.3", "--by", "type", "--device", "cpu")
     line = command("leaderboard", *asked, "--scheduler", address, "--store", store, "--format", "csv")
     workers = [worker() for _ in range(3)]
     wait_for(lambda: cluster_size(address) == 3, workers[0])
@@ -251,7 +251,7 @@ def test_a_cluster_loses_one_worker_and_wins_another(wide, whole, log, cluster, 
     hold.unlink()
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
-    assert out.replace("logging:wait=0.1", "logging") == whole
+    assert out.replace("logging:wait=0.3", "logging") == whole
     built, computed = read(log)
     assert len(built) == len(set(built)) == 5
     assert len(set(computed)) == REFS * LEVELS
