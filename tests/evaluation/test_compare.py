@@ -12,8 +12,8 @@ from scipy import stats
 
 from causaliqa.api.errors import ImageError, InputError
 from causaliqa.catalog.create import default_catalog
-from causaliqa.evaluation.compare import ComparedMetric, OutputScores, score_outputs
-from causaliqa.evaluation.compare_tables import comparison_tables, power_note
+from causaliqa.evaluation.compare import ComparedMetric, OutputScores, power_note, score_outputs
+from causaliqa.evaluation.compare_tables import comparison_tables
 from causaliqa.evaluation.score import score
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from causaliqa.api.errors import InputError
-from causaliqa.functional.rate_distortion import INTERPOLATIONS, Curve, bd, bd_over_contents, hull
+from causaliqa.functional.interpolations import INTERPOLATIONS
+from causaliqa.functional.rate_distortion import Curve, bd, bd_over_contents, hull
 
 
 def _curve(rng: np.random.Generator, points: int = 5) -> Curve:

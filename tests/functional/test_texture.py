@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from causaliqa.functional.mean_interval import mean_interval
+from causaliqa.functional.resampled import resampled_interval
 from causaliqa.functional.texture import gradient_energy, textured_windows
 
 
@@ -37,11 +37,11 @@ def test_a_small_image_has_smaller_margins(side, found):
 def test_the_interval_of_a_mean_holds_it():
     rng = np.random.default_rng(0)
     samples = rng.normal(3.0, 1.0, (200, 9))
-    ends = [mean_interval(sample) for sample in samples]
+    ends = [resampled_interval(sample) for sample in samples]
     inside = np.mean([low <= 3.0 <= high for low, high in ends])
     assert 0.90 <= inside <= 0.99
 
 
 def test_three_images_have_no_interval_and_unknown_ones_do_not_count():
-    assert np.isnan(mean_interval([1.0, 2.0, 3.0, float("nan")])).all()
-    assert mean_interval([1.0, 2.0, 3.0, 4.0, float("nan")]) == mean_interval([1.0, 2.0, 3.0, 4.0])
+    assert np.isnan(resampled_interval([1.0, 2.0, 3.0, float("nan")])).all()
+    assert resampled_interval([1.0, 2.0, 3.0, 4.0, float("nan")]) == resampled_interval([1.0, 2.0, 3.0, 4.0])

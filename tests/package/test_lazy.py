@@ -6,10 +6,12 @@ import sys
 import pytest
 
 HEAVY = ("torch", "pyiqa", "pandas", "numba", "timm", "matplotlib")
+NUMBERS = ("numpy", "scipy", "asyncio")
+"""Not needed either where help is all that is asked for; together they take most of a second."""
 
 
-def loaded(code: str) -> set[str]:
-    check = f"{code}\nimport sys\nprint('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])"
+def loaded(code: str, modules: tuple[str, ...] = HEAVY) -> set[str]:
+    check = f"{code}\nimport sys\nprint('LOADED', *[m for m in {modules!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     return set(done.stdout.strip().splitlines()[-1].split()[1:])
 
@@ -42,6 +44,13 @@ def main(*argv: str) -> str:
 )
 def test_light(code):
     assert loaded(code) == set()
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("score",), ("compare",), ("rd",), ("card",), ("leaderboard",), ("cem-bench",)]
+)
+def test_help_computes_nothing(command):
+    assert loaded(main(*command, "--help"), (*HEAVY, *NUMBERS)) == set()
 
 
 def test_the_check_can_fail():

@@ -7,7 +7,7 @@ from torch import nn
 
 import causaliqa
 from causaliqa import InputError
-from causaliqa.functional.mean_interval import mean_interval
+from causaliqa.functional.resampled import resampled_interval
 from causaliqa.report.bench_table import compact, render, statistics
 
 EVIL = "<b>a_b & c</b>"
@@ -29,7 +29,7 @@ def test_means_and_intervals_are_those_of_the_images(made):
     row = made.table.set_index("network").loc["Identity"]
     assert row["images"] == 4
     assert row["region dB"] == pytest.approx(own["region"].mean())
-    assert (row["region dB low"], row["region dB high"]) == mean_interval(own["region"])
+    assert (row["region dB low"], row["region dB high"]) == resampled_interval(own["region"])
     assert row["none %"] == 100  # nothing outside the region reaches it
     assert row["DI"] == pytest.approx(own["DI"].mean())
 

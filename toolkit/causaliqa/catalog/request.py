@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.utils import safe_yaml
 from causaliqa.utils.safe_yaml import shown
-from causaliqa.utils.text import one_line, without_folders
+from causaliqa.utils.text import number, one_line, without_folders
 
-__all__ = ["check_options", "labels_of", "parse_request"]
+__all__ = ["check_options", "labels_of", "metric_value", "parse_request"]
 
 
 def parse_request(text: str) -> tuple[str, dict[str, Any]]:
@@ -99,3 +99,27 @@ def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, 
         if key not in known:
             free = ", ".join(k for k in known if k not in hidden) or "none"
             raise InputError(f"{what}: unknown option {key!r}; it takes: {free}")
+
+
+def metric_value(option: str, text: str, metrics: Iterable[str]) -> tuple[str, float]:
+    """Read ``METRIC=VALUE``.
+
+    Args:
+        option: what messages call it.
+        text: what the user wrote.
+        metrics: the metrics that it may name.
+
+    Raises:
+        InputError: the metric is another one, or the value is no number.
+
+    Example:
+        >>> metric_value("--hold", "psnr=35", ["psnr"])
+        ('psnr', 35.0)
+    """
+    name, _, value = text.rpartition("=")
+    if name not in (known := list(metrics)):
+        raise InputError(f"{option} {text}: got metric {name!r}, expected METRIC=VALUE of {', '.join(known)}")
+    try:
+        return name, number(value)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: got {value!r}, expected a number") from error

@@ -18,6 +18,7 @@ from causaliqa.utils.text import one_line
 if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
     from causaliqa.catalog.host import PluginHost
+    from causaliqa.report.table_set import TableSet
 
 __all__ = [
     "Messages",
@@ -29,6 +30,7 @@ __all__ = [
     "out_file",
     "out_folder",
     "pictures",
+    "publish",
     "said",
     "write_or_print",
     "wrote",
@@ -105,6 +107,21 @@ def pictures(folder: Path, figures: str, *names: str) -> list[Path]:
     from causaliqa.utils.figures import formats
 
     return [folder / f"{name}{suffix}" for suffix in formats(figures) for name in names]
+
+
+def publish(made: TableSet, form: str, out: Path | None) -> int:
+    """Print or write the tables of a comparison and say what to look at; return the exit code.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if out is None:
+        write_or_print(made.to_text(form), None)
+    else:
+        wrote(*made.save(out, form))
+    for line in (*made.warnings, *made.failures):
+        note(line)
+    return 1 if made.failures else 0
 
 
 def write_or_print(text: str, out: Path | None) -> None:

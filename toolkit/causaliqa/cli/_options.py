@@ -21,6 +21,7 @@ __all__ = [
     "add_seed",
     "add_shard",
     "add_tables",
+    "add_tables_out",
     "add_unseen",
     "add_workers",
     "out_file",
@@ -108,6 +109,16 @@ def add_preparation(group: Any) -> None:
         "--align", type=int, default=0, metavar="N", help="find and undo shifts of up to N pixels against the reference"
     )
     group.add_argument("--resize", choices=FILTERS, default="", help="bring images to the size of their reference")
+
+
+def add_tables_out(group: Any) -> None:
+    """Add how the tables of a comparison come out."""
+    from causaliqa.report.formats import FORMATS
+
+    group.add_argument(
+        "--format", choices=FORMATS, help="how to print the tables (default: that of the suffix of --out, else plain)"
+    )
+    group.add_argument("--out", metavar="FILE", type=out_file, help="write the tables, do not print them")
 
 
 def preparation(args: argparse.Namespace) -> Preparation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.report.formats import FORMATS
-
     command = _options.add_command(
         commands,
         "compare",
@@ -38,30 +35,19 @@ def add(commands: Any) -> None:
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one, and of the ties")
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
-    result = command.add_argument_group("what comes out")
-    result.add_argument(
-        "--format", choices=FORMATS, help="how to print the tables (default: that of the suffix of --out, else plain)"
-    )
-    result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the tables, do not print them")
+    _options.add_tables_out(command.add_argument_group("what comes out"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Score, compare and print; exit 1 if a score could not be computed."""
-    from causaliqa.evaluation.compare_tables import power_note
-    from causaliqa.io.pairing import common_files
     from causaliqa.report.compare import compare
     from causaliqa.report.formats import format_of
 
     form = format_of(args.out, args.format)
     with _common.named_as_options():
         prepare = _options.preparation(args)
-    outputs = _folders(args.outputs)
-    files, unpaired = common_files([*outputs.values(), *filter(None, [args.ref])])
-    logging.getLogger("causaliqa.cli").info("%s", power_note(len(files)))
-    for path in unpaired:
-        _common.note(f"no partner for {path} in every folder: left out")
     made = compare(
-        outputs,
+        _folders(args.outputs),
         args.ref,
         args.metrics,
         device=args.device,
@@ -70,13 +56,7 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.quiet,
         catalog=_common.catalog(args),
     )
-    if args.out is None:
-        _common.write_or_print(made.to_text(form), None)
-    else:
-        _common.wrote(*made.save(args.out, form))
-    for line in (*made.warnings, *made.failures):
-        _common.note(line)
-    return 1 if made.failures else 0
+    return _common.publish(made, form, args.out)
 
 
 def _folders(texts: list[str]) -> dict[str, Path]:

@@ -13,8 +13,7 @@ __all__ = ["add", "run"]
 
 def add(commands: Any) -> None:
     """Add the command."""
-    from causaliqa.functional.rate_distortion import INTERPOLATIONS
-    from causaliqa.report.formats import FORMATS
+    from causaliqa.functional.interpolations import INTERPOLATIONS
 
     command = _options.add_command(
         commands,
@@ -42,10 +41,7 @@ def add(commands: Any) -> None:
     _options.add_seed(command, "metrics that take one")
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
     result = command.add_argument_group("what comes out")
-    result.add_argument(
-        "--format", choices=FORMATS, help="how to print the tables (default: that of the suffix of --out, else plain)"
-    )
-    result.add_argument("--out", metavar="FILE", type=_options.out_file, help="write the tables, do not print them")
+    _options.add_tables_out(result)
     result.add_argument("--figure", metavar="FILE.png|pdf|svg", type=_options.out_file, help="draw quality over rate")
     result.add_argument("--rate-label", metavar="TEXT", default="rate", help="name of the rate in the figure")
 
@@ -71,12 +67,7 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.quiet,
         catalog=_common.catalog(args),
     )
-    if args.out is None:
-        _common.write_or_print(made.to_text(form), None)
-    else:
-        _common.wrote(*made.save(args.out, form))
+    code = _common.publish(made, form, args.out)
     if args.figure is not None:
         _common.wrote(made.figure(args.figure, rate=args.rate_label))
-    for line in (*made.warnings, *made.failures):
-        _common.note(line)
-    return 1 if made.failures else 0
+    return code

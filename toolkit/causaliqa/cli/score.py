@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
 
 
 def _add_result(group: Any) -> None:
-    from causaliqa.report.score_table import SCORE_FORMATS
+    from causaliqa.report.formats import SCORE_FORMATS
 
     group.add_argument(
         "--format", choices=SCORE_FORMATS, help="how to print (default: that of the suffix of --out, else plain)"

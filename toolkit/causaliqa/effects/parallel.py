@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from causaliqa.api.errors import InputError
-from causaliqa.utils.executors import WorkerLostError, carry_out, worker_pool
 from causaliqa.utils.progress import progress_bar
 from causaliqa.utils.text import brief
+
+if TYPE_CHECKING:
+    from causaliqa.utils.executors import WorkerLostError
 
 __all__ = ["in_workers"]
 
@@ -36,6 +38,8 @@ def in_workers(
         InputError: the work cannot be sent to another process.
         CausaliqaError: the work raised it.
     """
+    from causaliqa.utils.executors import carry_out, worker_pool  # loads asyncio
+
     try:
         pickle.dumps((work, units))
     except Exception as error:

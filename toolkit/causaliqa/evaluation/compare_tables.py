@@ -11,30 +11,15 @@ from numpy.typing import NDArray
 
 from causaliqa.evaluation.compare import ComparedMetric, OutputScores
 from causaliqa.evaluation.side_table import SideTable
-from causaliqa.functional.means import MeanComparison, compare_means, detectable, mean_interval
+from causaliqa.functional.means import MeanComparison, compare_means, mean_interval
 
-__all__ = ["comparison_tables", "power_note"]
+__all__ = ["comparison_tables"]
 
 Array = NDArray[np.float64]
 
 _ALPHA = 0.05
 _DECIDING = 5
 """Images listed for every pair of outputs."""
-
-
-def power_note(images: int) -> str:
-    """Say what a comparison on so many images can find, before it is made.
-
-    Example:
-        >>> power_note(14)
-        '14 images: a difference of .81 standard deviations of the paired differences is found in 80 % of such runs'
-    """
-    if images < 5:
-        return f"{images} image{'s' * (images != 1)}: too few for any difference to be significant, expected at least 5"
-    return (
-        f"{images} images: a difference of {detectable(images):.2f} standard deviations of the paired differences is "
-        "found in 80 % of such runs"
-    ).replace(" 0.", " .")
 
 
 def comparison_tables(made: OutputScores, *, draws: int = 1000, seed: int = 0) -> tuple[SideTable, ...]:

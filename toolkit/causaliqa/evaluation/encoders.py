@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +13,9 @@ from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
-from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.image_files import build_metrics, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.evaluation.score import load_pair, score_loaded
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.functional.means import mean_interval
 from causaliqa.functional.rate_distortion import Curve, bd_over_contents, hull
@@ -26,7 +24,7 @@ from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 __all__ = ["Curves", "Hold", "ScoredPoints", "curves_of", "encoder_tables", "score_points"]
 
@@ -92,34 +90,27 @@ def score_points(
     if not missing:
         return ScoredPoints(points=tuple(points))
     device = choose_device(device)
-    built = {metric: build_metric(catalog, metric, device, seed) for metric in missing}
+    built = build_metrics(catalog, missing, device, seed)
     scored: list[RatePoint] = list(points)
     failures: list[str] = []
     with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
-            found = dict(points[k].scores)
-            try:
-                path, img, ref = _images(points[k], prepare)
-            except CausaliqaError as error:
-                failures.append(f"{', '.join(built)} failed: {error}")
-                bar.update(len(built))
-                continue
-            for metric, module in built.items():
-                try:
-                    found[metric] = score_loaded(metric, module, img, ref, path, device)
-                except CausaliqaError as error:
-                    failures.append(f"{metric} failed: {error}")
-                bar.update(1)
-            scored[k] = replace(points[k], scores=found)
+            results = _results(built, points[k], device, prepare)
+            failures += [f"{m} failed: {result}" for m, result in results.items() if isinstance(result, CausaliqaError)]
+            found = {m: result for m, result in results.items() if not isinstance(result, CausaliqaError)}
+            scored[k] = replace(points[k], scores={**points[k].scores, **found})
+            bar.update(len(built))
     return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
 
 
-def _images(point: RatePoint, prepare: Preparation) -> tuple[Path, Tensor, Tensor | None]:
+def _results(
+    built: Mapping[str, Metric], point: RatePoint, device: str, prepare: Preparation
+) -> dict[str, float | CausaliqaError]:
     if point.dist is None:
-        raise InputError(f"{point.encoder} on {point.content} at {point.rate:g}: got no image, expected one in dist")
-    img, ref, _ = load_pair(point.dist, point.ref, prepare)
-    return point.dist, img, ref
+        where = f"{point.encoder} on {point.content} at {point.rate:g}"
+        return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist"))
+    return score_by_all(built, point.dist, point.ref, device, prepare)[0]
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:

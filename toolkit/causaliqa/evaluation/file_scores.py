@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causaliqa.api.errors import InputError
+from causaliqa.catalog.request import metric_value
 from causaliqa.functional.means import mean_interval
 from causaliqa.utils.measures import unit_of
-from causaliqa.utils.text import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,15 +174,8 @@ def read_limit(text: str, lower_better: Mapping[str, bool], *, below: bool) -> L
         'below 30'
     """
     side, other = ("below", "above") if below else ("above", "below")
-    name, _, value = text.rpartition("=")
-    if name not in lower_better:
-        raise InputError(
-            f"--fail-{side} {text}: got metric {name!r}, expected METRIC=VALUE of {', '.join(lower_better)}"
-        )
+    name, value = metric_value(f"--fail-{side}", text, lower_better)
     if lower_better[name] == below:
         better = "lower" if below else "higher"
         raise InputError(f"--fail-{side} {text}: of {name} {better} is better; use --fail-{other}")
-    try:
-        return Limit(metric=name, value=number(value), below=below)
-    except ValueError as error:
-        raise InputError(f"--fail-{side} {text}: got {value!r}, expected a number") from error
+    return Limit(metric=name, value=value, below=below)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.api.protocols import Explanation, Metric
+from causaliqa.api.protocols import Explanation
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.file_scores import FileScore, Scores
+from causaliqa.evaluation.image_files import build_metrics, failed, records_of, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.evaluation.scoring import score_pair
-from causaliqa.io.images import as_image, load_image
+from causaliqa.io.images import as_image
 from causaliqa.io.pairing import file_pairs
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
-from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     Image = Tensor | NDArray[Any] | str | os.PathLike[str]
 
-__all__ = ["explain", "load_pair", "score", "score_loaded"]
+__all__ = ["explain", "score"]
 
 _FEW = 20
 """Pairs that are scored without a progress bar."""
@@ -107,100 +105,38 @@ def score(
     requests = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
     pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None)
     catalog = catalog or default_catalog()
-    _check_metrics(catalog, requests, needs_reference=ref is None)
+    records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF")
     device = choose_device(device)
-    found = {}
+    built = build_metrics(catalog, requests, device, seed)
+    scored: dict[str, list[FileScore]] = {request: [] for request in requests}
     with progress_bar(len(pairs) * len(requests), "scoring", shown=progress and len(pairs) > _FEW) as bar:
-        for request in requests:
-            built = build_metric(catalog, request, device, seed)
-            found[request] = Scores(
-                metric=request,
-                lower_better=built.lower_better,
-                seed=seed,
-                device=device,
-                prepared=str(prepare),
-                pairs=tuple(_scored(request, built, pairs, device, prepare, bar)),
-                unpaired=tuple(unpaired),
-            )
+        for img_path, ref_path in pairs:
+            results, note = score_by_all(built, img_path, ref_path, device, prepare)
+            for request, result in results.items():
+                # One of many costs its own line only.
+                if isinstance(result, CausaliqaError) and len(pairs) == 1:
+                    raise result
+                scored[request].append(_file_score(img_path, ref_path, result, note))
+            bar.update(len(requests))
+    found = {
+        request: Scores(
+            metric=request,
+            lower_better=built[request].lower_better,
+            seed=seed,
+            device=device,
+            prepared=str(prepare),
+            pairs=tuple(scored[request]),
+            unpaired=tuple(unpaired),
+        )
+        for request in requests
+    }
     return found[metric] if isinstance(metric, str) else found
 
 
-def _check_metrics(catalog: Catalog, requests: Sequence[str], *, needs_reference: bool) -> None:
-    """Refuse what cannot be scored before torch is loaded."""
-    if not requests:
-        raise InputError("score: got no metric, expected a name; `causaliqa list metrics` lists them")
-    for request in requests:
-        spec = catalog.get(MetricSpec, parse_request(request)[0]).spec
-        if needs_reference and spec.metric_mode == "FR":
-            raise InputError(f"metric {request!r} compares with a reference: got none, expected IMG REF")
-
-
-def _scored(
-    name: str, metric: Metric, pairs: Sequence[tuple[Path, Path | None]], device: str, prepare: Preparation, bar: Any
-) -> Iterator[FileScore]:
-    for img, ref in pairs:
-        try:
-            ours, theirs, note = load_pair(img, ref, prepare)
-            value = score_loaded(name, metric, ours, theirs, img, device)
-            yield FileScore(img=img, ref=ref, score=value, note=note)
-        except CausaliqaError as error:
-            if len(pairs) == 1:
-                raise
-            # One of many costs its own line only.
-            yield FileScore(img=img, ref=ref, score=None, error=str(error))
-        bar.update(1)
-
-
-def load_pair(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
-    """Read an image file, and a reference file if there is one, and prepare both.
-
-    Args:
-        img_path: the image.
-        ref_path: its reference; None for metrics without one.
-        prepare: what is done to both.
-
-    Returns:
-        Image and reference as they are scored, and what the preparation found.
-
-    Raises:
-        ImageError: a file cannot be read, or the sizes differ.
-    """
-    img = load_image(img_path)
-    ref = None if ref_path is None else load_image(ref_path)
-    try:
-        return prepare.apply(img, ref)
-    except ImageError as error:
-        raise ImageError(f"{img_path}: {error}") from error
-
-
-def score_loaded(name: str, metric: Metric, img: Tensor, ref: Tensor | None, path: Path, device: str) -> float:
-    """Score an image that was read, against its reference if there is one.
-
-    Args:
-        name: what messages call the metric.
-        metric: built on ``device``.
-        img: the image ``(1, 3, H, W)``.
-        ref: its reference; None for metrics without one.
-        path: what messages call the image.
-        device: torch device.
-
-    Raises:
-        ImageError: the metric cannot take the image.
-        CausaliqaError: the metric failed.
-    """
-    try:
-        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device))
-    except CausaliqaError as error:
-        raise CausaliqaError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise ImageError(f"{path}: {error}") from error
-    except Exception as error:
-        # Metrics of others fail in their own ways, as on images that are smaller than their windows.
-        raise _failed(name, path, error) from error
-
-
-def _failed(metric: str, img: object, error: Exception) -> CausaliqaError:
-    return CausaliqaError(f"{metric} failed on {one_line(str(img))}: {brief(error)}; -v shows where")
+def _file_score(img: Path, ref: Path | None, result: float | CausaliqaError, note: str) -> FileScore:
+    if isinstance(result, CausaliqaError):
+        return FileScore(img=img, ref=ref, score=None, error=str(result))
+    return FileScore(img=img, ref=ref, score=result, note=note)
 
 
 def explain(
@@ -249,7 +185,7 @@ def explain(
     except ValueError as error:
         raise ImageError(f"{what}: {error}") from error
     except Exception as error:
-        raise _failed(metric, what, error) from error
+        raise failed(metric, what, error) from error
     if not isinstance(made, Explanation):
         raise InputError(f"metric {metric!r} explains itself in its own terms; call create_metric({metric!r}).explain")
     return made

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from causaliqa.api.errors import InputError
+from causaliqa.functional.interpolations import INTERPOLATIONS
 from causaliqa.functional.means import mean_interval
 
-__all__ = ["INTERPOLATIONS", "Curve", "Delta", "Deltas", "bd", "bd_over_contents", "hull"]
+__all__ = ["Curve", "Delta", "Deltas", "bd", "bd_over_contents", "hull"]
 
 Array = NDArray[np.float64]
 
-INTERPOLATIONS = ("akima", "pchip")
-"""Interpolations of curves; the cubic polynomial of 2001 is left out, because it swings between its points."""
 FEW_OVERLAP = 0.75
 """Share of the common axis below which curves overlap too little for a delta to mean much, as in common use."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from causaliqa.effects.bench import BenchCell, CellResult
 from causaliqa.effects.names import label_of
-from causaliqa.functional.mean_interval import DRAWS, FEWEST, mean_interval
+from causaliqa.functional.resampled import DRAWS, FEWEST, resampled_interval
 from causaliqa.report import map_table
 from causaliqa.utils.measures import unit_of
 from causaliqa.utils.text import one_line
@@ -101,7 +101,7 @@ def statistics(cells: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {**dict(zip(_NAMES, names, strict=True)), "images": len(images)}
         for name in values:
             row[name] = float(images[name].mean())
-            row[f"{name} low"], row[f"{name} high"] = mean_interval(images[name])
+            row[f"{name} low"], row[f"{name} high"] = resampled_interval(images[name])
         rows.append(row)
     frame = pd.DataFrame(rows).astype({"year": "Int64"})
     if {unit_of(name) for name in frame["measure"]} != {"dB"}:

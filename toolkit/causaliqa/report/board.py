@@ -14,8 +14,9 @@ from causaliqa.evaluation.rank import wrong_directions
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.report.formats import format_of
 from causaliqa.report.provenance import Provenance
-from causaliqa.report.side_text import side_csv, side_document, side_text
+from causaliqa.report.side_text import side_document, side_text
 from causaliqa.report.table import document, render, rows_csv
+from causaliqa.report.written import Written, write_beside
 from causaliqa.utils.files import write_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["Leaderboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaderboard:
+class Leaderboard(Written):
     """What :func:`leaderboard` returns."""
 
     rows: pd.DataFrame = field(repr=False)
@@ -88,23 +89,7 @@ class Leaderboard:
 
     def to_html(self, path: str | os.PathLike[str] | None = None, *, thumbnails: int = 0) -> str:
         """Return the page, with the images that are disagreed on most, and write it to a file if there is a path."""
-        text = self.to_text("html", thumbnails=thumbnails)
-        if path is not None:
-            format_of(path, "html")
-            write_text(text, Path(path))
-        return text
-
-    def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table for booktabs, and write it to a file if there is a path."""
-        return self._written("latex", path)
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table in GitHub's Markdown, and write it to a file if there is a path."""
-        return self._written("github", path)
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the table as csv; with a path, write it and ``PATH.json`` with its provenance."""
-        return self._written("csv", path)
+        return self._written("html", path, thumbnails=thumbnails)
 
     def save(self, path: str | os.PathLike[str], form: str | None = None, *, thumbnails: int = 0) -> list[Path]:
         """Write the leaderboard in a format, by default that of the suffix.
@@ -125,12 +110,7 @@ class Leaderboard:
             return [out]
         documents = [document(self.table, self.provenance), *map(side_document, self.tables)]
         facts, *sides = ({key: value for key, value in one.items() if key != "rows"} for one in documents)
-        beside = out.with_name(f"{out.name}.json")
-        write_text(json.dumps(facts | {"tables": sides}, indent=2, default=str), beside)
-        more = {out.with_name(f"{out.stem}.{table.name}{out.suffix}"): table for table in self.tables}
-        for path_of_table, table in more.items():
-            write_text(side_csv(table), path_of_table)
-        return [out, beside, *more]
+        return [out, *write_beside(out, self.tables, facts | {"tables": sides})]
 
     def save_rows(self, path: str | os.PathLike[str]) -> Path:
         """Write every single score as csv; :func:`causaliqa.rank` and ``causaliqa report`` read it again."""
@@ -157,14 +137,6 @@ class Leaderboard:
         return scatter_panels(
             self.rows, Path(path), table=self.overall, title=title, label=label, normalised=normalised
         )
-
-    def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
-        if path is not None:
-            self.save(path, form)
-        return self.to_text(form)
-
-    def __str__(self) -> str:
-        return self.to_text("plain")
 
     def __repr__(self) -> str:
         sets = ", ".join(dict.fromkeys(self.table["dataset"]))

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
-from causaliqa.catalog.request import parse_request
-from causaliqa.evaluation.compare import OutputScores, score_outputs
-from causaliqa.evaluation.compare_tables import comparison_tables, power_note
+from causaliqa.evaluation.compare import OutputScores, power_note, score_outputs
+from causaliqa.evaluation.compare_tables import comparison_tables
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.report.provenance import PYIQA_NOTE, Provenance, metric_facts, plugin_versions
 from causaliqa.report.strips import Strip, image_strips
-from causaliqa.report.table_set import TableSet
+from causaliqa.report.table_set import TableSet, scores_provenance
 from causaliqa.utils.text import without_folders
-from causaliqa.utils.versions import versions
 
 __all__ = ["ComparedOutputs", "compare"]
-
-_LOG = logging.getLogger(__name__)
 
 DRAWS = 1000
 """Random signs behind the ties with the best."""
@@ -113,7 +106,6 @@ def compare(
         "device": scores.device,
         "draws": draws,
     }
-    records = {name: catalog.get(MetricSpec, parse_request(name)[0]) for name in requests}
     notes = [power_note(len(scores.images))]
     if scores.prepared:
         notes.append(f"images: {scores.prepared}")
@@ -123,14 +115,7 @@ def compare(
         title=f"Comparison of {' and '.join(scores.outputs)}" if len(scores.outputs) < 4 else "Comparison of outputs",
         tables=comparison_tables(scores, draws=draws, seed=seed),
         rows=scores.rows,
-        provenance=Provenance(
-            versions=versions(),
-            plugins=plugin_versions(list(records.values())),
-            metrics=tuple(metric_facts(name, scores.built[name], record) for name, record in records.items()),
-            settings=settings,
-            seed=seed,
-            notes=(PYIQA_NOTE,),
-        ),
+        provenance=scores_provenance(catalog, scores.built, settings, seed=seed),
         notes=tuple(notes),
         scores=scores,
     )

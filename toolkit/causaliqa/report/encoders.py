@@ -12,19 +12,18 @@ from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
-from causaliqa.catalog.request import parse_request
+from causaliqa.catalog.request import metric_value, parse_request
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.encoders import Hold, ScoredPoints, encoder_tables, score_points
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.io.rate_points import RatePoint, read_rate_points
-from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, metric_facts, plugin_versions
+from causaliqa.report.provenance import MetricFacts
 from causaliqa.report.rate_curves import draw_curves
-from causaliqa.report.table_set import TableSet
+from causaliqa.report.table_set import TableSet, scores_provenance
 from causaliqa.utils.figures import save
-from causaliqa.utils.text import number, without_folders
-from causaliqa.utils.versions import versions
+from causaliqa.utils.text import without_folders
 
-__all__ = ["ComparedEncoders", "compare_encoders", "read_hold"]
+__all__ = ["ComparedEncoders", "compare_encoders"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -109,9 +108,12 @@ def compare_encoders(
         listed, list(declared), catalog=catalog, device=device, seed=seed, prepare=prepare, progress=progress
     )
     first = anchor or scored.points[0].encoder
-    steps = [read_hold(text, list(declared)) for text in hold]
-    records = {name: catalog.get(MetricSpec, parse_request(name)[0]) for name in scored.built}
-    given = [m for m in known if m.name not in scored.built]
+    steps = [Hold(metric=name, value=value) for name, value in (metric_value("hold", t, declared) for t in hold)]
+    given = [
+        MetricFacts(name=m.name, lower_better=m.lower_better, provider="scores from elsewhere")
+        for m in known
+        if m.name not in scored.built
+    ]
     settings: dict[str, Any] = {
         "points": Path(points).name if isinstance(points, str | os.PathLike) else len(listed),
         "metrics": [without_folders(request) for request in requests],
@@ -125,20 +127,7 @@ def compare_encoders(
         title=f"Encoders against {first}",
         tables=encoder_tables(scored.points, known, anchor=first, interpolation=interpolation, hold=steps),
         rows=_rows(scored.points, known),
-        provenance=Provenance(
-            versions=versions(),
-            plugins=plugin_versions(list(records.values())),
-            metrics=(
-                *(metric_facts(name, scored.built[name], record) for name, record in records.items()),
-                *(
-                    MetricFacts(name=m.name, lower_better=m.lower_better, provider="scores from elsewhere")
-                    for m in given
-                ),
-            ),
-            settings=settings,
-            seed=seed,
-            notes=(PYIQA_NOTE,),
-        ),
+        provenance=scores_provenance(catalog, scored.built, settings, seed=seed, elsewhere=given),
         notes=(f"images: {prepare}",) if str(prepare) else (),
         scores=scored,
         metrics=known,
@@ -162,25 +151,6 @@ def _metric(catalog: Catalog, name: str, lower: bool | None, points: Sequence[Ra
     if any(name not in point.scores for point in points):
         raise InputError(f"metric {name!r}: got a direction, but no score of it for every point; add a column {name}")
     return ComparedMetric(name=name, lower_better=lower)
-
-
-def read_hold(text: str, metrics: Sequence[str]) -> Hold:
-    """Read ``METRIC=VALUE``.
-
-    Raises:
-        InputError: the metric is not compared, or the value is no number.
-
-    Example:
-        >>> read_hold("psnr=35", ["psnr"])
-        Hold(metric='psnr', value=35.0)
-    """
-    name, _, value = text.rpartition("=")
-    if name not in metrics:
-        raise InputError(f"hold {text}: got metric {name!r}, expected METRIC=VALUE of {', '.join(metrics)}")
-    try:
-        return Hold(metric=name, value=number(value))
-    except ValueError as error:
-        raise InputError(f"hold {text}: got {value!r}, expected a number") from error
 
 
 def _rows(points: Sequence[RatePoint], metrics: Sequence[ComparedMetric]) -> Any:

@@ -8,13 +8,16 @@ from pathlib import Path
 from causaliqa.api.data import PAIR_COLUMNS, ScoreRow, columns
 from causaliqa.api.errors import InputError
 
-__all__ = ["BREAKDOWNS", "FORMATS", "TEXT_FORMATS", "format_of"]
+__all__ = ["BREAKDOWNS", "FORMATS", "SCORE_FORMATS", "TEXT_FORMATS", "format_of"]
 
 TEXT_FORMATS = ("plain", "github", "csv", "json", "latex")
 """Formats of :func:`causaliqa.report.table.render`."""
 
 FORMATS = (*TEXT_FORMATS, "html")
 """All formats; ``html`` is a page, see :func:`causaliqa.report.page.page`."""
+
+SCORE_FORMATS = ("plain", "csv", "json")
+"""Formats of :func:`causaliqa.report.score_table.scores_text`."""
 
 BREAKDOWNS = tuple(c for c in PAIR_COLUMNS if columns(ScoreRow)[c].kind is str and c not in ("dataset", "ref", "dist"))
 """Columns that a table can be broken down by: type, level, split."""

@@ -17,9 +17,7 @@ from causaliqa.utils.versions import versions
 if TYPE_CHECKING:
     from causaliqa.evaluation.file_scores import Scores
 
-__all__ = ["SCORE_FORMATS", "score_format", "scores_text"]
-
-SCORE_FORMATS = ("plain", "csv", "json")
+__all__ = ["score_format", "scores_text"]
 
 
 def score_format(out: Path | None, asked: str | None) -> str:
@@ -39,7 +37,7 @@ def score_format(out: Path | None, asked: str | None) -> str:
 
 
 def scores_text(made: Mapping[str, Scores], form: str) -> str:
-    """Return scores in one of :data:`SCORE_FORMATS`.
+    """Return scores in one of :data:`causaliqa.report.formats.SCORE_FORMATS`.
 
     Plain text of one metric is for scripts: the number of a single image alone, else a line ``IMAGE<tab>SCORE`` for
     every image that has one. Of several metrics it is a table of images by metrics with units and directions, and a

@@ -4,28 +4,64 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.protocols import Metric
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Catalog
+from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.report.formats import format_of
-from causaliqa.report.provenance import Provenance
-from causaliqa.report.side_text import side_csv, side_document, side_text
+from causaliqa.report.provenance import PYIQA_NOTE, MetricFacts, Provenance, metric_facts, plugin_versions
+from causaliqa.report.side_text import side_document, side_text
 from causaliqa.report.table import json_value, rows_csv
+from causaliqa.report.written import Written, write_beside
 from causaliqa.utils.files import write_text
 from causaliqa.utils.text import one_line
+from causaliqa.utils.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from causaliqa.report.strips import Strip
 
-__all__ = ["TableSet"]
+__all__ = ["TableSet", "scores_provenance"]
+
+
+def scores_provenance(
+    catalog: Catalog,
+    built: Mapping[str, Metric],
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    elsewhere: Iterable[MetricFacts] = (),
+) -> Provenance:
+    """Return where scores of image files come from.
+
+    Args:
+        catalog: where the metrics were looked up.
+        built: the metrics that computed scores.
+        settings: what is stated of the settings.
+        seed: seed of the metrics.
+        elsewhere: facts about metrics whose scores were given.
+    """
+    records = {name: catalog.get(MetricSpec, parse_request(name)[0]) for name in built}
+    computed = (metric_facts(name, built[name], record) for name, record in records.items())
+    return Provenance(
+        versions=versions(),
+        plugins=plugin_versions(list(records.values())),
+        metrics=(*computed, *elsewhere),
+        settings=settings,
+        seed=seed,
+        notes=(PYIQA_NOTE,),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSet:
+class TableSet(Written):
     """Several tables of one question."""
 
     title: str
@@ -52,6 +88,11 @@ class TableSet:
         """What a reader must not overlook."""
         return [line for table in self.tables for line in table.warnings]
 
+    @property
+    def failures(self) -> Sequence[str]:
+        """A line for every score that could not be computed."""
+        return ()
+
     def to_text(self, form: str = "plain") -> str:
         """Return the tables in one of the formats ``plain``, ``github``, ``csv``, ``json``, ``latex``, ``html``.
 
@@ -70,22 +111,6 @@ class TableSet:
         lines = [f"{mark}{one_line(line)}" for line in (*self.notes, *self.provenance.brief())]
         return "\n".join([side_text(self.tables, form).lstrip("\n"), "", *lines])
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the page, and write it to a file if there is a path."""
-        return self._written("html", path)
-
-    def to_latex(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the tables for booktabs, and write them to a file if there is a path."""
-        return self._written("latex", path)
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the tables in GitHub's Markdown, and write them to a file if there is a path."""
-        return self._written("github", path)
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the single scores as csv; with a path, write them, and the tables beside them."""
-        return self._written("csv", path)
-
     def save(self, path: str | os.PathLike[str], form: str | None = None) -> list[Path]:
         """Write the tables in a format, by default that of the suffix.
 
@@ -103,13 +128,8 @@ class TableSet:
         write_text(self.to_text(form), out)
         if form != "csv":
             return [out]
-        more = {out.with_name(f"{out.stem}.{table.name}{out.suffix}"): table for table in self.tables}
-        for path_of_table, table in more.items():
-            write_text(side_csv(table), path_of_table)
         facts = {key: value for key, value in self._document().items() if key not in ("rows", "tables")}
-        beside = out.with_name(f"{out.name}.json")
-        write_text(json.dumps(facts, indent=2, default=str), beside)
-        return [out, beside, *more]
+        return [out, *write_beside(out, self.tables, facts)]
 
     def _document(self) -> dict[str, Any]:
         facts: dict[str, Any] = json_value(self.provenance.as_dict())
@@ -134,14 +154,6 @@ class TableSet:
     def _strips(self) -> tuple[Strip, ...]:
         """Return images to show on the page."""
         return ()
-
-    def _written(self, form: str, path: str | os.PathLike[str] | None) -> str:
-        if path is not None:
-            self.save(path, form)
-        return self.to_text(form)
-
-    def __str__(self) -> str:
-        return self.to_text("plain")
 
     def __repr__(self) -> str:
         return f"{self.title}: {len(self.rows)} scores, tables {', '.join(table.name for table in self.tables)}"

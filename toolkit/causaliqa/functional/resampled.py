@@ -1,11 +1,14 @@
-"""The interval of a mean over few images, by the bootstrap."""
+"""The interval of a mean over few images of skewed values, by the bootstrap.
+
+For differences of scores :func:`causaliqa.functional.means.mean_interval` has Student's t.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["DRAWS", "FEWEST", "mean_interval"]
+__all__ = ["DRAWS", "FEWEST", "resampled_interval"]
 
 DRAWS = 10_000
 """Resamples."""
@@ -13,7 +16,7 @@ FEWEST = 4
 """Images without which there is no interval."""
 
 
-def mean_interval(values: ArrayLike, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def resampled_interval(values: ArrayLike, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """Return the interval of the mean of independent values; NaN for fewer than :data:`FEWEST`.
 
     Expanded percentile bootstrap: the percentiles are widened as Student's t is wider than the normal distribution,
@@ -27,10 +30,10 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95, seed: int = 0) -> t
     Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69(4), 2015.
 
     Example:
-        >>> low, high = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+        >>> low, high = resampled_interval([1.0, 2.0, 3.0, 4.0, 5.0])
         >>> 1 < low < 2 < 4 < high < 5
         True
-        >>> mean_interval([1.0, 2.0, 3.0])
+        >>> resampled_interval([1.0, 2.0, 3.0])
         (nan, nan)
     """
     known = np.asarray(values, dtype=np.float64)

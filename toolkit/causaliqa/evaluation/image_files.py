@@ -1,0 +1,111 @@
+"""Image files scored by several metrics: every pair is read and prepared once, metrics share their backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from causaliqa.api.errors import CausaliqaError, ImageError, InputError
+from causaliqa.api.protocols import Metric
+from causaliqa.api.specs import MetricSpec
+from causaliqa.catalog.catalog import Backbones, Catalog
+from causaliqa.catalog.request import parse_request
+from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.preparation import Preparation
+from causaliqa.evaluation.scoring import score_pair
+from causaliqa.io.images import load_image
+from causaliqa.utils.text import brief, one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["build_metrics", "failed", "records_of", "score_by_all"]
+
+
+def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "") -> dict[str, MetricSpec]:
+    """Return the records of metrics, before torch is loaded.
+
+    Args:
+        catalog: where they are looked up.
+        requests: ``NAME[:key=value,...]``.
+        job: what the message calls the work.
+        lacking: what to ask for where there are no references; empty where there are.
+
+    Raises:
+        InputError: there is no metric, one is unknown, or one needs the references that are lacking.
+    """
+    records = {request: catalog.get(MetricSpec, parse_request(request)[0]).spec for request in requests}
+    if not records:
+        raise InputError(f"{job}: got no metric, expected a name; `causaliqa list metrics` lists them")
+    for request, spec in records.items():
+        if lacking and spec.metric_mode == "FR":
+            raise InputError(f"metric {request!r} compares with a reference: got none, expected {lacking}")
+    return records
+
+
+def build_metrics(catalog: Catalog, requests: Iterable[str], device: str, seed: int) -> dict[str, Metric]:
+    """Build metrics that share the backbones that they may share.
+
+    Args:
+        catalog: where they are looked up.
+        requests: ``NAME[:key=value,...]``.
+        device: torch device.
+        seed: seed of metrics that take one.
+    """
+    backbones: Backbones = {}
+    return {request: build_metric(catalog, request, device, seed, backbones) for request in requests}
+
+
+def score_by_all(
+    built: Mapping[str, Metric], img_path: Path, ref_path: Path | None, device: str, prepare: Preparation
+) -> tuple[dict[str, float | CausaliqaError], str]:
+    """Score one image file by several metrics, against a reference file if there is one.
+
+    Args:
+        built: metrics on ``device`` by what messages call them.
+        img_path: the image.
+        ref_path: its reference; None for metrics without one.
+        device: torch device.
+        prepare: what is done to both before.
+
+    Returns:
+        The score of every metric, or why there is none; and what the preparation found.
+    """
+    try:
+        img, ref, note = _prepared(img_path, ref_path, prepare)
+    except CausaliqaError as error:
+        return dict.fromkeys(built, error), ""
+    found: dict[str, float | CausaliqaError] = {}
+    for name, metric in built.items():
+        try:
+            found[name] = _score(name, metric, img, ref, img_path, device)
+        except CausaliqaError as error:
+            found[name] = error
+    return found, note
+
+
+def _prepared(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
+    img = load_image(img_path)
+    ref = None if ref_path is None else load_image(ref_path)
+    try:
+        return prepare.apply(img, ref)
+    except ImageError as error:
+        raise ImageError(f"{img_path}: {error}") from error
+
+
+def _score(name: str, metric: Metric, img: Tensor, ref: Tensor | None, path: Path, device: str) -> float:
+    try:
+        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device))
+    except CausaliqaError as error:
+        raise CausaliqaError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except Exception as error:
+        # Metrics of others fail in their own ways, as on images that are smaller than their windows.
+        raise failed(name, path, error) from error
+
+
+def failed(metric: str, img: object, error: Exception) -> CausaliqaError:
+    """Return the error of a metric that failed in a way of its own."""
+    return CausaliqaError(f"{metric} failed on {one_line(str(img))}: {brief(error)}; -v shows where")
