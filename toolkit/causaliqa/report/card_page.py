@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.evaluation.card_facts import CardFacts, Check, Descent
 from causaliqa.functional.doses import MILD, MODERATE
 from causaliqa.report import card_svg
+from causaliqa.report.templates import assets, templates
 
 if TYPE_CHECKING:
     from causaliqa.report.card import Card
@@ -40,26 +40,12 @@ def card_page(cards: Sequence[Card], *, title: str = "") -> str:
         cards: cards that were measured on the same photographs.
         title: heading; by default what is on the page.
     """
-    from importlib.resources import files
-
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("causaliqa.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
+    environment = templates()
     environment.filters["short"] = _short
-    assets = files("causaliqa.report") / "assets"
-    style = Markup("\n".join((assets / name).read_text("utf-8") for name in ("page.css", "card.css")))
     facts = [one.facts for one in cards]
     return environment.get_template("card.html").render(
         title=title or (f"Card of {facts[0].metric}" if len(facts) == 1 else f"Cards of {len(facts)} metrics"),
-        style=style,
+        style=assets("page.css", "card.css"),
         first=facts[0],
         cards=[_section(one) for one in facts],
         compared=card_svg.compared_panels(facts) if len(facts) > 1 else [],

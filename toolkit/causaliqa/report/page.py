@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -24,6 +23,7 @@ from causaliqa.report.page_pairs import pair_groups
 from causaliqa.report.page_tables import fact_columns, matrix, rank_rows, scale_start, side_table, with_mean
 from causaliqa.report.scatter_data import Panel, panels
 from causaliqa.report.table import document
+from causaliqa.report.templates import assets, templates
 from causaliqa.report.thumbnails import Files, Thumbnail, thumbnails
 
 if TYPE_CHECKING:
@@ -149,14 +149,13 @@ def page(
         >>> "&lt;i&gt;" in text, "<i>" in text
         (True, False)
     """
-    from markupsafe import Markup
 
     facts = {fact.name: fact for fact in provenance.metrics}
     shared = {
         "title": title or ("Leaderboard" if made else "Tables" if tables else "Causal effect maps"),
         "tables": [side_table(table, facts) for table in (*(made.tables if made else ()), *tables)],
-        "style": _asset("page.css"),
-        "script": Markup("\n").join(map(_asset, ("page.js", "points.js", "export.js"))),
+        "style": assets("page.css"),
+        "script": assets("page.js", "points.js", "export.js"),
         "gallery": gallery,
         "strips": strips,
         "notes": notes,
@@ -165,7 +164,8 @@ def page(
         "keys": _svg.KEYS,
         "size": (_svg.WIDTH, _svg.HEIGHT),
     }
-    return str(_template().render(**shared, **(_content(made, provenance, facts) if made else _EMPTY)))
+    content = _content(made, provenance, facts) if made else _EMPTY
+    return str(templates().get_template("page.html").render(**shared, **content))
 
 
 _EMPTY: Mapping[str, Any] = {
@@ -173,30 +173,6 @@ _EMPTY: Mapping[str, Any] = {
     "breakdown_draws": 0, "pairs": [], "explained": "", "numbers": "", "points": "",
 }  # fmt: skip
 """What a page without a leaderboard has not."""
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("causaliqa.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Long names of metrics may break after these characters.
-    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[_:,+/])(?=.)", str(text)))
-    return environment.get_template("page.html")
-
-
-def _asset(name: str) -> Any:
-    from importlib.resources import files
-
-    from markupsafe import Markup
-
-    return Markup((files("causaliqa.report") / "assets" / name).read_text("utf-8"))
 
 
 def _content(made: Board, provenance: Provenance, facts: Mapping[str, MetricFacts]) -> dict[str, Any]:
