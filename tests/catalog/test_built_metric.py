@@ -60,6 +60,9 @@ def test_autocast_changes_nothing(metric, pair):
         lambda x: x * float("nan"),
         lambda x: None,
         lambda x: [x],
+        lambda x: x[0],
+        lambda x: x[..., 1:],
+        lambda x: x[:0],
     ],
 )
 @pytest.mark.parametrize("which", [0, 1])
@@ -69,6 +72,12 @@ def test_other_ranges_and_types_are_refused(metric, pair, change, which):
     with pytest.raises(InputError) as caught:
         metric(*given)
     assert "\n" not in str(caught.value)
+
+
+def test_values_that_are_no_numbers_are_not_taken_for_eight_bits(metric, pair):
+    with pytest.raises(InputError, match="NaN or infinite") as caught:
+        metric(pair[0] * float("inf"), pair[1])
+    assert "255" not in str(caught.value)
 
 
 def test_files_and_arrays_are_taken(metric, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +76,19 @@ class BuiltMetric(StayInEval):
             Scores ``(N,)``; see :attr:`lower_better`.
 
         Raises:
-            InputError: the reference is missing, or an image is of another kind.
+            InputError: the reference is missing, or an image is of another kind, size or range.
             ImageError: a file cannot be read.
         """
         one_thread_after_fork()
         if ref is None and self.metric_mode == "FR":
             raise InputError(f"metric {self.name!r} compares with a reference: got none, expected metric(img, ref)")
         images = [self._tensor("img", img)] if ref is None else [self._tensor("img", img), self._tensor("ref", ref)]
+        if ref is not None and images[0].shape[-2:] != images[1].shape[-2:]:
+            (h, w), (ref_h, ref_w) = (x.shape[-2:] for x in images)
+            raise InputError(
+                f"metric {self.name!r}: img and ref differ in size: got {w} x {h} and {ref_w} x {ref_h} (width x "
+                "height), expected the same; crop or resize one of them first"
+            )
         with torch.autocast(images[0].device.type, enabled=False):
             score: Tensor = self.module(*images, **options)
         return score
@@ -95,14 +102,24 @@ class BuiltMetric(StayInEval):
                 f"metric {self.name!r}: {what} is {got}, expected a tensor of floats (N, 3, H, W) in [0, 1], a path or "
                 "an array; divide 8-bit values by 255"
             )
-        if not image.requires_grad and image.numel():
-            low, high = (float(value) for value in image.detach().aminmax())
-            if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
-                raise InputError(
-                    f"metric {self.name!r}: {what} has values from {low:g} to {high:g}, expected [0, 1]; divide 8-bit "
-                    "values by 255"
-                )
+        if image.ndim != 4 or not image.numel():
+            raise InputError(
+                f"metric {self.name!r}: {what} has shape {tuple(image.shape)}, expected (N, 3, H, W); write "
+                "x[None] for one image"
+            )
+        if not image.requires_grad:
+            self._check_range(what, image)
         return image.to(self._place.dtype)
+
+    def _check_range(self, what: str, image: Tensor) -> None:
+        low, high = (float(value) for value in image.aminmax())
+        if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+            return
+        if math.isfinite(low) and math.isfinite(high):
+            got, advice = f"values from {low:g} to {high:g}", "divide 8-bit values by 255"
+        else:
+            got, advice = "NaN or infinite values", "look where they come from"
+        raise InputError(f"metric {self.name!r}: {what} has {got}, expected [0, 1]; {advice}")
 
     def __getattr__(self, name: str) -> Any:
         try:
