@@ -76,6 +76,39 @@ def test_images_of_such_a_name(run, foreign):
     assert len(list(why.iterdir())) == 3
 
 
+@pytest.fixture
+def outputs(foreign):
+    """Two folders of outputs beside their references; a folder and an image have such a name, one is broken."""
+    folder = foreign.parent
+    refs = sorted(folder.glob("ref*.png"))[:2]
+    for place in ("truth", "a", NAME):
+        (folder / place).mkdir()
+        for ref, stem in zip(refs, ("plain", NAME), strict=True):
+            shutil.copy(ref, folder / place / f"{stem}.png")
+    (folder / "a" / f"{NAME}.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.mark.parametrize("form", ["plain", "csv", "json"])
+def test_scores_of_a_folder(run, outputs, form):
+    for place, code in ((NAME, 0), ("a", 1)):
+        done, _, err = run(
+            "score", "psnr", outputs / place, outputs / "truth", "--format", form, "--out", outputs / "s"
+        )
+        assert done == code and "Traceback" not in err, err
+        text = (outputs / "s").read_text(encoding="utf-8")
+        assert {"json": "udcb2"}.get(form, SHOWN) in text
+
+
+@pytest.mark.parametrize("form", ["plain", "github", "csv", "json", "latex", "html"])
+def test_comparisons(run, outputs, form):
+    folders = [outputs / "a", outputs / NAME, "--ref", outputs / "truth"]
+    done, _, err = run("-q", "compare", *folders, "--metric", "psnr", "--format", form, "--out", outputs / "table")
+    assert done in (0, 1) and "Traceback" not in err, err
+    shown = {"latex": "b\\textbackslash{}udcb2", "github": "b\\\\udcb2", "json": "udcb2"}.get(form, SHOWN)
+    assert shown in (outputs / "table").read_text(encoding="utf-8")
+
+
 def test_a_figure_with_such_a_title(rows, table, tmp_path):
     from causaliqa.report.scatter import scatter_panels
 

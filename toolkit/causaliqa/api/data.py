@@ -29,6 +29,7 @@ __all__ = [
     "ScoreRow",
     "canonical_options",
     "columns",
+    "printable",
 ]
 
 
@@ -117,7 +118,7 @@ class Pair:
     """Standard deviation of the label as published: between subjects, or of the mean."""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return text with the undecodable bytes of file names as escapes: databases and frames hold valid text only."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -150,14 +151,14 @@ class PairDataset:
     """Folder that image names are relative to, so that a moved data set keeps its names."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", _printable(self.name))
+        object.__setattr__(self, "name", printable(self.name))
 
     def image_name(self, path: Path | None) -> str:
         """Return the name of an image in score rows: relative to the root if below it; empty for None."""
         if path is None:
             return ""
         inside = self.root is not None and path.is_relative_to(self.root)
-        return _printable((path.relative_to(self.root) if inside and self.root else path).as_posix())
+        return printable((path.relative_to(self.root) if inside and self.root else path).as_posix())
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -232,7 +233,7 @@ def canonical_options(options: Mapping[str, Any]) -> str:
     >>> canonical_options({"window": 8, "terms": "md"})
     '{"terms":"md","window":8}'
     """
-    return _printable(json.dumps(dict(options), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str))
+    return printable(json.dumps(dict(options), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str))
 
 
 @dataclass(frozen=True, kw_only=True)

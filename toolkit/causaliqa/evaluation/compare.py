@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from causaliqa.api.data import printable
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
@@ -132,12 +133,12 @@ def score_outputs(
         outputs=folders,
         ref=reference,
         metrics=tuple(ComparedMetric.of(name, spec) for name, spec in specs.items()),
-        images=tuple(row[0].stem for row in files),
+        images=tuple(printable(row[0].stem) for row in files),
         unpaired=tuple(unpaired),
         prepared=str(prepare),
         rows=pd.DataFrame(rows),
         files={
-            (name, row[0].stem): path
+            (name, printable(row[0].stem)): path
             for row in files
             for name, path in zip([*folders, *([""] if reference else [])], row, strict=True)
         },
@@ -151,10 +152,10 @@ def _named(outputs: Any) -> dict[str, Path]:
     if isinstance(outputs, str | os.PathLike):
         outputs = [outputs]
     if isinstance(outputs, Mapping):
-        folders = {str(name): Path(path) for name, path in outputs.items()}
+        folders = {printable(str(name)): Path(path) for name, path in outputs.items()}
     else:
         paths = [Path(path) for path in outputs]
-        folders = dict(zip(distinct_names(paths), paths, strict=True))
+        folders = dict(zip(map(printable, distinct_names(paths)), paths, strict=True))
     if len(folders) < 2:
         raise InputError(f"compare: got {len(folders)} folder of outputs, expected at least two")
     real = [path.resolve() for path in folders.values()]
@@ -174,12 +175,12 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Image by image, so that metrics can keep what they know of its reference."""
     for row in files:
-        ref = row[-1] if len(row) > len(names) else None
+        image, ref = printable(row[0].stem), row[-1] if len(row) > len(names) else None
         for output, path in zip(names, row, strict=False):
             for metric, result in score_by_all(built, path, ref, device, prepare)[0].items():
                 failed = isinstance(result, CausaliqaError)
-                score, error = (None, str(result)) if failed else (result, "")
-                yield {"metric": metric, "output": output, "image": row[0].stem, "score": score, "error": error}
+                score, error = (None, printable(str(result))) if failed else (result, "")
+                yield {"metric": metric, "output": output, "image": image, "score": score, "error": error}
             bar.update(len(built))
 
 

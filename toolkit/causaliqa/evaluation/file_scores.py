@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causaliqa.api.data import printable
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.request import metric_value
 from causaliqa.functional.means import mean_interval
@@ -86,7 +87,13 @@ class Scores:
         """One line per image: img, ref, score, error, note."""
         import pandas as pd
 
-        return pd.DataFrame([{**vars(p), "img": str(p.img), "ref": str(p.ref or "")} for p in self.pairs])
+        texts = ({"img": str(p.img), "ref": str(p.ref or ""), "error": p.error, "note": p.note} for p in self.pairs)
+        return pd.DataFrame(
+            [
+                {**vars(p), **{name: printable(text) for name, text in own.items()}}
+                for p, own in zip(self.pairs, texts, strict=True)
+            ]
+        )
 
     @property
     def unit(self) -> str:

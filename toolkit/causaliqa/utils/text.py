@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from causaliqa.api.data import printable
+
 __all__ = [
     "brief",
     "csv_cell",
@@ -92,7 +94,7 @@ def one_line(text: str) -> str:
     '\\udcff.png'
     """
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
-    return plain.encode("utf-8", "backslashreplace").decode("utf-8")
+    return printable(plain)
 
 
 def shorten(text: str, length: int) -> str:
