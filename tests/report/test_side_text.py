@@ -62,3 +62,12 @@ def test_normalised_axes(rows, table):
             assert np.corrcoef(old, new)[0, 1] == pytest.approx(-1 if lower else 1)
         assert "[0, 1]" in made.label
         assert "[0, 1]" in made.direction
+
+
+def test_p_values_are_never_zero():
+    frame = pd.DataFrame({"metric": ["a", "b", "c"], "p": [1e-9, 0.0006, np.nan]})
+    table = SideTable(name="t", title="T", note="", frame=frame)
+    for form, small in (("plain", "< 0.001"), ("github", "&lt; 0.001"), ("latex", r"\textless{} 0.001")):
+        text = side_text([table], form)
+        assert small in text and "0.000" not in text
+        assert text.count("0.001") == 2

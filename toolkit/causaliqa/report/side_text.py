@@ -80,16 +80,19 @@ def _numbers(table: SideTable, column: str) -> list[str] | None:
     known = values[np.isfinite(values.to_numpy(dtype=float))]
     whole = bool((known == known.round()).all()) and bool((known.abs() < 1e9).all())
     whole = whole and (values.dtype.kind in "iu" or column.startswith("rank"))
-    return [
-        "" if not np.isfinite(v) else f"{v:.0f}" if whole else f"{v:.3f}" if abs(v) < 10 else f"{v:#.4g}"
-        for v in values.tolist()
-    ]
+    if column == "p":  # of a test: never 0
+        return ["" if not np.isfinite(v) else f"{v:.3f}" if v >= 0.0005 else "< 0.001" for v in values.tolist()]
+    return ["" if not np.isfinite(v) else f"{v:.0f}" if whole else _decimals(v) for v in values.tolist()]
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:#.4g}"
 
 
 def _interval(value: Any) -> tuple[str, str] | None:
     if not np.isfinite(value).all():
         return None
-    low, high = (f"{v:.3f}" if abs(v) < 10 else f"{v:#.4g}" for v in value)
+    low, high = map(_decimals, value)
     return low, high
 
 
@@ -102,7 +105,7 @@ def _columns(table: SideTable, escape: Any, mark: str) -> dict[str, list[str]]:
         numbers = _numbers(table, column)
         if numbers is not None:
             stars = table.frame[f"{column}_best"].tolist() if column in marked else [False] * len(values)
-            out[column] = [f"{n}{mark}" if star and n else n for n, star in zip(numbers, stars, strict=True)]
+            out[column] = [escape(n) + mark * (star and bool(n)) for n, star in zip(numbers, stars, strict=True)]
         elif column.endswith("_ci"):
             ends = [_interval(v) for v in values]
             out[column] = ["" if end is None else f"{end[0]} {'to' if '-' in end[0] else '-'} {end[1]}" for end in ends]
