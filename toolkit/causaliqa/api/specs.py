@@ -130,6 +130,9 @@ class MetricSpec(Spec):
     """Difference of scores from which on people see it, in the unit of the metric; None if no source says so."""
     noticeable_source: str = ""
     """Where :attr:`noticeable` comes from."""
+    masked: bool = False
+    """True if it takes ``mask=``, booleans ``(H, W)``, and counts only pixels inside; what lies outside in ``img`` must not
+    matter. Others score what is left of both images when they are filled and cut to the mask."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

@@ -39,6 +39,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         seeded=True,
         identity=0.0,
         differentiable=True,
+        masked=True,
         backbone="*",
         shares_backbone=True,
     )

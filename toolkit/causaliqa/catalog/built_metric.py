@@ -57,6 +57,7 @@ class BuiltMetric(StayInEval):
         self.key = key
         self.lower_better = spec.lower_better
         self.metric_mode: str = spec.metric_mode
+        self.masked = spec.masked
         self.bytes_per_pixel = spec.bytes_per_pixel
         self.register_buffer("_place", torch.empty(0), persistent=False)
         self.eval()
@@ -70,7 +71,7 @@ class BuiltMetric(StayInEval):
                 scored in the type of the metric (float32 unless it was converted), also under autocast; values
                 outside [0, 1] are allowed where it requires a gradient, as the output of a network that is trained.
             ref: references of the same kind; not needed where :attr:`metric_mode` is ``NR``.
-            options: passed on to the module.
+            options: passed on to the module, such as ``mask`` where the record says that it is taken.
 
         Returns:
             Scores ``(N,)``; see :attr:`lower_better`.

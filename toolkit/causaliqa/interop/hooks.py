@@ -39,6 +39,10 @@ _BYTES = {
 one of 1,536, rounded down from the smaller, so that nothing that fits is refused."""
 
 
+_MASKED = frozenset({"psnr", "psnry", "ssim", "ssimc", "gmsd", "fsim", "vsi"})
+"""Those whose map can be pooled over a mask: the names of :data:`causaliqa.interop.masked_pooling.MASKED`, which loads
+torch."""
+
 _NOTICEABLE = (0.5, "0.5 dB, the rule of the MPEG committee: Salomon, Data Compression, 4th ed. 2007, sec. 4.2.2")
 """Difference of PSNR that people see, in dB, and its source."""
 
@@ -70,6 +74,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
             lower_better=bool(config.get("lower_better", False)),
             bytes_per_pixel=_BYTES.get(name, 0.0),
             needed_files=lazy("causaliqa.interop.files:needed_files", name=name),
+            masked=name in _MASKED,
             noticeable=_NOTICEABLE[0] if name in ("psnr", "psnry") else None,
             noticeable_source=_NOTICEABLE[1] if name in ("psnr", "psnry") else "",
             metric_mode=cast('Literal["FR", "NR"]', mode),

@@ -13,7 +13,9 @@ from typing import Any
 import pyiqa
 from torch import Tensor, nn
 
-from causaliqa.api.errors import WeightsError, WeightsInputError
+from causaliqa.api.errors import CausaliqaError, WeightsError, WeightsInputError
+from causaliqa.functional.masking import fill_outside
+from causaliqa.interop.masked_pooling import MASKED, MaskedPooling
 from causaliqa.utils.environment import is_set
 
 __all__ = ["PyiqaMetric"]
@@ -71,6 +73,7 @@ class PyiqaMetric(nn.Module):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__()
+        self.name = name
         logging.getLogger("pyiqa").setLevel(logging.WARNING)
         # A file that the user named is bad input where it is refused.
         named = any(map(_is_file, options.values()))
@@ -79,7 +82,35 @@ class PyiqaMetric(nn.Module):
         self.lower_better = bool(self.net.lower_better)
         self.metric_mode = str(self.net.metric_mode)
 
-    def forward(self, img: Tensor, ref: Tensor | None = None) -> Tensor:
-        """Score a batch ``(N, 3, H, W)``, RGB in [0, 1]; returns ``(N,)``."""
+    def forward(self, img: Tensor, ref: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Score a batch.
+
+        Args:
+            img: images ``(N, 3, H, W)``, RGB in [0, 1].
+            ref: their references; not needed without one.
+            mask: booleans ``(H, W)``, true where pixels count, for the metrics of
+                :data:`causaliqa.interop.masked_pooling.MASKED`; what lies outside is taken from the references.
+
+        Returns:
+            Scores ``(N,)``.
+
+        Raises:
+            CausaliqaError: this metric, or one with these options, cannot honour a mask.
+        """
+        if mask is not None and ref is not None:
+            return self._masked(fill_outside(img, ref, mask), ref, mask)
         score: Tensor = self.net(img, ref) if self.metric_mode == "FR" else self.net(img)
         return score.reshape(len(img), -1).squeeze(1)
+
+    def _masked(self, img: Tensor, ref: Tensor, mask: Tensor) -> Tensor:
+        if self.name not in MASKED:
+            raise CausaliqaError(f"pyiqa's {self.name!r} cannot leave pixels out; crop both images to the mask instead")
+        known = MASKED[self.name]
+        with MaskedPooling(known.inside(mask)) as mode:
+            score = self.net(img, ref)
+        if mode.pools != known.pools:
+            raise CausaliqaError(
+                f"pyiqa's {self.name!r} with these options, or in this version, pools its map in a way that no mask is "
+                f"known for (got {mode.pools} poolings, expected {known.pools}); use its default options"
+            )
+        return score.reshape(len(img))

@@ -28,6 +28,7 @@ from causaliqa.functional.intervention import (
     noise_on,
     top_strength,
 )
+from causaliqa.functional.masking import counted, fill_outside, window_shares
 from causaliqa.functional.transport import level_response, level_responses, takes_batches
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class LevelCost:
     """Causal strength of every channel, ``(C,)``; see :func:`~causaliqa.functional.intervention.channel_strength`."""
     grid: tuple[int, int]
     """Rows and columns of windows; rows * columns = P."""
+    size: tuple[int, int]
+    """Height and width of the feature map before padding."""
 
     def channels(self, which: str) -> Tensor:
         """Return weights ``(C,)`` of 0 and 1 for ``"causal"``, ``"all"`` or ``"residual"`` channels."""
@@ -68,15 +71,26 @@ class LevelCost:
         return (self.keep if which == "causal" else ~self.keep).to(self.strength.dtype)
 
 
-def combine(levels: Sequence[LevelCost], terms: Sequence[str], which: str) -> Tensor:
+def combine(
+    levels: Sequence[LevelCost], terms: Sequence[str], which: str, inside: Sequence[Tensor] | None = None
+) -> Tensor:
     """Sum the chosen terms over the chosen channels and windows, average over levels; a scalar.
 
     Lower is better. Source: Causal IQA, Eq. 8; the three terms are those of the published implementation.
+
+    Args:
+        levels: costs of every level.
+        terms: of :data:`TERMS`.
+        which: of :data:`CHANNELS`.
+        inside: windows ``(P,)`` of every level that count; their sum is scaled as if they were all, so that the score
+            does not depend on how many they are.
     """
     totals = []
-    for level in levels:
-        per_channel = sum(getattr(level, term).sum(dim=-1) for term in terms)
-        totals.append((per_channel * level.channels(which)).sum(dim=-1))
+    for k, level in enumerate(levels):
+        chosen = slice(None) if inside is None else inside[k]
+        scale = 1.0 if inside is None else len(inside[k]) / int(inside[k].sum())
+        per_channel = sum(getattr(level, term)[..., chosen].sum(dim=-1) for term in terms)
+        totals.append((per_channel * level.channels(which)).sum(dim=-1) * scale)
     return torch.stack(totals).mean(dim=0)
 
 
@@ -161,12 +175,14 @@ class CausalMetric(nn.Module):
         if not self.threshold >= 0:
             raise ValueError(f"threshold: got {self.threshold!r}, expected 0 or more")
 
-    def forward(self, img: Tensor, ref: Tensor) -> Tensor:
+    def forward(self, img: Tensor, ref: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score a batch.
 
         Args:
             img: distorted images ``(N, 3, H, W)``, RGB in [0, 1], at least 32 x 32.
             ref: references of the same shape.
+            mask: booleans ``(H, W)``, true where pixels count. Outside, images are made equal to their references;
+                of every level the windows count at least half of which lies inside, or those of the largest share.
 
         Returns:
             Scores ``(N,)``; lower is better. Gradients reach both images through the kept channels.
@@ -177,15 +193,24 @@ class CausalMetric(nn.Module):
         if torch.is_grad_enabled() and img.requires_grad and self._has_flat_gradients():
             _warn_no_loss(self.backbone_spec.name)
         respond = self.channels != "all"
+        img = img if mask is None else fill_outside(img, ref, mask)
         if takes_batches(img, self.clamp):
-            return combine(self._levels_of_batch(img, ref, respond=respond), self.terms, self.channels)
+            return self._combined(self._levels_of_batch(img, ref, respond=respond), mask)
         check_pair(img, ref, self.backbone_spec.min_size)
         small = self.feature_levels.small(img), self.feature_levels.small(ref)
         # Metrics with other terms need the same costs.
         costs = self.feature_levels.recall(
             self._settings(respond=respond), small, lambda *images: self._costs(*images, respond=respond)
         )
-        return torch.stack([combine(levels, self.terms, self.channels) for levels in costs])
+        return torch.stack([self._combined(levels, mask) for levels in costs])
+
+    def _combined(self, levels: Sequence[LevelCost], mask: Tensor | None) -> Tensor:
+        inside = None
+        if mask is not None:
+            small = self.feature_levels.small(mask.float()[None, None])[0, 0]
+            shares = (window_shares(small, level.size, self.window, self.protocol) for level in levels)
+            inside = [counted(share) for share in shares]
+        return combine(levels, self.terms, self.channels, inside)
 
     def _settings(self, *, respond: bool) -> tuple[object, ...]:
         """Return what the costs of a pair depend on, besides images after the size protocol and the backbone."""
@@ -266,6 +291,7 @@ class CausalMetric(nn.Module):
         return total * level.channels(self.channels)[:, None]
 
     def _level(self, k: int, x: Tensor, y: Tensor, *, respond: bool) -> LevelCost:
+        size = x.shape[-2], x.shape[-1]
         if self.protocol == "reference":
             x, y = (pad_to_windows(v, self.window, self.protocol) for v in (x, y))
         rows, cols = (-(-side // self.window) for side in x.shape[-2:])
@@ -283,7 +309,7 @@ class CausalMetric(nn.Module):
         else:
             keep = torch.ones(x.shape[:-2], dtype=torch.bool, device=x.device)
             strength = top_strength(constants_on(x.device, self.strengths)).expand(x.shape[:-2])
-        return LevelCost(ot=made.ot, md=made.md, l2=made.l2, keep=keep, strength=strength, grid=(rows, cols))
+        return LevelCost(ot=made.ot, md=made.md, l2=made.l2, keep=keep, strength=strength, grid=(rows, cols), size=size)
 
 
 @functools.cache  # once in a process
