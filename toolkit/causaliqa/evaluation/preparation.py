@@ -1,10 +1,13 @@
-"""What is done to a pair of images before it is scored: resized, aligned, cropped, reduced to luma."""
+"""What is done to a pair of images before it is scored: resized, aligned, cropped, reduced to luma, masked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from causaliqa.api.data import ROI
 from causaliqa.api.errors import ImageError, InputError
 
 if TYPE_CHECKING:
@@ -40,6 +43,11 @@ class Preparation:
     resize: str = ""
     """``bicubic`` or ``lanczos``: filter that brings an image to the size of its reference; by default other sizes are
     refused."""
+    mask: str = ""
+    """Image that is white where pixels count, of the size of the reference; or a folder of them, by the file stems of the
+    references."""
+    region: str = ""
+    """``X,Y,W,H``: rectangle of the reference that counts, instead of a mask."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -49,6 +57,11 @@ class Preparation:
         for name in ("crop", "align"):
             if (got := getattr(self, name)) < 0:
                 raise InputError(f"{name}: got {got}, expected 0 or more pixels")
+        object.__setattr__(self, "mask", os.fspath(self.mask))
+        if self.mask and self.region:
+            raise InputError("region: got a mask, too; expected one of the two")
+        if self.region:
+            object.__setattr__(self, "region", _region(self.region))
 
     def __str__(self) -> str:
         """Say what is done; empty if nothing is."""
@@ -57,8 +70,25 @@ class Preparation:
             f"shifts of up to {self.align} px undone" if self.align else "",
             f"{self.crop} border pixels cut off" if self.crop else "",
             "luma (BT.601, 16 to 235)" if self.channel == "y" else "",
+            f"only the region {self.region} (x, y, width, height) counts" if self.region else "",
+            f"only pixels inside the masks {Path(self.mask).name} count" if self.mask else "",
         )
         return "; ".join(filter(None, said))
+
+    def key(self, masks: str = "") -> str:
+        """Return what a stored score depends on; empty if nothing is done, as in stores of older versions.
+
+        Args:
+            masks: checksum of the masks, which stands for their path.
+
+        Example:
+            >>> Preparation(channel="y", crop=4).key()
+            'channel=y crop=4'
+        """
+        changed = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+        if self.mask:
+            changed["mask"] = masks
+        return " ".join(f"{name}={value}" for name, value in changed.items())
 
     def apply(self, img: Tensor, ref: Tensor | None) -> tuple[Tensor, Tensor | None, str]:
         """Return both images as they are scored, and what was found on the way.
@@ -71,6 +101,13 @@ class Preparation:
             ImageError: the sizes differ and are not resized, or nothing is left after cropping.
             InputError: there is nothing to align with.
         """
+        img, ref, _, note = self.with_mask(img, ref, None)
+        return img, ref, note
+
+    def with_mask(
+        self, img: Tensor, ref: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, str]:
+        """Do the same as :meth:`apply`, and to the mask of the reference ``(H, W)`` what its pixels go through."""
         note = ""
         if ref is not None and img.shape != ref.shape and self.resize:
             img = _resized(img, ref.shape[-2:], self.resize)
@@ -80,18 +117,23 @@ class Preparation:
                 "allow it with --resize lanczos (in Python resize='lanczos')"
             )
         if self.align:
-            img, ref, note = _aligned(img, ref, self.align)
-        img, ref = self._cut(img), None if ref is None else self._cut(ref)
-        return img, ref, note
+            img, ref, mask, note = _aligned(img, ref, mask, self.align)
+        img = self._cropped(img)
+        ref, mask = (None if x is None else self._cropped(x) for x in (ref, mask))
+        if mask is not None and not bool(mask.any()):
+            raise ImageError("mask: nothing of it is left when the border is cut off; expected a larger one")
+        return self._converted(img), None if ref is None else self._converted(ref), mask, note
 
-    def _cut(self, img: Tensor) -> Tensor:
-        """Return what is left of one image."""
+    def _cropped(self, img: Tensor) -> Tensor:
+        """Return an image or a mask without its border."""
         if self.crop and min(img.shape[-2:]) <= 2 * self.crop:
             raise ImageError(
                 f"crop: got {_size(img)} pixels and a border of {self.crop}, expected more than twice the border"
             )
-        if self.crop:
-            img = img[..., self.crop : -self.crop, self.crop : -self.crop]
+        return img[..., self.crop : -self.crop, self.crop : -self.crop] if self.crop else img
+
+    def _converted(self, img: Tensor) -> Tensor:
+        """Return an image with the channels that are scored."""
         if self.channel == "y":
             from causaliqa.functional.image import studio_luma  # loads torch
 
@@ -121,7 +163,20 @@ def _resized(img: Tensor, size: tuple[int, ...], name: str) -> Tensor:
     return torch.from_numpy(np.stack(channels)).clamp(0, 1)[None].to(img)
 
 
-def _aligned(img: Tensor, ref: Tensor | None, limit: int) -> tuple[Tensor, Tensor, str]:
+def _region(text: str) -> str:
+    """Return a checked region, written in one way only: it is part of keys."""
+    try:
+        region = ROI.parse(text)
+    except InputError as error:
+        raise InputError(f"region: got {text!r}, expected four whole numbers X,Y,W,H") from error
+    if min(region.x, region.y) < 0 or min(region.width, region.height) < 1:
+        raise InputError(f"region: got {text!r}, expected X and Y of 0 or more, W and H of 1 or more")
+    return str(region)
+
+
+def _aligned(
+    img: Tensor, ref: Tensor | None, mask: Tensor | None, limit: int
+) -> tuple[Tensor, Tensor, Tensor | None, str]:
     import torch
 
     from causaliqa.functional.alignment import find_shift, undo_shift
@@ -131,5 +186,8 @@ def _aligned(img: Tensor, ref: Tensor | None, limit: int) -> tuple[Tensor, Tenso
     ours, theirs = (x[0].double().cpu().numpy() for x in (img, ref))
     shift = find_shift(ours.mean(0), theirs.mean(0), limit)
     moved = undo_shift(ours, theirs, shift)
+    if mask is not None:  # it lies on the reference, which is cut, not moved
+        plane = mask[None].double().cpu().numpy()
+        mask = torch.from_numpy(undo_shift(plane, plane, shift)[1][0] > 0).to(mask.device)
     img, ref = (torch.from_numpy(x.copy()).clamp(0, 1)[None].to(img) for x in moved)
-    return img, ref, f"shift {shift[0]:+.2f} rows, {shift[1]:+.2f} columns undone"
+    return img, ref, mask, f"shift {shift[0]:+.2f} rows, {shift[1]:+.2f} columns undone"

@@ -44,13 +44,21 @@ __all__ = [
 T = TypeVar("T")
 
 
-def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
+def score_pair(metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None = None) -> float:
     """Score one pair ``(1, 3, H, W)`` on the metric's device; on the CPU by one thread.
+
+    Args:
+        metric: the metric.
+        img: image ``(1, 3, H, W)``.
+        ref: its reference.
+        mask: true where pixels count, ``(H, W)``; see :func:`~causaliqa.evaluation.prepared_pairs.masked_call`.
 
     Raises:
         CausaliqaError: the score is not a finite number, or there is too little memory.
     """
     import torch
+
+    img, ref, options = masked_call(metric, img, ref, mask)
 
     pixels = img.shape[-2] * img.shape[-1]
     remedy = "crop the images or make them smaller"
@@ -58,7 +66,7 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor) -> float:
     memory.require(least, f"{_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
     try:
         with torch.no_grad(), _one_thread(img):
-            score = float(metric(img, ref).reshape(-1)[0])
+            score = float(metric(img, ref, **options).reshape(-1)[0])
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
     except RuntimeError as error:

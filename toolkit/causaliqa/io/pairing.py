@@ -9,7 +9,7 @@ from causaliqa.api.errors import ImageError
 from causaliqa.io.images import image_suffixes
 from causaliqa.utils.files import nearby
 
-__all__ = ["common_files", "file_pairs"]
+__all__ = ["common_files", "file_pairs", "images_by_stem"]
 
 
 def file_pairs(img: Path, ref: Path | None) -> tuple[list[tuple[Path, Path | None]], list[Path]]:
@@ -40,7 +40,7 @@ def file_pairs(img: Path, ref: Path | None) -> tuple[list[tuple[Path, Path | Non
     if ref is not None and ref.is_dir():
         rows, alone = common_files([img, ref])
         return [(one, other) for one, other in rows], alone
-    found = [path for path in _by_stem(img).values() if ref is None or not path.samefile(ref)]
+    found = [path for path in images_by_stem(img).values() if ref is None or not path.samefile(ref)]
     if not found:
         raise ImageError(f"{img}: got no image, expected files that end in {', '.join(sorted(image_suffixes()))}")
     return [(path, ref) for path in found], []
@@ -55,7 +55,7 @@ def common_files(folders: Sequence[Path]) -> tuple[list[tuple[Path, ...]], list[
     for folder in folders:
         if not folder.is_dir():
             raise ImageError(f"{folder}: expected a folder of images{nearby(folder)}")
-    sides = [_by_stem(folder) for folder in folders]
+    sides = [images_by_stem(folder) for folder in folders]
     common = sorted(set(sides[0]).intersection(*sides[1:]))
     alone = [side[stem] for side in sides for stem in sorted(side.keys() - set(common))]
     if not common:
@@ -67,7 +67,12 @@ def common_files(folders: Sequence[Path]) -> tuple[list[tuple[Path, ...]], list[
     return [tuple(side[stem] for side in sides) for stem in common], alone
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by their file stems, sorted.
+
+    Raises:
+        ImageError: a stem occurs twice.
+    """
     stems: dict[str, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in image_suffixes()):
         if path.stem in stems:
