@@ -9,7 +9,8 @@ from torch import nn
 
 import causaliqa
 from causaliqa.api.errors import CausaliqaError
-from causaliqa.evaluation.scoring import evaluate, frame_of, score_dataset
+from causaliqa.evaluation.evaluate import evaluate
+from causaliqa.evaluation.scoring import frame_of, score_dataset
 from causaliqa.io.manifest import read_manifest
 
 

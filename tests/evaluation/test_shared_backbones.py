@@ -8,7 +8,8 @@ import torch
 from causaliqa.catalog.create import create_metric, default_catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import WorkerContext, build_metric, process_cache
-from causaliqa.evaluation.scoring import evaluate, score_dataset
+from causaliqa.evaluation.evaluate import evaluate
+from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit
 from causaliqa.evaluation.worker import MetricRecipe, score_unit
 from causaliqa.io.manifest import read_manifest

@@ -14,7 +14,7 @@ from PIL import Image
 
 from causaliqa.catalog.build import fixed_weights
 from causaliqa.catalog.workers import build_metric
-from causaliqa.evaluation.scoring import evaluate
+from causaliqa.evaluation.evaluate import evaluate
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.io.manifest import read_manifest
 from conftest import photo

@@ -39,11 +39,11 @@ from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
 from .effects.settings import CemSettings as CemSettings
 from .evaluation.card_facts import CardSettings as CardSettings
+from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.preparation import Preparation as Preparation
 from .evaluation.rank import rank as rank
 from .evaluation.score import explain as explain
 from .evaluation.score import score as score
-from .evaluation.scoring import evaluate as evaluate
 from .evaluation.side_table import SideTable as SideTable
 from .evaluation.side_tables import side_tables as side_tables
 from .evaluation.store import ScoreStore as ScoreStore

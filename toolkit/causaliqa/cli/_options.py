@@ -20,6 +20,7 @@ __all__ = [
     "add_preparation",
     "add_seed",
     "add_shard",
+    "add_store",
     "add_tables",
     "add_tables_out",
     "add_unseen",
@@ -109,6 +110,23 @@ def add_preparation(group: Any) -> None:
         "--align", type=int, default=0, metavar="N", help="find and undo shifts of up to N pixels against the reference"
     )
     group.add_argument("--resize", choices=FILTERS, default="", help="bring images to the size of their reference")
+    group.add_argument(
+        "--mask",
+        metavar="DIR|FILE",
+        default="",
+        help="count only what is white in an image of the reference's size, or in a folder's image of the same stem",
+    )
+    group.add_argument("--region", metavar="X,Y,W,H", default="", help="count only this rectangle of the reference")
+
+
+def add_store(group: Any) -> None:
+    """Add ``--store``."""
+    group.add_argument(
+        "--store",
+        metavar="FILE",
+        type=out_file,
+        help="keep every score there; a run that was stopped goes on from it",
+    )
 
 
 def add_tables_out(group: Any) -> None:
@@ -129,7 +147,14 @@ def preparation(args: argparse.Namespace) -> Preparation:
     """
     from causaliqa.evaluation.preparation import Preparation
 
-    return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
+    return Preparation(
+        channel=args.channel,
+        crop=args.crop,
+        align=args.align,
+        resize=args.resize,
+        mask=args.mask,
+        region=args.region,
+    )
 
 
 def add_tables(group: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.cli import _common, _options
+from causaliqa.cli import _common, _options, _signals
 
 __all__ = ["add", "run"]
 
@@ -34,6 +34,8 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one, and of the ties")
+    _options.add_store(command)
+    command.set_defaults(kept=_signals.kept_scores)
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
     _options.add_tables_out(command.add_argument_group("what comes out"))
 
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         seed=args.seed,
         prepare=prepare,
+        store=args.store,
         progress=not args.quiet,
         catalog=_common.catalog(args),
     )

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
         run=run,
     )
     _add_inputs(command.add_argument_group("what is ranked"))
+    _options.add_preparation(command.add_argument_group("what is done to the images before"))
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")
@@ -97,12 +98,7 @@ def _add_inputs(group: Any) -> None:
 
 
 def _add_work(group: Any) -> None:
-    group.add_argument(
-        "--store",
-        metavar="FILE",
-        type=_options.out_file,
-        help="keep every score there; a run that was stopped goes on from it",
-    )
+    _options.add_store(group)
     _options.add_shard(
         group,
         "score the I-th of N shares of the references into --store, where {shard} stands for I-of-N, and print no "
@@ -135,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(LeaderboardRun) if hasattr(args, f.name)}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     with _common.named_as_options():
-        asked = LeaderboardRun(**given, progress=not args.quiet)
+        asked = LeaderboardRun(**given, prepare=_options.preparation(args), progress=not args.quiet)
         check_subjects(args.subjects)
     args.store = asked.store_file  # the message of an interrupted run names it
     catalog = _common.catalog(args)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _options
+from causaliqa.cli import _common, _options, _signals
 
 __all__ = ["add", "run"]
 
@@ -39,6 +39,8 @@ def add(commands: Any) -> None:
     command.add_argument("--interpolation", choices=INTERPOLATIONS, default="akima", help="of the curves")
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one")
+    _options.add_store(command)
+    command.set_defaults(kept=_signals.kept_scores)
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
     result = command.add_argument_group("what comes out")
     _options.add_tables_out(result)
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         seed=args.seed,
         prepare=prepare,
+        store=args.store,
         progress=not args.quiet,
         catalog=_common.catalog(args),
     )

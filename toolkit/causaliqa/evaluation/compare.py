@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.evaluation.image_files import build_metrics, records_of, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.evaluation.prepared_pairs import PairPreparer
+from causaliqa.evaluation.store import open_store
 from causaliqa.functional.means import detectable
 from causaliqa.io.pairing import common_files
 from causaliqa.utils.devices import choose_device
@@ -97,6 +101,7 @@ def score_outputs(
     device: str | None = None,
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
+    store: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> OutputScores:
     """Score the outputs of several restorers or encoders on the images that all of them have.
@@ -109,6 +114,7 @@ def score_outputs(
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
         prepare: what is done to every pair before.
+        store: file that keeps every score as it comes; what is in it is not computed again.
         progress: show a progress bar.
 
     Raises:
@@ -123,10 +129,16 @@ def score_outputs(
     _LOG.info("%s", power_note(len(files)))
     for path in unpaired:
         _LOG.warning("no partner for %s in every folder: left out", path)
+    preparer = PairPreparer(prepare)
+    modes = {name: spec.metric_mode for name, spec in specs.items()}
+    preparer.check(modes, (row[-1] for row in files if reference is not None))
     device = choose_device(device)
-    built = build_metrics(catalog, specs, device, seed)
-    with progress_bar(len(files) * len(folders) * len(specs), "scoring", shown=progress) as bar:
-        rows = list(_rows(list(folders), files, built, device, prepare, bar))
+    with ExitStack() as stack:
+        kept = stack.enter_context(open_store(store)) if store is not None else None
+        built = build_metrics(catalog, specs, device, seed)
+        bar = stack.enter_context(progress_bar(len(files) * len(folders) * len(specs), "scoring", shown=progress))
+        work = partial(score_by_all, built, device=device, preparer=preparer, store=kept)
+        rows = list(_rows(list(folders), files, work, bar))
     import pandas as pd
 
     return OutputScores(
@@ -135,7 +147,7 @@ def score_outputs(
         metrics=tuple(ComparedMetric.of(name, spec) for name, spec in specs.items()),
         images=tuple(printable(row[0].stem) for row in files),
         unpaired=tuple(unpaired),
-        prepared=str(prepare),
+        prepared=preparer.said,
         rows=pd.DataFrame(rows),
         files={
             (name, printable(row[0].stem)): path
@@ -166,22 +178,18 @@ def _named(outputs: Any) -> dict[str, Path]:
 
 
 def _rows(
-    names: Sequence[str],
-    files: Sequence[tuple[Path, ...]],
-    built: Mapping[str, Metric],
-    device: str,
-    prepare: Preparation,
-    bar: Any,
+    names: Sequence[str], files: Sequence[tuple[Path, ...]], work: Callable[..., Any], bar: Any
 ) -> Iterator[dict[str, Any]]:
     """Image by image, so that metrics can keep what they know of its reference."""
     for row in files:
         image, ref = printable(row[0].stem), row[-1] if len(row) > len(names) else None
         for output, path in zip(names, row, strict=False):
-            for metric, result in score_by_all(built, path, ref, device, prepare)[0].items():
+            results, _ = work(img_path=path, ref_path=ref)
+            for metric, result in results.items():
                 failed = isinstance(result, CausaliqaError)
                 score, error = (None, printable(str(result))) if failed else (result, "")
                 yield {"metric": metric, "output": output, "image": image, "score": score, "error": error}
-            bar.update(len(built))
+            bar.update(len(results))
 
 
 def power_note(images: int) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +19,9 @@ from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.image_files import build_metrics, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.side_table import SideTable
+from causaliqa.evaluation.store import open_store
 from causaliqa.functional.means import mean_interval
 from causaliqa.functional.rate_distortion import Curve, bd_over_contents, hull
 from causaliqa.io.rate_points import RatePoint
@@ -44,6 +49,8 @@ class ScoredPoints:
     """The metrics that computed scores."""
     device: str = ""
     """Where they ran; empty where nothing was computed."""
+    prepared: str = ""
+    """What was done to the images before; empty if nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,7 @@ def score_points(
     device: str | None = None,
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
+    store: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ScoredPoints:
     """Compute the scores that points lack.
@@ -75,42 +83,51 @@ def score_points(
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
         prepare: what is done to every pair before.
+        store: file that keeps every score as it comes; what is in it is not computed again.
         progress: show a progress bar.
 
     Raises:
         InputError: a metric is unknown, or needs references that the points lack.
     """
     missing = [m for m in metrics if any(m not in point.scores for point in points)]
-    for metric in missing:
-        full = catalog.get(MetricSpec, parse_request(metric)[0]).spec.metric_mode == "FR"
-        if full and any(point.ref is None for point in points):
+    modes = {m: catalog.get(MetricSpec, parse_request(m)[0]).spec.metric_mode for m in missing}
+    for metric, mode in modes.items():
+        if mode == "FR" and any(point.ref is None for point in points):
             raise InputError(
                 f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
             )
     if not missing:
         return ScoredPoints(points=tuple(points))
+    preparer = PairPreparer(prepare)
+    preparer.check(modes, (point.ref for point in points))
     device = choose_device(device)
-    built = build_metrics(catalog, missing, device, seed)
     scored: list[RatePoint] = list(points)
     failures: list[str] = []
-    with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
+    with ExitStack() as stack:
+        kept = stack.enter_context(open_store(store)) if store is not None else None
+        built = build_metrics(catalog, missing, device, seed)
+        bar = stack.enter_context(progress_bar(len(points) * len(built), "scoring", shown=progress))
+        work = partial(score_by_all, built, device=device, preparer=preparer, store=kept)
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
-            results = _results(built, points[k], device, prepare)
+            results = _results(built, points[k], work)
             failures += [f"{m} failed: {result}" for m, result in results.items() if isinstance(result, CausaliqaError)]
             found = {m: result for m, result in results.items() if not isinstance(result, CausaliqaError)}
             scored[k] = replace(points[k], scores={**points[k].scores, **found})
             bar.update(len(built))
-    return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
+    return ScoredPoints(
+        points=tuple(scored), failures=tuple(failures), built=built, device=device, prepared=preparer.said
+    )
 
 
 def _results(
-    built: Mapping[str, Metric], point: RatePoint, device: str, prepare: Preparation
+    built: Mapping[str, Metric], point: RatePoint, work: Callable[..., Any]
 ) -> dict[str, float | CausaliqaError]:
     if point.dist is None:
         where = f"{point.encoder} on {point.content} at {point.rate:g}"
         return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist"))
-    return score_by_all(built, point.dist, point.ref, device, prepare)[0]
+    found: dict[str, float | CausaliqaError] = work(img_path=point.dist, ref_path=point.ref)[0]
+    return found
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:

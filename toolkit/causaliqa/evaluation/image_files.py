@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from causaliqa.api.data import Pair, ScoreKey
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
-from causaliqa.evaluation.preparation import Preparation
-from causaliqa.evaluation.scoring import score_pair
-from causaliqa.io.images import load_image
+from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair
+from causaliqa.evaluation.scoring import keys_of, score_pair
+from causaliqa.io.images import image_key, load_image
 from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from causaliqa.evaluation.store import ScoreStore
 
 __all__ = ["build_metrics", "failed", "records_of", "score_by_all"]
 
@@ -58,7 +60,12 @@ def build_metrics(catalog: Catalog, requests: Iterable[str], device: str, seed: 
 
 
 def score_by_all(
-    built: Mapping[str, Metric], img_path: Path, ref_path: Path | None, device: str, prepare: Preparation
+    built: Mapping[str, Metric],
+    img_path: Path,
+    ref_path: Path | None,
+    device: str,
+    preparer: PairPreparer,
+    store: ScoreStore | None = None,
 ) -> tuple[dict[str, float | CausaliqaError], str]:
     """Score one image file by several metrics, against a reference file if there is one.
 
@@ -67,36 +74,63 @@ def score_by_all(
         img_path: the image.
         ref_path: its reference; None for metrics without one.
         device: torch device.
-        prepare: what is done to both before.
+        preparer: what is done to both before.
+        store: a score that is there is not computed again, a new one is written before the next is begun.
 
     Returns:
-        The score of every metric, or why there is none; and what the preparation found.
+        The score of every metric, or why there is none; and what the preparation found, where something was computed.
     """
-    try:
-        img, ref, note = _prepared(img_path, ref_path, prepare)
-    except CausaliqaError as error:
-        return dict.fromkeys(built, error), ""
-    found: dict[str, float | CausaliqaError] = {}
-    for name, metric in built.items():
+    keys = _keys(built, img_path, ref_path, preparer) if store is not None else {}
+    known = store.get(keys.values()) if store is not None else {}
+    found: dict[str, float | CausaliqaError] = {
+        name: stored.score for name, key in keys.items() if (stored := known.get(key)) and stored.score is not None
+    }
+    lacking = {name: metric for name, metric in built.items() if name not in found}
+    note = ""
+    if lacking:
         try:
-            found[name] = _score(name, metric, img, ref, img_path, device)
+            pair = _prepared(img_path, ref_path, preparer)
+        except CausaliqaError as error:
+            return {name: found.get(name, error) for name in built}, ""
+        note = pair.note
+    for name, metric in lacking.items():
+        start = time.perf_counter()
+        try:
+            score = _score(name, metric, pair, img_path, device)
         except CausaliqaError as error:
             found[name] = error
-    return found, note
+            continue
+        found[name] = score
+        if store is not None and name in keys:
+            seconds = time.perf_counter() - start
+            store.put_score(keys[name], name=name, lower_better=metric.lower_better, score=score, seconds=seconds)
+    return {name: found[name] for name in built}, note
 
 
-def _prepared(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
+def _keys(
+    built: Mapping[str, Metric], img_path: Path, ref_path: Path | None, preparer: PairPreparer
+) -> dict[str, ScoreKey]:
+    """Return what scores are stored by; nothing where a file cannot be read, which reading it explains better."""
+    try:
+        return keys_of(built, "", Pair(ref=ref_path, dist=img_path, label=0.0), image_key, preparer)
+    except OSError:
+        return {}
+
+
+def _prepared(img_path: Path, ref_path: Path | None, preparer: PairPreparer) -> PreparedPair:
     img = load_image(img_path)
     ref = None if ref_path is None else load_image(ref_path)
     try:
-        return prepare.apply(img, ref)
+        return preparer(img, ref, ref_path)
     except ImageError as error:
         raise ImageError(f"{img_path}: {error}") from error
 
 
-def _score(name: str, metric: Metric, img: Tensor, ref: Tensor | None, path: Path, device: str) -> float:
+def _score(name: str, metric: Metric, pair: PreparedPair, path: Path, device: str) -> float:
+    ref = pair.img if pair.ref is None else pair.ref
+    mask = None if pair.mask is None else pair.mask.to(device)
     try:
-        return score_pair(metric, img.to(device), (img if ref is None else ref).to(device))
+        return score_pair(metric, pair.img.to(device), ref.to(device), mask)
     except CausaliqaError as error:
         raise CausaliqaError(f"{path}: {error}") from error
     except ValueError as error:

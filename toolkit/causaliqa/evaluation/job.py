@@ -20,6 +20,7 @@ from causaliqa.catalog.create import read_dataset
 from causaliqa.catalog.request import labels_of, parse_request
 from causaliqa.catalog.training import parse_training, trained_on, training_text
 from causaliqa.catalog.workers import WorkerContext, build_metric
+from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
 from causaliqa.evaluation.sharding import score_elsewhere, shard
@@ -54,6 +55,8 @@ class Inputs:
     """Files of such scores."""
     datasets: tuple[PairDataset, ...]
     """Labelled pairs; of a shard its share only."""
+    prepared: str = ""
+    """What is done to the images before they are scored, in words; empty if nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,9 @@ class Scored:
     """What came out of a run."""
 
     rows: pd.DataFrame
-    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and two more: ``label_name``, what
-    the label is called, and ``trained_on``, what the metric was fitted to; a failure is a row too."""
+    """One line per pair and metric, columns of :class:`~causaliqa.api.data.ScoreRow` and more: ``label_name``, what the
+    label is called, ``trained_on``, what the metric was fitted to, and ``prepared``, what was done to the images, where
+    something was; a failure is a row too."""
     built: Mapping[str, Metric | CausaliqaError]
     """Metrics by label, or the error that a metric could not be built with."""
     device: str
@@ -100,7 +104,23 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
         raise InputError(f"--part-of: no data set is called {strange[0]!r}; got {', '.join(names)}")
     labels = labels_of(requests)
     known = {**_training(run, catalog, labels), **declared}
-    return Inputs(requests=labels, given=given, trained_on=known, files=files, datasets=tuple(datasets))
+    return Inputs(
+        requests=labels,
+        given=given,
+        trained_on=known,
+        files=files,
+        datasets=tuple(datasets),
+        prepared=_prepared(run, catalog, requests, datasets) if computed else "",
+    )
+
+
+def _prepared(run: LeaderboardRun, catalog: Catalog, requests: Sequence[str], datasets: Sequence[PairDataset]) -> str:
+    """Return what is done to the images, in words; refuse masks that are missing or cannot be honoured."""
+    modes = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec.metric_mode for name in requests}
+    modes |= {label: getattr(metric, "metric_mode", "FR") for label, metric in run.objects.items()}
+    preparer = PairPreparer(run.prepare)
+    preparer.check(modes, (pair.ref for dataset in datasets for pair in dataset.pairs))
+    return preparer.said
 
 
 def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Scored:
@@ -124,6 +144,8 @@ def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Score
     labels = {dataset.name: dataset.label for dataset in inputs.datasets}
     training = {label: training_text(names) for label, names in inputs.trained_on.items()}
     rows = rows.assign(label_name=rows["dataset"].map(labels), trained_on=rows["metric"].map(training))
+    if inputs.prepared:
+        rows["prepared"] = rows["metric"].map(lambda name: inputs.prepared if name in built else "")
     return Scored(rows=rows, built=built, device=device)
 
 
@@ -250,7 +272,7 @@ def _computed(
             logger.info("%s: %d scores taken over", other, store.merge(other))
         pool = worker_pool(run.jobs, run.scheduler)
         bar = stack.enter_context(progress_bar(total, "scoring", shown=run.progress))
-        options: dict[str, Any] = {"strict": run.strict, "progress": bar.update}
+        options: dict[str, Any] = {"strict": run.strict, "prepare": run.prepare, "progress": bar.update}
         options["store"] = store if run.store or run.merge else None
         if pool is None:
             for dataset in inputs.datasets:
@@ -262,6 +284,7 @@ def _computed(
             device=run.device,
             seed=run.seed,
             strict=run.strict,
+            prepare=run.prepare,
         )
         send = partial(carry_out, stack.enter_context(pool), partial(score_unit, recipe))
         for dataset in inputs.datasets:

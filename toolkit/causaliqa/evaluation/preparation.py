@@ -44,8 +44,8 @@ class Preparation:
     """``bicubic`` or ``lanczos``: filter that brings an image to the size of its reference; by default other sizes are
     refused."""
     mask: str = ""
-    """Image that is white where pixels count, of the size of the reference; or a folder of them, by the file stems of the
-    references."""
+    """Image that is white where pixels count, of the size of the reference; or a folder of them, by the file stems of
+    the references."""
     region: str = ""
     """``X,Y,W,H``: rectangle of the reference that counts, instead of a mask."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,20 @@ class PairPreparer:
     def __init__(self, prepare: Preparation) -> None:
         self.prepare = prepare
         self.masks = MaskFiles(prepare.mask) if prepare.mask else None
-        checksum = self.masks.checksum() if self.masks else ""
-        self.key = prepare.key(checksum)
+
+    @cached_property
+    def key(self) -> str:
         """What a stored score depends on besides metric and files; empty where nothing is done."""
-        self.said = f"{prepare} (sha256 {checksum[:12]})" if checksum else str(prepare)
+        return self.prepare.key(self._checksum)
+
+    @cached_property
+    def said(self) -> str:
         """What is done, in words; empty where nothing is."""
+        return f"{self.prepare} (sha256 {self._checksum[:12]})" if self.masks else str(self.prepare)
+
+    @cached_property
+    def _checksum(self) -> str:
+        return self.masks.checksum() if self.masks else ""
 
     def check(self, modes: Mapping[str, str], refs: Iterable[Path | None]) -> None:
         """Refuse, before any work, what a mask cannot be used with.
@@ -116,13 +126,11 @@ def _rectangle(region: ROI, size: tuple[int, int]) -> Tensor:
     return mask
 
 
-def masked_call(
-    metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
+def masked_call(metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Return images and options with which a metric scores what a mask counts.
 
-    A metric that takes masks gets it. To others, both images are cut to its bounding box, and outside the mask the image
-    is that of the reference. A mask that is true everywhere is none, so that it changes no bit.
+    A metric that takes masks gets it. For others both images are cut to its bounding box, and what lies outside the
+    mask in the image is replaced by the reference. A mask that is true everywhere is none, so that it changes no bit.
 
     Args:
         metric: the metric.
@@ -137,4 +145,3 @@ def masked_call(
     from causaliqa.functional.masking import crop_to
 
     return *crop_to(img, ref, mask), {}
-

@@ -11,6 +11,7 @@ from causaliqa.api.data import PairDataset
 from causaliqa.api.errors import InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.catalog.training import origins_of
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.utils.launchers import shard_of
 
 __all__ = ["LeaderboardRun"]
@@ -52,6 +53,8 @@ class LeaderboardRun:
     """Torch device; None for CUDA where there is one, else the CPU."""
     seed: int = 0
     """Seed of metrics that take one."""
+    prepare: Preparation = AS_THEY_ARE
+    """What is done to every pair before it is scored; part of the key of every score."""
     limit: int | None = None
     """First so many pairs of every data set only."""
     unseen: bool = False

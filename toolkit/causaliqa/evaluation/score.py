@@ -16,6 +16,7 @@ from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.file_scores import FileScore, Scores
 from causaliqa.evaluation.image_files import build_metrics, failed, records_of, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.io.images import as_image
 from causaliqa.io.pairing import file_pairs
 from causaliqa.utils.devices import choose_device
@@ -81,7 +82,7 @@ def score(
             images. Not needed where every metric works without one.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of a metric that takes one.
-        prepare: what is done to every pair before: luma alone, border cut off, shift undone, resized.
+        prepare: what is done to every pair before: luma alone, border cut off, shift undone, resized, masked.
         progress: show a progress bar where there are many images.
         catalog: where metrics are looked up; by default what the environment asks for.
 
@@ -105,13 +106,15 @@ def score(
     requests = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
     pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None)
     catalog = catalog or default_catalog()
-    records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF")
+    specs = records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF")
+    preparer = PairPreparer(prepare)
+    preparer.check({name: spec.metric_mode for name, spec in specs.items()}, (pair[1] for pair in pairs))
     device = choose_device(device)
     built = build_metrics(catalog, requests, device, seed)
     scored: dict[str, list[FileScore]] = {request: [] for request in requests}
     with progress_bar(len(pairs) * len(requests), "scoring", shown=progress and len(pairs) > _FEW) as bar:
         for img_path, ref_path in pairs:
-            results, note = score_by_all(built, img_path, ref_path, device, prepare)
+            results, note = score_by_all(built, img_path, ref_path, device, preparer)
             for request, result in results.items():
                 # One of many costs its own line only.
                 if isinstance(result, CausaliqaError) and len(pairs) == 1:
@@ -124,7 +127,7 @@ def score(
             lower_better=built[request].lower_better,
             seed=seed,
             device=device,
-            prepared=str(prepare),
+            prepared=preparer.said,
             pairs=tuple(scored[request]),
             unpaired=tuple(unpaired),
         )

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.data import Pair, PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
-from causaliqa.catalog.catalog import Backbones
-from causaliqa.catalog.create import default_catalog
-from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair, masked_call
 from causaliqa.io.images import image_key, load_image
 from causaliqa.utils import memory
 from causaliqa.utils.text import one_line
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "by_reference",
-    "evaluate",
     "frame_of",
     "given_rows",
     "keys_of",
+    "metric_name",
     "row_of",
     "score_dataset",
     "score_pair",
@@ -58,15 +57,16 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None = N
     """
     import torch
 
+    call: Any = metric
     img, ref, options = masked_call(metric, img, ref, mask)
 
     pixels = img.shape[-2] * img.shape[-1]
     remedy = "crop the images or make them smaller"
     least = getattr(metric, "bytes_per_pixel", 0.0) * pixels
-    memory.require(least, f"{_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
+    memory.require(least, f"{metric_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
     try:
         with torch.no_grad(), _one_thread(img):
-            score = float(metric(img, ref, **options).reshape(-1)[0])
+            score = float(call(img, ref, **options).reshape(-1)[0])
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
     except RuntimeError as error:
@@ -101,6 +101,7 @@ def score_dataset(
     device: str = "cpu",
     strict: bool = False,
     store: ScoreStore | None = None,
+    prepare: Preparation = AS_THEY_ARE,
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield one row per pair and metric, in the order of the data set, then of the metrics.
@@ -115,6 +116,7 @@ def score_dataset(
         strict: raise instead of writing a failure down.
         store: a score that is there is not computed again, a new one is written before the next is begun. Failures
             are tried again.
+        prepare: what is done to every pair before; a score of another preparation is another score.
         progress: called with the number of rows just finished.
 
     Raises:
@@ -125,12 +127,13 @@ def score_dataset(
     done = 0
     reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
     hashed = lru_cache(maxsize=2)(image_key)
+    preparer = PairPreparer(prepare)
     with ThreadPoolExecutor(1) as reader:
 
         def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
             """Pairs with their keys, and their images, decoded only where a score is missing."""
             for k, pair in by_reference(dataset):
-                keys = keys_of(metrics, dataset.name, pair, hashed) if store is not None else {}
+                keys = keys_of(metrics, dataset.name, pair, hashed, preparer) if store is not None else {}
                 complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
                 load = partial(_load, pair.dist, device)
                 yield k, keys, load if complete else reader.submit(load).result
@@ -138,12 +141,13 @@ def score_dataset(
         for k, keys, image in _one_ahead(prepared()):
             pair = dataset.pairs[k]
             known = store.get(keys.values()) if store is not None else {}
+            ready = cache(partial(_ready, preparer, pair, image, reference))
             rows[k] = []
             for name, metric in metrics.items():
                 if stored := known.get(keys[name]) if keys else None:
                     result = {"score": stored.score, "seconds": stored.seconds}
                 else:
-                    result = _compute(name, metric, pair, image, reference, strict)
+                    result = _compute(name, metric, pair, ready, strict)
                 row = row_of(dataset, name, pair, lower_better=metric.lower_better, **result)
                 if store is not None:
                     store.put(keys[name], row)
@@ -171,9 +175,16 @@ def _one_ahead(items: Iterable[T]) -> Iterator[T]:
 
 
 def keys_of(
-    metrics: Mapping[str, Metric], dataset: str, pair: Pair, hashed: Callable[[Path], str]
+    metrics: Mapping[str, Metric], dataset: str, pair: Pair, hashed: Callable[[Path], str], preparer: PairPreparer
 ) -> dict[str, ScoreKey]:
     """Return what the score of a pair depends on, by metric.
+
+    Args:
+        metrics: metrics by name.
+        dataset: name of the data set.
+        pair: the pair.
+        hashed: returns what an image is known by.
+        preparer: what is done to the pair before.
 
     Raises:
         InputError: a metric has no ``key``.
@@ -184,7 +195,8 @@ def keys_of(
         if not isinstance(key, ScoreKey):
             raise InputError(f"store: metric {name!r} has no key; build it with causaliqa.create_metric")
         ref_hash = hashed(pair.ref) if pair.ref else ""
-        keys[name] = replace(key, dataset=dataset, img_hash=hashed(pair.dist), ref_hash=ref_hash)
+        protocol = " ".join(filter(None, (key.protocol, preparer.key)))
+        keys[name] = replace(key, dataset=dataset, img_hash=hashed(pair.dist), ref_hash=ref_hash, protocol=protocol)
     return keys
 
 
@@ -197,25 +209,32 @@ def _load(path: Path | None, device: str) -> Tensor | CausaliqaError:
         return error
 
 
+def _ready(
+    preparer: PairPreparer, pair: Pair, image: Image, reference: Callable[[Path | None], Tensor | CausaliqaError]
+) -> PreparedPair | CausaliqaError:
+    """Return a pair as it is scored, or why it cannot be."""
+    ref, img = reference(pair.ref), image()
+    for found in (ref, img):
+        if isinstance(found, CausaliqaError):
+            return found
+    try:
+        return preparer(img, ref, pair.ref)  # type: ignore[arg-type]
+    except CausaliqaError as error:
+        return error
+
+
 def _compute(
-    name: str,
-    metric: Metric,
-    pair: Pair,
-    image: Image,
-    reference: Callable[[Path | None], Tensor | CausaliqaError],
-    strict: bool,
+    name: str, metric: Metric, pair: Pair, ready: Callable[[], PreparedPair | CausaliqaError], strict: bool
 ) -> dict[str, Any]:
+    images = ready()
     start = time.perf_counter()
     score, error = None, ""
     try:
-        ref, img = reference(pair.ref), image()
-        if isinstance(ref, CausaliqaError):
-            raise ref
-        if isinstance(img, CausaliqaError):
-            raise img
-        if img.shape != ref.shape:
-            raise CausaliqaError(f"sizes differ: {_size(img)} against {_size(ref)}")
-        score = score_pair(metric, img, ref)
+        if isinstance(images, CausaliqaError):
+            raise images
+        if images.ref is None:
+            raise CausaliqaError("no reference is known")
+        score = score_pair(metric, images.img, images.ref, images.mask)
     except Exception as problem:
         if strict:
             raise CausaliqaError(f"{name} failed on {pair.dist}: {problem}") from problem
@@ -276,51 +295,6 @@ def _size(img: Tensor) -> str:
     return f"{img.shape[-2]} x {img.shape[-1]}"
 
 
-def evaluate(
-    metrics: Mapping[str, Metric] | str | Metric | Iterable[str | Metric],
-    datasets: PairDataset | Iterable[PairDataset],
-    *,
-    device: str = "cpu",
-    strict: bool = False,
-    store: ScoreStore | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> pd.DataFrame:
-    """Score data sets and return one line per pair and metric.
-
-    Args:
-        metrics: names, or objects from :func:`causaliqa.create_metric`, or a mapping from labels to objects.
-        datasets: data sets, for example from :func:`causaliqa.read_manifest`.
-        device: where the metrics are.
-        strict: raise at the first failure instead of writing it down.
-        store: where scores are kept and taken from.
-        progress: called with the number of scores just finished.
-
-    Returns:
-        Columns of :class:`~causaliqa.api.data.ScoreRow`: what :func:`causaliqa.rank` needs.
-    """
-    named = metrics if isinstance(metrics, Mapping) else _by_name(metrics, device)
-    sets = [datasets] if isinstance(datasets, PairDataset) else list(datasets)
-    return frame_of(
-        row
-        for dataset in sets
-        for row in score_dataset(named, dataset, device=device, strict=strict, store=store, progress=progress)
-    )
-
-
-def _by_name(metrics: str | Metric | Iterable[str | Metric], device: str) -> dict[str, Metric]:
-    single = isinstance(metrics, str) or not isinstance(metrics, Iterable)
-    given: list[Any] = [metrics] if single else list(metrics)  # type: ignore[arg-type]
-    named: dict[str, Metric] = {}
-    backbones: Backbones = {}
-    for metric in given:
-        if not isinstance(metric, str) and not callable(metric):
-            raise InputError(f"metrics: got {metric!r}, expected names, or objects from causaliqa.create_metric")
-        name = metric if isinstance(metric, str) else _name(metric)
-        built = build_metric(default_catalog(), metric, device, 0, backbones) if isinstance(metric, str) else metric
-        named[name] = built
-    return named
-
-
 def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """Return rows as a frame with the columns of :class:`~causaliqa.api.data.ScoreRow`, also where there is none."""
     import pandas as pd
@@ -328,5 +302,6 @@ def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     return pd.DataFrame([vars(row) for row in rows], columns=[field.name for field in fields(ScoreRow)])
 
 
-def _name(metric: Metric) -> str:
+def metric_name(metric: Metric) -> str:
+    """Return what messages and tables call a metric."""
     return str(getattr(metric, "name", type(metric).__name__))

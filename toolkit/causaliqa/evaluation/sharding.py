@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from causaliqa.api.data import PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.api.protocols import Metric
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
+from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.scoring import by_reference, keys_of, row_of
 from causaliqa.io.images import image_key
 
@@ -59,6 +61,7 @@ def score_elsewhere(
     *,
     strict: bool = False,
     store: ScoreStore | None = None,
+    prepare: Preparation = AS_THEY_ARE,
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield what :func:`score_dataset` yields, computed by other processes, whatever the order of their answers.
@@ -72,6 +75,7 @@ def score_elsewhere(
             with the reason why there are none.
         strict: raise instead of writing a failure down.
         store: see :func:`score_dataset`.
+        prepare: what the workers do to every pair before.
         progress: called with the number of rows just finished.
 
     Raises:
@@ -81,6 +85,7 @@ def score_elsewhere(
     keys: dict[int, dict[str, ScoreKey]] = {}
     rows: dict[int, dict[str, ScoreRow]] = {k: {} for k in range(len(dataset.pairs))}
     hashed = lru_cache(maxsize=2)(image_key)
+    preparer = PairPreparer(prepare)
 
     def finished(k: int, row: ScoreRow) -> None:
         if store is not None:
@@ -92,7 +97,7 @@ def score_elsewhere(
     def lacking() -> Iterator[tuple[int, tuple[str, ...]]]:
         for k, pair in by_reference(dataset):
             if store is not None:
-                keys[k] = keys_of(metrics, dataset.name, pair, hashed)
+                keys[k] = keys_of(metrics, dataset.name, pair, hashed, preparer)
                 known = store.get(keys[k].values())
                 for name in [name for name, key in keys[k].items() if key in known]:
                     found = known[keys[k][name]]

@@ -111,6 +111,22 @@ class ScoreStore(StoreFile):
             self._db.execute(PUT_SCORE, with_checksum("scores", line))
             self._db.execute(PUT_PAIR, with_checksum("pairs", pair))
 
+    def put_score(self, key: ScoreKey, *, name: str, lower_better: bool, score: float, seconds: float) -> None:
+        """Write the score of images that belong to no data set, and commit it before returning.
+
+        :meth:`get` finds it; :meth:`rows`, which lists labelled pairs, does not.
+
+        Args:
+            key: what the score depends on.
+            name: what tables call the metric.
+            lower_better: direction of the metric.
+            score: the score.
+            seconds: time that the metric took.
+        """
+        line = (*astuple(key), name, lower_better, score, "", seconds)
+        with self._errors(), self._transaction():
+            self._db.execute(PUT_SCORE, with_checksum("scores", line))
+
     def merge(self, other: str | os.PathLike[str]) -> int:
         """Add what another store has and this one lacks; return the number of scores and failures added.
 

@@ -10,6 +10,7 @@ from causaliqa.api.data import ScoreKey, ScoreRow
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker, process_cache
+from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit
 from causaliqa.utils.devices import choose_device
@@ -34,6 +35,8 @@ class MetricRecipe:
     """Seed of metrics that take one."""
     strict: bool = False
     """Raise at the first failure."""
+    prepare: Preparation = AS_THEY_ARE
+    """What is done to every pair before."""
 
     def metric(self, catalog: Catalog, label: str) -> BuiltMetric:
         """Return a metric, built if it was not asked for before.
@@ -69,5 +72,5 @@ def score_unit(recipe: MetricRecipe, unit: ScoreUnit) -> list[ScoreRow]:
             if not pair.dist.parent.is_dir():
                 raise missing_on_worker(pair.dist.parent)
         metrics = {label: recipe.metric(catalog, label) for label in unit.metrics}
-        work = partial(score_dataset, device=choose_device(recipe.device), strict=recipe.strict)
+        work = partial(score_dataset, device=choose_device(recipe.device), strict=recipe.strict, prepare=recipe.prepare)
         return list(work(metrics, unit.dataset))

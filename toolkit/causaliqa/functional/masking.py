@@ -84,5 +84,5 @@ def window_shares(mask: Tensor, size: tuple[int, int], window: int, protocol: st
     """
     level = F.adaptive_avg_pool2d(mask[None], size)
     padded = pad_to_windows(torch.cat([level, torch.ones_like(level)]), window, protocol)
-    inside, all_of_it = windows(padded, window).sum(dim=2)
-    return inside / all_of_it.clamp(min=1)
+    shares: Tensor = windows(padded[:1], window).sum(dim=2) / windows(padded[1:], window).sum(dim=2).clamp(min=1)
+    return shares[0]

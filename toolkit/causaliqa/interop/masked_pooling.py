@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from causaliqa.functional.masking import counted
 
-__all__ = ["MASKED", "MaskedPooling", "MapMask"]
+__all__ = ["MASKED", "MapMask", "MaskedPooling"]
 
 _POOLS = frozenset(getattr(place, name) for place in (torch, Tensor) for name in ("mean", "sum", "std"))
 

@@ -107,7 +107,7 @@ class PyiqaMetric(nn.Module):
             raise CausaliqaError(f"pyiqa's {self.name!r} cannot leave pixels out; crop both images to the mask instead")
         known = MASKED[self.name]
         with MaskedPooling(known.inside(mask)) as mode:
-            score = self.net(img, ref)
+            score: Tensor = self.net(img, ref)
         if mode.pools != known.pools:
             raise CausaliqaError(
                 f"pyiqa's {self.name!r} with these options, or in this version, pools its map in a way that no mask is "

@@ -62,7 +62,7 @@ class MaskFiles:
         return self.path if self._stems is None else self._stems[ref.stem]
 
     def read(self, ref: Path, size: tuple[int, int]) -> Tensor:
-        """Return the mask of a reference as booleans ``(H, W)``: true where its mean over colours is half of white or more.
+        """Return the mask of a reference as booleans ``(H, W)``: true where it is at least half as bright as white.
 
         Args:
             ref: the reference.

@@ -48,6 +48,7 @@ def compare(
     device: str | None = None,
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
+    store: str | os.PathLike[str] | None = None,
     draws: int = DRAWS,
     progress: bool = True,
     catalog: Catalog | None = None,
@@ -61,6 +62,7 @@ def compare(
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one, and of the ties.
         prepare: what is done to every pair of images before.
+        store: file that keeps every score as it comes, so that a run that was stopped goes on from it.
         draws: random signs behind the ties with the best.
         progress: show a progress bar.
         catalog: where metrics are looked up; by default what the environment asks for.
@@ -95,7 +97,15 @@ def compare(
     catalog = catalog or default_catalog()
     requests = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
     scores = score_outputs(
-        outputs, ref, requests, catalog=catalog, device=device, seed=seed, prepare=prepare, progress=progress
+        outputs,
+        ref,
+        requests,
+        catalog=catalog,
+        device=device,
+        seed=seed,
+        prepare=prepare,
+        store=store,
+        progress=progress,
     )
     settings = {
         "outputs": list(scores.outputs),

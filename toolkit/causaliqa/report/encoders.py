@@ -64,6 +64,7 @@ def compare_encoders(
     device: str | None = None,
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
+    store: str | os.PathLike[str] | None = None,
     progress: bool = True,
     catalog: Catalog | None = None,
 ) -> ComparedEncoders:
@@ -80,6 +81,7 @@ def compare_encoders(
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
         prepare: what is done to every pair of images before.
+        store: file that keeps every score as it comes, so that a run that was stopped goes on from it.
         progress: show a progress bar.
         catalog: where metrics are looked up; by default what the environment asks for.
 
@@ -105,7 +107,14 @@ def compare_encoders(
     if not listed or not known:
         raise InputError(f"rd: got {len(listed)} points and {len(known)} metrics, expected some of both")
     scored = score_points(
-        listed, list(declared), catalog=catalog, device=device, seed=seed, prepare=prepare, progress=progress
+        listed,
+        list(declared),
+        catalog=catalog,
+        device=device,
+        seed=seed,
+        prepare=prepare,
+        store=store,
+        progress=progress,
     )
     first = anchor or scored.points[0].encoder
     steps = [Hold(metric=name, value=value) for name, value in (metric_value("hold", t, declared) for t in hold)]
@@ -119,7 +128,7 @@ def compare_encoders(
         "metrics": [without_folders(request) for request in requests],
         "anchor": first,
         "interpolation": interpolation,
-        "prepared": str(prepare),
+        "prepared": scored.prepared,
         "seed": seed,
         "device": scored.device,
     }
@@ -128,7 +137,7 @@ def compare_encoders(
         tables=encoder_tables(scored.points, known, anchor=first, interpolation=interpolation, hold=steps),
         rows=_rows(scored.points, known),
         provenance=scores_provenance(catalog, scored.built, settings, seed=seed, elsewhere=given),
-        notes=(f"images: {prepare}",) if str(prepare) else (),
+        notes=(f"images: {scored.prepared}",) if scored.prepared else (),
         scores=scored,
         metrics=known,
     )

@@ -53,7 +53,7 @@ def leaderboard(
         catalog: where names are looked up; by default what the environment asks for.
         options: further fields of :class:`~causaliqa.evaluation.run.LeaderboardRun`: ``preset``, ``scores``, ``store``,
             ``merge``, ``unseen``, ``part_of`` (also as a mapping), ``shard``, ``device``, ``seed``, ``limit``,
-            ``strict``, ``jobs``, ``scheduler``, ``progress``...
+            ``prepare``, ``strict``, ``jobs``, ``scheduler``, ``progress``...
 
     Returns:
         Rows, table and provenance. A metric that fails on an image costs a row that says why.
@@ -174,7 +174,8 @@ def ranked(
     rows = unseen_rows(scored.rows, facts) if run.unseen else scored.rows
     groups = groups_of(rows)
     overall = with_training(rank_groups(groups), facts)
-    notes = (*cluster_notes(overall), *training_notes(scored.rows, facts, unseen=run.unseen))
+    prepared = (f"images: {inputs.prepared}",) if inputs.prepared else ()
+    notes = (*prepared, *cluster_notes(overall), *training_notes(scored.rows, facts, unseen=run.unseen))
     stated = run_settings(run, inputs, scored, by) if settings is None else settings
     return Leaderboard(
         rows=rows,

@@ -48,6 +48,7 @@ def run_settings(run: LeaderboardRun, inputs: Inputs, scored: Scored, by: str | 
         "given": dict(inputs.given),
         "by": by,
         "seed": run.seed,
+        "prepared": inputs.prepared,
         "limit": run.limit,
         "unseen": run.unseen,
         "part_of": run.origins,
