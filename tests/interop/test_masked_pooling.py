@@ -75,9 +75,7 @@ def test_gmsd_is_the_deviation_of_the_map_by_hand() -> None:
         (x[0].double().permute(1, 2, 0).numpy() @ weights * 255).round().reshape(30, 2, 35, 2).mean((1, 3))
         for x in (fill_outside(img, ref, mask), ref)
     ]
-    first, second = (
-        np.hypot(*(ndimage.prewitt(x, axis=axis, mode="constant") / 3 for axis in (0, 1))) for x in lumas
-    )
+    first, second = (np.hypot(*(ndimage.prewitt(x, axis=axis, mode="constant") / 3 for axis in (0, 1))) for x in lumas)
     similarity = (2 * first * second + 170) / (first**2 + second**2 + 170)
     inside = mask.float().reshape(30, 2, 35, 2).mean((1, 3)).numpy() >= 0.5
     got = create_metric("gmsd", device="cpu")(img, ref, mask=mask).item()
