@@ -86,7 +86,7 @@ def test_options_without_a_known_map_are_refused() -> None:
     (img, ref), mask = _pair(60, 70), _disc(60, 70)
     with pytest.raises(CausaliqaError, match="no mask is known for"):
         create_metric("psnr", device="cpu", crop_border=4)(img, ref, mask=mask)
-    with pytest.raises(CausaliqaError, match="cannot leave pixels out"):
+    with pytest.raises(CausaliqaError, match="takes no mask"):
         create_metric("nlpd", device="cpu")(img, ref, mask=mask)
 
 
@@ -109,3 +109,13 @@ def test_other_sums_are_left_alone() -> None:
         assert mode.pools == 3
     assert [v.sum().item() for v in alone] == [66, 66, 66, 4.5]
     assert [v.item() for v in pooled] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(60, 70), torch.ones(60, 60, dtype=torch.bool), torch.zeros(60, 70, dtype=torch.bool), "mask.png"],
+    ids=["floats", "size", "empty", "path"],
+)
+def test_a_metric_refuses_what_is_no_mask(mask: object) -> None:
+    with pytest.raises(CausaliqaError, match=r"expected booleans of shape \(60, 70\)"):
+        create_metric("psnr", device="cpu")(*_pair(60, 70), mask=mask)

@@ -90,6 +90,8 @@ class BuiltMetric(StayInEval):
                 f"metric {self.name!r}: img and ref differ in size: got {w} x {h} and {ref_w} x {ref_h} (width x "
                 "height), expected the same; crop or resize one of them first"
             )
+        if options.get("mask") is not None:
+            self._check_mask(options["mask"], images[0])
         with torch.autocast(images[0].device.type, enabled=False):
             score: Tensor = self.module(*images, **options)
         return score
@@ -121,6 +123,17 @@ class BuiltMetric(StayInEval):
         else:
             got, advice = "NaN or infinite values", "look where they come from"
         raise InputError(f"metric {self.name!r}: {what} has {got}, expected [0, 1]; {advice}")
+
+    def _check_mask(self, mask: Any, img: Tensor) -> None:
+        size = tuple(img.shape[-2:])
+        if not self.masked:
+            raise InputError(f"metric {self.name!r} takes no mask; crop both images to what shall count")
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) != size or not mask.any():
+            got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise InputError(
+                f"metric {self.name!r}: mask is {got}, expected booleans of shape {size}, true where pixels count, at "
+                "least somewhere"
+            )
 
     def __getattr__(self, name: str) -> Any:
         try:
