@@ -1,4 +1,4 @@
-"""Preparations of leaderboards: the scores are those of ``score``, stored under keys of their own, the same in workers."""
+"""Preparations of leaderboards: scores are those of ``score``, stored under keys of their own, the same in workers."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from causaliqa.evaluation import compare, encoders
 from causaliqa.evaluation.compare import score_outputs
 from causaliqa.evaluation.encoders import score_points
 from causaliqa.evaluation.preparation import Preparation
+from causaliqa.evaluation.recovery import recover
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.io.rate_points import RatePoint
 
@@ -116,11 +117,11 @@ def test_other_options_of_a_metric_are_other_scores(compared: Any) -> None:
 def test_points_of_encoders_are_kept_too(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    files = [(name, f"{n}.png") for name in "ab" for n in range(5)]
     points = [
-        RatePoint(encoder=name, content=str(n), rate=1.0, dist=folders[name] / f"{n}.png", ref=folders["ref"] / f"{n}.png")
-        for name in "ab"
-        for n in range(5)
-    ]  # fmt: skip
+        RatePoint(encoder=name, content=file, rate=1.0, dist=folders[name] / file, ref=folders["ref"] / file)
+        for name, file in files
+    ]
 
     def scores(metric: Counting) -> list[float]:
         monkeypatch.setattr(encoders, "build_metrics", lambda *_: {"psnr": metric})
@@ -142,3 +143,15 @@ def test_a_file_of_another_kind_is_no_store(compared: Any, tmp_path: Path) -> No
     with pytest.raises(InputError, match="no score store"):
         compared(Counting(), store=path)
     assert path.read_text().startswith("my notes")
+
+
+def test_a_store_of_comparisons_is_checked_recovered_and_merged_like_others(compared: Any, tmp_path: Path) -> None:
+    whole = compared(Counting())
+    recover(tmp_path / "scores.sqlite", tmp_path / "new.sqlite")
+    rest = Counting()
+    assert compared(rest, store=tmp_path / "new.sqlite") == whole
+    assert rest.calls == 0
+    with ScoreStore(tmp_path / "merged.sqlite") as store:
+        assert store.merge(tmp_path / "new.sqlite") == 10
+    assert compared(rest, store=tmp_path / "merged.sqlite") == whole
+    assert rest.calls == 0

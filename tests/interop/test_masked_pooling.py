@@ -57,9 +57,8 @@ def test_ssim_is_the_mean_of_another_implementations_map() -> None:
 
     (img, ref), mask = _pair(60, 70), _disc(60, 70)
     gray = [(x[0, 0] * 255).round().double() for x in (fill_outside(img, ref, mask), ref)]
-    _, ssim_map = structural_similarity(
-        gray[0].numpy(), gray[1].numpy(), data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
-    )  # fmt: skip
+    settings = {"data_range": 255, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    _, ssim_map = structural_similarity(*(x.numpy() for x in gray), full=True, **settings)
     equal = [x[:, :1].expand(-1, 3, -1, -1) for x in (img, ref)]
     got = create_metric("ssimc", device="cpu")(*equal, mask=mask).item()
     assert got == pytest.approx(ssim_map[mask.numpy()].mean(), abs=1e-3)  # negative parts are cut off, and rounding

@@ -79,7 +79,9 @@ def read_store(path: str | os.PathLike[str], records: Mapping[str, Registration[
         # In pieces: one dict a row would need ten times the memory of the frame.
         pieces = [pd.DataFrame(piece) for piece in iter(lambda: list(islice(stored, _PIECE)), [])]
     if not pieces:
-        raise InputError(f"store {path}: it holds no scores; expected one that --store has filled")
+        raise InputError(
+            f"store {path}: it holds no scores of labelled pairs; expected one that leaderboard --store has filled"
+        )
     rows = pd.concat(pieces, ignore_index=True)
     kinds: dict[str, list[tuple[Any, ...]]] = {}
     for shown, *rest in rows[["metric", *_IDENTITY]].drop_duplicates().itertuples(index=False):
