@@ -131,8 +131,8 @@ class MetricSpec(Spec):
     noticeable_source: str = ""
     """Where :attr:`noticeable` comes from."""
     masked: bool = False
-    """True if it takes ``mask=``, booleans ``(H, W)`` or None, and counts only what lies inside; what ``img`` shows outside
-    must not matter. Others score both images, made equal outside and cut to the bounding box of the mask."""
+    """True if it takes ``mask=``, booleans ``(H, W)`` or None, and counts only what lies inside; what ``img`` shows
+    outside must not matter. Others score both images, made equal outside and cut to the bounding box of the mask."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

@@ -23,7 +23,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 def check_metric(metric: str | MetricSpec, **options: Any) -> None:
     """Check that a metric matches its spec.
 
-    Clauses: import, output, batch, determinism, seed, build, input, identity, direction, gradients, device.
+    Clauses: import, output, batch, determinism, seed, build, input, identity, direction, mask, gradients, device.
     A no-reference metric passes "direction" if noise or blur lowers the quality of a photograph.
 
     Args:
@@ -50,6 +50,8 @@ def check_metric(metric: str | MetricSpec, **options: Any) -> None:
         _check_direction(made, spec, score, ref)
     else:
         _check_direction_without_reference(made, spec, score, ref)
+    if spec.masked:
+        _check_mask(made, score, img, ref, base)
     if spec.differentiable:
         _check_gradients(made, score, img, ref)
     _check_device(made, score, img, ref, base)
@@ -133,6 +135,22 @@ def _better(spec: MetricSpec, one: Tensor, other: Tensor) -> Tensor:
 def _wrong_way(made: AnySubject, spec: MetricSpec, got: str) -> None:
     word = "lower" if spec.lower_better else "higher"
     made.fail("direction", f"the record says {word} is better, but {got}; check lower_better={spec.lower_better}")
+
+
+def _check_mask(made: AnySubject, score: Any, img: Tensor, ref: Tensor, base: Tensor) -> None:
+    """A mask of everything is none; what an image shows outside a mask does not matter, inside it does."""
+    mask = torch.ones(img.shape[-2:], dtype=torch.bool)
+    with torch.no_grad():
+        if (gap := difference(score(img, ref, mask=mask), base)) > CLOSE:
+            made.fail("mask", f"scores differ by {gap:.2g} under a mask that is true everywhere")
+        mask[:, : mask.shape[1] // 2] = False
+        inside, changed = (score(x, ref, mask=mask) for x in (img, torch.where(mask, img, 1 - img)))
+        if (gap := difference(inside, changed)) > 0:
+            made.fail(
+                "mask", f"scores differ by {gap:.2g} where only pixels outside changed; replace them by ref's first"
+            )
+        if not difference(inside, score(torch.where(mask, 1 - img, img), ref, mask=mask)) > 0:
+            made.fail("mask", "scores do not change with the pixels inside; count these")
 
 
 def _check_gradients(made: AnySubject, score: Score, img: Tensor, ref: Tensor) -> None:
