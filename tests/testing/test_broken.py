@@ -32,6 +32,14 @@ def metric(score, **facts):
     return MetricSpec(factory=Module, **told)
 
 
+def masked(score):
+    class Module(nn.Module):
+        def forward(self, img, ref, mask=None):
+            return score(img, ref, torch.ones(img.shape[-2:], dtype=torch.bool) if mask is None else mask)
+
+    return replace(metric(mse), factory=Module, masked=True)
+
+
 def mse(img, ref):
     return (img - ref).square().mean((1, 2, 3))
 
@@ -57,6 +65,9 @@ BROKEN_METRICS = {
     "direction: the record says lower is better": metric(lambda img, ref: -mse(img, ref)),
     "direction: the record says higher": metric(mse, lower_better=False),
     "check lower_better=True": metric(lambda img, ref: img.mean((1, 2, 3)) * 0, metric_mode="NR"),
+    "mask: forward takes none": metric(mse, masked=True),
+    "only pixels outside changed": masked(lambda img, ref, mask: mse(img, ref)),
+    "do not change with the pixels inside": masked(lambda img, ref, mask: mse(img, ref) * bool(mask.all())),
     "gradients: none reach img": metric(lambda img, ref: mse(img.detach(), ref)),
     "gradients: not finite at an image equal to its reference": metric(nasty_norm),
     "gradients: all zero": metric(lambda img, ref: mse(img, ref).detach() + 0 * img.sum()),
@@ -98,6 +109,7 @@ def own_seed(*, seed=42):
 def test_good_metrics_pass():
     testing.check_metric(replace(metric(mse), factory=own_seed, seeded=True))
     testing.check_metric(metric(mse))
+    testing.check_metric(masked(lambda img, ref, mask: mse(img * mask, ref * mask)))
     testing.check_metric(metric(lambda img, ref: (1e-9 + mse(img, ref)).sqrt() - 1e-9**0.5))
     testing.check_metric(metric(lambda img, ref: -mse(img, ref), lower_better=False, differentiable=False))
     edges = metric(lambda img, ref: img.diff(dim=-1).abs().mean((1, 2, 3)), lower_better=False, metric_mode="NR")

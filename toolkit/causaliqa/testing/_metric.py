@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,9 @@ def _wrong_way(made: AnySubject, spec: MetricSpec, got: str) -> None:
 def _check_mask(made: AnySubject, score: Any, img: Tensor, ref: Tensor, base: Tensor) -> None:
     """A mask of everything is none; what an image shows outside a mask does not matter, inside it does."""
     mask = torch.ones(img.shape[-2:], dtype=torch.bool)
+    module = getattr(score, "module", score)
+    if "mask" not in inspect.signature(getattr(module, "forward", module)).parameters:
+        made.fail("mask", "forward takes none, but the record says masked=True")
     with torch.no_grad():
         if (gap := difference(score(img, ref, mask=mask), base)) > CLOSE:
             made.fail("mask", f"scores differ by {gap:.2g} under a mask that is true everywhere")
