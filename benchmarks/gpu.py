@@ -22,10 +22,13 @@ from pathlib import Path
 
 import torch
 from causal_speed import SIDE, local_vgg16, published_metric
+from gpu_leaderboard import leaderboard
 
 BACKBONES = ("vgg", "resnet", "effnet", "effnet_lite0")
 SETS = 4
 """Sets of inputs that take turns, so that none of them stays in the cache."""
+CPU_TOLERANCE = 1e-4
+"""Largest relative difference of a score from the CPU's."""
 Pair = tuple[torch.Tensor, torch.Tensor]
 Call = Callable[[torch.Tensor, torch.Tensor], object]
 
@@ -133,7 +136,7 @@ def equality(results: Results, *, is_goal: bool) -> None:
         here, there = metric_of(name, "cpu"), metric_of(name, "cuda")
         expected, found = here(img, ref), there(img.cuda(), ref.cuda()).cpu()
         single = torch.cat([there(img[k : k + 1].cuda(), ref[k : k + 1].cuda()).cpu() for k in range(len(img))])
-        limit = 1e-4 if is_goal else None
+        limit = CPU_TOLERANCE if is_goal else None
         worst, batch = (float(((v - w).abs() / w).max()) for v, w in ((found, expected), (found, single)))
         results.add(f"causal_{name}: largest relative difference to the CPU", worst, "", most=limit)
         results.add(f"causal_{name}: largest relative difference of a batch to single pairs", batch, "", most=limit)
@@ -279,6 +282,8 @@ def main() -> None:
     kernel(results, args.rounds, args.batch)
     metrics(results, args.rounds, args.batch)
     effect_maps(results, args.batch)
+    for subject, value, unit in leaderboard("cuda", 128):
+        results.add(subject, value, unit, most=CPU_TOLERANCE if "against cpu" in subject and not args.tf32 else None)
     if args.published:
         published(results, args.published, args.rounds)
     file = args.out.open("w", newline="", encoding="utf-8") if args.out else sys.stdout

@@ -140,7 +140,7 @@ def rank_columns(dataset):
 
 def test_a_moved_data_set_finds_its_scores_and_keeps_its_names(manifest, tmp_path, monkeypatch):
     from causaliqa.catalog.create import create_metric
-    from causaliqa.evaluation import scoring
+    from causaliqa.evaluation import image_reader
     from causaliqa.evaluation.store import ScoreStore
 
     metric = create_metric("causal_effnet_lite0", device="cpu")
@@ -148,7 +148,7 @@ def test_a_moved_data_set_finds_its_scores_and_keeps_its_names(manifest, tmp_pat
         before = evaluate({"m": metric}, read_manifest(manifest), store=store)
         moved = read_manifest(manifest.parent.rename(tmp_path / "moved") / manifest.name)
         metric.forward = None  # nothing may be computed again, nor may an image be decoded
-        monkeypatch.setattr(scoring, "load_image", None)
+        monkeypatch.setattr(image_reader, "load_image", None)
         again = evaluate({"m": metric}, moved, store=store)
         assert len(list(store.rows())) == len(before) == 8
     assert again.equals(before)

@@ -12,7 +12,7 @@ import torch
 
 from causaliqa.evaluation.card_facts import Check, Cost, Floor
 from causaliqa.evaluation.card_scorer import Scorer
-from causaliqa.evaluation.scoring import score_pair
+from causaliqa.evaluation.pair_score import score_pair
 from causaliqa.functional.doses import DISTORTIONS, MODERATE, distort
 from causaliqa.utils.memory import PeakMemory
 from causaliqa.utils.text import brief

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from causaliqa.api.protocols import Metric
-from causaliqa.evaluation.scoring import score_pair
+from causaliqa.evaluation.pair_score import score_pair
 from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:

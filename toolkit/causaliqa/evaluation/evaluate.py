@@ -12,9 +12,10 @@ from causaliqa.api.protocols import Metric
 from causaliqa.catalog.catalog import Backbones
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.pair_score import metric_name
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
-from causaliqa.evaluation.scoring import frame_of, metric_name, score_dataset
+from causaliqa.evaluation.scoring import frame_of, score_dataset
 
 if TYPE_CHECKING:
     import pandas as pd

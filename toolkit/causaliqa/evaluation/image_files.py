@@ -14,8 +14,9 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.pair_score import score_pair
 from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair
-from causaliqa.evaluation.scoring import keys_of, score_pair
+from causaliqa.evaluation.scoring import keys_of
 from causaliqa.io.images import image_key, load_image
 from causaliqa.utils.text import brief, one_line
 

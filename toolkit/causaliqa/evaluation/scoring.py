@@ -2,96 +2,59 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.data import Pair, PairDataset, ScoreKey, ScoreRow
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Metric
+from causaliqa.evaluation.image_reader import ImageReader
+from causaliqa.evaluation.pair_score import BatchScorer
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
-from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair, masked_call
-from causaliqa.io.images import image_key, load_image
-from causaliqa.utils import memory
+from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair
+from causaliqa.io.images import image_key
 from causaliqa.utils.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
+    from causaliqa.evaluation.image_reader import Image
     from causaliqa.evaluation.store import ScoreStore
-
-    Image = Callable[[], Tensor | CausaliqaError]
 
 __all__ = [
     "by_reference",
     "frame_of",
     "given_rows",
     "keys_of",
-    "metric_name",
     "row_of",
     "score_dataset",
-    "score_pair",
 ]
 
 T = TypeVar("T")
+_BATCH = 16
+"""Pairs that are scored at once on devices other than the CPU."""
+_READERS = 4
+"""Threads that decode images for a batch."""
 
 
-def score_pair(metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None = None) -> float:
-    """Score one pair ``(1, 3, H, W)`` on the metric's device; on the CPU by one thread.
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """A pair of a data set that is to be scored by all metrics."""
 
-    Args:
-        metric: the metric.
-        img: image ``(1, 3, H, W)``.
-        ref: its reference.
-        mask: true where pixels count, ``(H, W)``; see :func:`~causaliqa.evaluation.prepared_pairs.masked_call`.
-
-    Raises:
-        CausaliqaError: the score is not a finite number, or there is too little memory.
-    """
-    import torch
-
-    call: Any = metric
-    img, ref, options = masked_call(metric, img, ref, mask)
-
-    pixels = img.shape[-2] * img.shape[-1]
-    remedy = "crop the images or make them smaller"
-    least = getattr(metric, "bytes_per_pixel", 0.0) * pixels
-    memory.require(least, f"{metric_name(metric)} on {_size(img)} pixels", device=str(img.device), remedy=remedy)
-    try:
-        with torch.no_grad(), _one_thread(img):
-            score = float(call(img, ref, **options).reshape(-1)[0])
-    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
-    except RuntimeError as error:
-        # This is all that torch says of the CPU's.
-        if "can't allocate memory" not in str(error):
-            raise
-        raise CausaliqaError(f"memory ran out on {_size(img)} pixels; {remedy}") from error
-    if not math.isfinite(score):
-        raise CausaliqaError(f"the score is {score}")
-    return score
-
-
-@contextmanager
-def _one_thread(img: Tensor) -> Iterator[None]:
-    """Several threads split a sum over an image, and round it differently for every number of them."""
-    import torch
-
-    count = torch.get_num_threads() if img.device.type == "cpu" else 1
-    if count > 1:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if count > 1:
-            torch.set_num_threads(count)
+    number: int
+    """Its place in the data set."""
+    pair: Pair
+    """The pair."""
+    keys: Mapping[str, ScoreKey]
+    """What its scores depend on, by metric; empty without a store."""
+    ready: Callable[[], PreparedPair | CausaliqaError]
+    """Returns its images as they are scored, or why they cannot be."""
 
 
 def score_dataset(
@@ -103,6 +66,7 @@ def score_dataset(
     store: ScoreStore | None = None,
     prepare: Preparation = AS_THEY_ARE,
     progress: Callable[[int], object] | None = None,
+    batch: int | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield one row per pair and metric, in the order of the data set, then of the metrics.
 
@@ -114,10 +78,12 @@ def score_dataset(
         dataset: labelled pairs.
         device: where the metrics are.
         strict: raise instead of writing a failure down.
-        store: a score that is there is not computed again, a new one is written before the next is begun. Failures
-            are tried again.
+        store: a score that is there is not computed again, new ones are written before the next batch is begun.
+            Failures are tried again.
         prepare: what is done to every pair before; a score of another preparation is another score.
         progress: called with the number of rows just finished.
+        batch: pairs that are scored at once by metrics that take batches, see :class:`BatchScorer`; by default 1 on
+            the CPU, where scores are those of single pairs to the last bit, and 16 on other devices.
 
     Raises:
         CausaliqaError: a metric failed, under ``strict``.
@@ -125,53 +91,58 @@ def score_dataset(
     """
     rows: dict[int, list[ScoreRow]] = {}
     done = 0
-    reference = lru_cache(maxsize=1)(lambda path: _load(path, device))
-    hashed = lru_cache(maxsize=2)(image_key)
-    preparer = PairPreparer(prepare)
-    with ThreadPoolExecutor(1) as reader:
-
-        def prepared() -> Iterator[tuple[int, dict[str, ScoreKey], Image]]:
-            """Pairs with their keys, and their images, decoded only where a score is missing."""
-            for k, pair in by_reference(dataset):
-                keys = keys_of(metrics, dataset.name, pair, hashed, preparer) if store is not None else {}
-                complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
-                load = partial(_load, pair.dist, device)
-                yield k, keys, load if complete else reader.submit(load).result
-
-        for k, keys, image in _one_ahead(prepared()):
-            pair = dataset.pairs[k]
-            known = store.get(keys.values()) if store is not None else {}
-            ready = cache(partial(_ready, preparer, pair, image, reference))
-            rows[k] = []
+    if batch is None:
+        batch = 1 if device == "cpu" else _BATCH
+    scorer = BatchScorer()
+    with ImageReader(device, threads=min(batch, _READERS)) as reader:
+        tasks = _ahead(_tasks(metrics, dataset, reader, store, PairPreparer(prepare)), 2 * batch - 1)
+        while chunk := list(islice(tasks, batch)):
+            known = [store.get(task.keys.values()) if store is not None else {} for task in chunk]
             for name, metric in metrics.items():
-                if stored := known.get(keys[name]) if keys else None:
-                    result = {"score": stored.score, "seconds": stored.seconds}
-                else:
-                    result = _compute(name, metric, pair, ready, strict)
-                row = row_of(dataset, name, pair, lower_better=metric.lower_better, **result)
-                if store is not None:
-                    store.put(keys[name], row)
-                rows[k].append(row)
-                if progress is not None:
-                    progress(1)
+                stored = [have.get(task.keys[name]) if have else None for have, task in zip(known, chunk, strict=True)]
+                missing = [task for task, score in zip(chunk, stored, strict=True) if score is None]
+                computed = iter(_compute(name, metric, missing, scorer, strict))
+                for task, score in zip(chunk, stored, strict=True):
+                    result = {"score": score.score, "seconds": score.seconds} if score else next(computed)
+                    row = row_of(dataset, name, task.pair, lower_better=metric.lower_better, **result)
+                    if store is not None:
+                        store.put(task.keys[name], row)
+                    rows.setdefault(task.number, []).append(row)
+                    if progress is not None:
+                        progress(1)
             while done in rows:
                 yield from rows.pop(done)
                 done += 1
 
 
+def _tasks(
+    metrics: Mapping[str, Metric],
+    dataset: PairDataset,
+    reader: ImageReader,
+    store: ScoreStore | None,
+    preparer: PairPreparer,
+) -> Iterator[_Task]:
+    """Yield all pairs with their keys; their images are being read, where a score is missing."""
+    hashed = lru_cache(maxsize=2)(image_key)
+    for k, pair in by_reference(dataset):
+        keys = keys_of(metrics, dataset.name, pair, hashed, preparer) if store is not None else {}
+        complete = store is not None and len(store.get(keys.values())) == len(set(keys.values()))
+        images = () if complete else (reader.start_reference(pair.ref), reader.start(pair.dist))
+        yield _Task(number=k, pair=pair, keys=keys, ready=cache(partial(_ready, preparer, pair, images, reader)))
+
+
+def _ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """Fetch so many items before the one in front of them is worked on: their images are decoded meanwhile."""
+    waiting = deque(islice(items, count))
+    for item in items:
+        waiting.append(item)
+        yield waiting.popleft()
+    yield from waiting
+
+
 def by_reference(dataset: PairDataset) -> list[tuple[int, Pair]]:
     """Return all pairs with their indices, sorted by reference."""
     return sorted(enumerate(dataset.pairs), key=lambda item: (str(item[1].ref), item[0]))
-
-
-def _one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Fetch an item before the one in front of it is worked on: its image is decoded meanwhile."""
-    waiting: list[T] = []
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > 1:
-            yield waiting.pop(0)
-    yield from waiting
 
 
 def keys_of(
@@ -200,20 +171,11 @@ def keys_of(
     return keys
 
 
-def _load(path: Path | None, device: str) -> Tensor | CausaliqaError:
-    if path is None:
-        return CausaliqaError("no reference is known")
-    try:
-        return load_image(path).to(device)
-    except CausaliqaError as error:
-        return error
-
-
 def _ready(
-    preparer: PairPreparer, pair: Pair, image: Image, reference: Callable[[Path | None], Tensor | CausaliqaError]
+    preparer: PairPreparer, pair: Pair, images: tuple[Image, ...], reader: ImageReader
 ) -> PreparedPair | CausaliqaError:
     """Return a pair as it is scored, or why it cannot be."""
-    ref, img = reference(pair.ref), image()
+    ref, img = (image() for image in images or (reader.start_reference(pair.ref), reader.start(pair.dist)))
     for found in (ref, img):
         if isinstance(found, CausaliqaError):
             return found
@@ -224,23 +186,24 @@ def _ready(
 
 
 def _compute(
-    name: str, metric: Metric, pair: Pair, ready: Callable[[], PreparedPair | CausaliqaError], strict: bool
-) -> dict[str, Any]:
-    images = ready()
+    name: str, metric: Metric, tasks: Sequence[_Task], scorer: BatchScorer, strict: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield score, error and seconds of every pair."""
+    images = [task.ready() for task in tasks]
     start = time.perf_counter()
-    score, error = None, ""
-    try:
-        if isinstance(images, CausaliqaError):
-            raise images
-        if images.ref is None:
-            raise CausaliqaError("no reference is known")
-        score = score_pair(metric, images.img, images.ref, images.mask)
-    except Exception as problem:
+    sound = [pair for pair in images if isinstance(pair, PreparedPair)]
+    scores = iter(scorer(name, metric, sound))
+    found = [next(scores) if isinstance(pair, PreparedPair) else pair for pair in images]
+    seconds = (time.perf_counter() - start) / max(1, len(sound))
+    for task, score in zip(tasks, found, strict=True):
+        if not isinstance(score, Exception):
+            yield {"score": score, "error": "", "seconds": seconds}
+            continue
         if strict:
-            raise CausaliqaError(f"{name} failed on {pair.dist}: {problem}") from problem
-        text = " ".join(str(problem).split())[:300]
-        error = text if isinstance(problem, CausaliqaError) else f"{type(problem).__name__}: {text}"
-    return {"score": score, "error": error, "seconds": time.perf_counter() - start}
+            raise CausaliqaError(f"{name} failed on {task.pair.dist}: {score}") from score
+        text = " ".join(str(score).split())[:300]
+        error = text if isinstance(score, CausaliqaError) else f"{type(score).__name__}: {text}"
+        yield {"score": None, "error": error, "seconds": seconds}
 
 
 def row_of(dataset: PairDataset, metric: str, pair: Pair, **result: Any) -> ScoreRow:
@@ -291,17 +254,8 @@ def given_rows(
         )
 
 
-def _size(img: Tensor) -> str:
-    return f"{img.shape[-2]} x {img.shape[-1]}"
-
-
 def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """Return rows as a frame with the columns of :class:`~causaliqa.api.data.ScoreRow`, also where there is none."""
     import pandas as pd
 
     return pd.DataFrame([vars(row) for row in rows], columns=[field.name for field in fields(ScoreRow)])
-
-
-def metric_name(metric: Metric) -> str:
-    """Return what messages and tables call a metric."""
-    return str(getattr(metric, "name", type(metric).__name__))
