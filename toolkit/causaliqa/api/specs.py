@@ -130,6 +130,10 @@ class MetricSpec(Spec):
     """Difference of scores from which on people see it, in the unit of the metric; None if no source says so."""
     noticeable_source: str = ""
     """Where :attr:`noticeable` comes from."""
+    takes_hdr: bool = False
+    """True if it may be given values above 1, brighter than the white of SDR, as ``--hdr`` makes them."""
+    rounds_to_8_bits: bool = False
+    """True if it rounds images to 8 bits: what a 16-bit image tells beyond does not change the score of gray."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

@@ -101,14 +101,32 @@ def add_seed(group: Any, what: str) -> None:
 
 def add_preparation(group: Any) -> None:
     """Add what is done to images before they are scored."""
-    from causaliqa.evaluation.preparation import CHANNELS, FILTERS
+    from causaliqa.evaluation.preparation import CHANNELS, ENCODINGS, FILTERS
 
-    group.add_argument("--channel", choices=CHANNELS, default="rgb", help="y: luma alone, as MATLAB's rgb2ycbcr")
+    group.add_argument(
+        "--channel",
+        choices=CHANNELS,
+        default="rgb",
+        help="y: luma alone, as MATLAB's rgb2ycbcr; each: every channel as a gray image, the score is their mean",
+    )
     group.add_argument("--crop", type=int, default=0, metavar="N", help="border pixels that are cut off both images")
     group.add_argument(
         "--align", type=int, default=0, metavar="N", help="find and undo shifts of up to N pixels against the reference"
     )
     group.add_argument("--resize", choices=FILTERS, default="", help="bring images to the size of their reference")
+    group.add_argument(
+        "--hdr",
+        choices=ENCODINGS,
+        default="",
+        help="high dynamic range, encoded by PU21; pu21: files of linear light (.exr, .hdr, .pfm) in cd/m2, pq: 16-bit "
+        "images of SMPTE ST 2084",
+    )
+    group.add_argument(
+        "--peak",
+        type=float,
+        metavar="CD/M2",
+        help="luminance of the largest value of the reference, for linear light that is not in cd/m2",
+    )
 
 
 def add_tables_out(group: Any) -> None:
@@ -129,7 +147,9 @@ def preparation(args: argparse.Namespace) -> Preparation:
     """
     from causaliqa.evaluation.preparation import Preparation
 
-    return Preparation(channel=args.channel, crop=args.crop, align=args.align, resize=args.resize)
+    return Preparation(
+        channel=args.channel, crop=args.crop, align=args.align, resize=args.resize, hdr=args.hdr, peak=args.peak
+    )
 
 
 def add_tables(group: Any) -> None:

@@ -118,8 +118,8 @@ def score_outputs(
     folders = _named(outputs)
     reference = Path(ref) if ref is not None else None
     lacking = "" if ref is not None else "a folder of references"
-    specs = records_of(catalog, metrics, job="compare", lacking=lacking)
-    files, unpaired = common_files([*folders.values(), *filter(None, [reference])])
+    specs = records_of(catalog, metrics, job="compare", lacking=lacking, hdr=prepare.hdr)
+    files, unpaired = common_files([*folders.values(), *filter(None, [reference])], light=prepare.light)
     _LOG.info("%s", power_note(len(files)))
     for path in unpaired:
         _LOG.warning("no partner for %s in every folder: left out", path)

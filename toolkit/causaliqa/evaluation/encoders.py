@@ -14,7 +14,7 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.compare import ComparedMetric
-from causaliqa.evaluation.image_files import build_metrics, score_by_all
+from causaliqa.evaluation.image_files import build_metrics, check_hdr, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.side_table import SideTable
 from causaliqa.functional.means import mean_interval
@@ -78,12 +78,13 @@ def score_points(
         progress: show a progress bar.
 
     Raises:
-        InputError: a metric is unknown, or needs references that the points lack.
+        InputError: a metric is unknown, needs references that the points lack, or cannot score high dynamic range.
     """
     missing = [m for m in metrics if any(m not in point.scores for point in points)]
     for metric in missing:
-        full = catalog.get(MetricSpec, parse_request(metric)[0]).spec.metric_mode == "FR"
-        if full and any(point.ref is None for point in points):
+        spec = catalog.get(MetricSpec, parse_request(metric)[0]).spec
+        check_hdr(catalog, metric, spec, prepare.hdr)
+        if spec.metric_mode == "FR" and any(point.ref is None for point in points):
             raise InputError(
                 f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
             )

@@ -12,18 +12,21 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.evaluation.channels import as_gray, channel_note
+from causaliqa.evaluation.loading import load_pair
 from causaliqa.evaluation.preparation import Preparation
 from causaliqa.evaluation.scoring import score_pair
-from causaliqa.io.images import load_image
 from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["build_metrics", "failed", "records_of", "score_by_all"]
+__all__ = ["build_metrics", "check_hdr", "failed", "records_of", "score_by_all"]
 
 
-def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "") -> dict[str, MetricSpec]:
+def records_of(
+    catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "", hdr: str = ""
+) -> dict[str, MetricSpec]:
     """Return the records of metrics, before torch is loaded.
 
     Args:
@@ -31,9 +34,11 @@ def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: 
         requests: ``NAME[:key=value,...]``.
         job: what the message calls the work.
         lacking: what to ask for where there are no references; empty where there are.
+        hdr: how images of high dynamic range are encoded; empty for others.
 
     Raises:
-        InputError: there is no metric, one is unknown, or one needs the references that are lacking.
+        InputError: there is no metric, one is unknown, one needs the references that are lacking, or one cannot score
+            high dynamic range.
     """
     records = {request: catalog.get(MetricSpec, parse_request(request)[0]).spec for request in requests}
     if not records:
@@ -41,7 +46,27 @@ def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: 
     for request, spec in records.items():
         if lacking and spec.metric_mode == "FR":
             raise InputError(f"metric {request!r} compares with a reference: got none, expected {lacking}")
+        check_hdr(catalog, request, spec, hdr)
     return records
+
+
+def check_hdr(catalog: Catalog, request: str, spec: MetricSpec, hdr: str) -> None:
+    """Refuse a metric that cannot score high dynamic range where it is asked for.
+
+    Args:
+        catalog: knows the metrics that can.
+        request: the metric, as it was asked for.
+        spec: its record.
+        hdr: how images of high dynamic range are encoded; empty for others.
+
+    Raises:
+        InputError: it takes no values above 1.
+    """
+    if hdr and not spec.takes_hdr:
+        able = [name for name in catalog.names(MetricSpec) if catalog.get(MetricSpec, name).spec.takes_hdr]
+        raise InputError(
+            f"metric {request!r} takes no values above 1: got --hdr {hdr}, expected one of {', '.join(able)}"
+        )
 
 
 def build_metrics(catalog: Catalog, requests: Iterable[str], device: str, seed: int) -> dict[str, Metric]:
@@ -79,17 +104,18 @@ def score_by_all(
     found: dict[str, float | CausaliqaError] = {}
     for name, metric in built.items():
         try:
-            found[name] = _score(name, metric, img, ref, img_path, device)
+            scores = [_score(name, metric, one, other, img_path, device) for one, other in as_gray(img, ref, prepare)]
+            found[name] = sum(scores) / len(scores)
         except CausaliqaError as error:
             found[name] = error
     return found, note
 
 
 def _prepared(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
-    img = load_image(img_path)
-    ref = None if ref_path is None else load_image(ref_path)
+    img, ref = load_pair(img_path, ref_path, prepare)
     try:
-        return prepare.apply(img, ref)
+        img, ref, note = prepare.apply(img, ref)
+        return img, ref, "; ".join(filter(None, (note, channel_note(img))))
     except ImageError as error:
         raise ImageError(f"{img_path}: {error}") from error
 

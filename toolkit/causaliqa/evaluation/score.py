@@ -81,7 +81,7 @@ def score(
             images. Not needed where every metric works without one.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of a metric that takes one.
-        prepare: what is done to every pair before: luma alone, border cut off, shift undone, resized.
+        prepare: what is done to every pair before: HDR encoded, luma alone, border cut off, shift undone, resized.
         progress: show a progress bar where there are many images.
         catalog: where metrics are looked up; by default what the environment asks for.
 
@@ -103,9 +103,9 @@ def score(
         ssim: 1 (higher is better)
     """
     requests = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
-    pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None)
+    pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None, light=prepare.light)
     catalog = catalog or default_catalog()
-    records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF")
+    records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF", hdr=prepare.hdr)
     device = choose_device(device)
     built = build_metrics(catalog, requests, device, seed)
     scored: dict[str, list[FileScore]] = {request: [] for request in requests}
