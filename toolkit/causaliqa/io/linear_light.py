@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,10 @@ def _exr(path: Path) -> Array:
         raise ValueError("its data window is not its display window; save the whole image")
     width, height = (int(side) for side in window[1] - window[0] + 1)
     check_size(path, (width, height), channels=4)
-    with OpenEXR.File(str(path)) as file:
+    # What it says of damage goes to stdout, which is for results.
+    with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(str(path)) as file:
+        if not file.parts:
+            raise ValueError("its pixels are damaged or cut off")
         channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     for name in ("RGB", "RGBA", "Y"):
         if name in channels:
@@ -120,7 +124,7 @@ def _exr(path: Path) -> Array:
     raise ValueError(f"it holds {', '.join(sorted(channels)) or 'no channel'}, expected channels R, G, B or Y")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keep off stderr what OpenCV says of damaged files; an error is raised."""
     import cv2
