@@ -6,12 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from causaliqa.io.file_kinds import kind_of
 from causaliqa.io.tiff_layout import check_layout, has_deep_colour, is_white_zero
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image as Picture
 
@@ -31,9 +30,12 @@ def fractions(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return 8- or 16-bit values as fractions of white, floats as they are.
 
     Example:
+        >>> import numpy as np
         >>> fractions(np.array([0, 65535], np.uint16)).tolist()
         [0.0, 1.0]
     """
+    import numpy as np
+
     white = {"uint8": 255, "uint16": _WHITE}.get(values.dtype.name, 1)
     return np.asarray(values.astype(np.float32) / np.float32(white))
 
@@ -51,6 +53,7 @@ def stored_pixels(image: Picture) -> NDArray[Any]:
     Raises:
         ValueError: the white level is unknown, or Pillow decodes the layout to other pixels.
     """
+    import numpy as np
     from PIL import ImageOps
 
     if image.format == "TIFF":
@@ -88,6 +91,8 @@ def _path(image: Picture) -> Path:
 
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn ``(H, W, C)`` as an EXIF orientation says, like Pillow's ``exif_transpose`` for what Pillow can hold."""
+    import numpy as np
+
     if orientation in SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
