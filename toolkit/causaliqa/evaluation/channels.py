@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from causaliqa.evaluation.preparation import Preparation
@@ -9,7 +12,9 @@ from causaliqa.evaluation.preparation import Preparation
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["as_gray", "channel_note"]
+__all__ = ["as_gray", "channel_note", "channel_notes"]
+
+_MEAN = re.compile(r"mean over \d+ channels")
 
 
 def as_gray(img: Tensor, ref: Tensor | None, prepare: Preparation) -> list[tuple[Tensor, Tensor | None]]:
@@ -34,6 +39,17 @@ def as_gray(img: Tensor, ref: Tensor | None, prepare: Preparation) -> list[tuple
 def channel_note(img: Tensor) -> str:
     """Say that a score is a mean over channels, where the file and not an option decides it."""
     return "" if img.shape[1] == 3 else f"mean over {img.shape[1]} channels"
+
+
+def channel_notes(notes: Iterable[str]) -> list[str]:
+    """Return a line for every number of channels that notes of scores name.
+
+    Example:
+        >>> channel_notes(["", "shift +1.00 rows, +0.00 columns undone; mean over 5 channels", "mean over 5 channels"])
+        ['2 scores are means over 5 channels']
+    """
+    found = Counter(match[0] for note in notes if (match := _MEAN.search(note)))
+    return [f"{count} scores are {text.replace('mean', 'means')}" for text, count in sorted(found.items())]
 
 
 def _gray(img: Tensor, channel: int) -> Tensor:

@@ -77,7 +77,7 @@ class OutputScores:
     prepared: str = ""
     """What was done to the images before; empty if nothing."""
     rows: pd.DataFrame = field(repr=False)
-    """One line a score: metric, output, image, score (None where it failed), error."""
+    """One line a score: metric, output, image, score (None where it failed), error, note."""
     files: Mapping[tuple[str, str], Path] = field(default_factory=dict, repr=False)
     """File of every image by output and stem; the output of a reference is empty."""
     built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
@@ -177,10 +177,12 @@ def _rows(
     for row in files:
         image, ref = printable(row[0].stem), row[-1] if len(row) > len(names) else None
         for output, path in zip(names, row, strict=False):
-            for metric, result in score_by_all(built, path, ref, device, prepare)[0].items():
+            results, note = score_by_all(built, path, ref, device, prepare)
+            for metric, result in results.items():
                 failed = isinstance(result, CausaliqaError)
                 score, error = (None, printable(str(result))) if failed else (result, "")
-                yield {"metric": metric, "output": output, "image": image, "score": score, "error": error}
+                fact = {"metric": metric, "output": output, "image": image}
+                yield {**fact, "score": score, "error": error, "note": note}
             bar.update(len(built))
 
 

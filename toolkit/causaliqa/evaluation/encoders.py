@@ -40,6 +40,8 @@ class ScoredPoints:
     """The points with all scores that could be computed."""
     failures: tuple[str, ...] = ()
     """A line for every score that could not."""
+    notes: tuple[str, ...] = ()
+    """What the preparation found, for every score that was computed."""
     built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
     """The metrics that computed scores."""
     device: str = ""
@@ -94,24 +96,26 @@ def score_points(
     built = build_metrics(catalog, missing, device, seed)
     scored: list[RatePoint] = list(points)
     failures: list[str] = []
+    notes: list[str] = []
     with progress_bar(len(points) * len(built), "scoring", shown=progress) as bar:
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
-            results = _results(built, points[k], device, prepare)
+            results, note = _results(built, points[k], device, prepare)
+            notes += [note] * len(results)
             failures += [f"{m} failed: {result}" for m, result in results.items() if isinstance(result, CausaliqaError)]
             found = {m: result for m, result in results.items() if not isinstance(result, CausaliqaError)}
             scored[k] = replace(points[k], scores={**points[k].scores, **found})
             bar.update(len(built))
-    return ScoredPoints(points=tuple(scored), failures=tuple(failures), built=built, device=device)
+    return ScoredPoints(points=tuple(scored), failures=tuple(failures), notes=tuple(notes), built=built, device=device)
 
 
 def _results(
     built: Mapping[str, Metric], point: RatePoint, device: str, prepare: Preparation
-) -> dict[str, float | CausaliqaError]:
+) -> tuple[dict[str, float | CausaliqaError], str]:
     if point.dist is None:
         where = f"{point.encoder} on {point.content} at {point.rate:g}"
-        return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist"))
-    return score_by_all(built, point.dist, point.ref, device, prepare)[0]
+        return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist")), ""
+    return score_by_all(built, point.dist, point.ref, device, prepare)
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:
