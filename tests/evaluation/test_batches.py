@@ -155,3 +155,23 @@ def test_reader_reads_a_reference_once(monkeypatch):
         images = [reader.start_reference(Path("r.png")) for _ in range(3)] + [reader.start(Path("a.png"))]
         assert all(image().shape == (1, 3, 8, 8) for image in images)
     assert sorted(map(str, read)) == ["a.png", "r.png"]
+
+
+def test_channels_one_by_one_are_the_mean_of_gray_scores(dataset):
+    import causaliqa
+    from causaliqa.evaluation.preparation import Preparation
+
+    metrics = {"psnr": causaliqa.create_metric("psnr", device="cpu")}
+    pair = next(pair for pair in dataset.pairs if pair.dist.name == "d10.png")
+    rows = score_dataset(metrics, dataset, prepare=Preparation(channel="each"), batch=4)
+    found = next(row.score for row in rows if row.dist.endswith("d10.png"))
+    img, ref = (np.asarray(Image.open(path), float) / 255 for path in (pair.dist, pair.ref))
+    assert found == pytest.approx(np.mean(-10 * np.log10(((img - ref) ** 2).mean((0, 1)))), abs=1e-4)
+
+
+def test_labelled_sets_refuse_high_dynamic_range(dataset):
+    from causaliqa import InputError
+    from causaliqa.evaluation.preparation import Preparation
+
+    with pytest.raises(InputError, match="hdr: got 'pu21', expected ordinary images"):
+        list(score_dataset({"mae": mae}, dataset, prepare=Preparation(hdr="pu21")))

@@ -205,6 +205,20 @@ def _image(data: bytes, folder: Path) -> None:
     assert 0 <= float(x.min()) <= float(x.max()) <= 1
 
 
+def _channels(data: bytes, folder: Path) -> None:
+    from causaliqa.io.channels import load_channels
+    from causaliqa.io.file_kinds import HDR_KINDS, kind_of
+    from causaliqa.io.linear_light import read_light
+
+    path = _file(folder, "a.npy", data)
+    if kind_of(path) in HDR_KINDS:
+        light = read_light(path)
+        assert light.ndim == 3 and light.shape[2] in (1, 3) and np.isfinite(light).all() and light.min() >= 0
+        return
+    x = load_channels(path)
+    assert x.ndim == 4 and x.shape[0] == 1 and 0 <= float(x.min()) <= float(x.max()) <= 1
+
+
 # Weights
 
 
@@ -296,6 +310,7 @@ PARSERS = (
     Parser("roi", st.one_of(NASTY, st.lists(st.one_of(st.integers().map(str), NASTY), max_size=5).map(",".join)), _roi),
     Parser("command", _LINE, _command),
     Parser("image", st.deferred(lambda: st.one_of(spoilt(*seeds.pictures()), st.binary(max_size=80))), _image),
+    Parser("channels", st.deferred(lambda: spoilt(*seeds.more_pictures())), _channels),
     Parser(
         "checkpoint",
         st.deferred(

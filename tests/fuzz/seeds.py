@@ -50,6 +50,31 @@ def pictures() -> tuple[bytes, ...]:
 
 
 @functools.cache
+def more_pictures() -> tuple[bytes, ...]:
+    """What others than Pillow read: arrays, TIFF of many channels, deep colour, linear light."""
+    import cv2
+    import tifffile
+
+    rng = np.random.default_rng(0)
+    deep, light = rng.integers(0, 65536, (9, 7, 5), dtype=np.uint16), rng.random((9, 7, 3), np.float32)
+    made = []
+    for array in (deep, light, deep[..., 0].astype(np.uint8)):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        made.append(buffer.getvalue())
+    for pixels, kind in ((deep, "minisblack"), (deep[..., :3], "rgb")):
+        for planar in ("contig", "separate"):
+            buffer = io.BytesIO()
+            stored = pixels if planar == "contig" else pixels.transpose(2, 0, 1)
+            tifffile.imwrite(buffer, stored, photometric=kind, planarconfig=planar)
+            made.append(buffer.getvalue())
+    made.append(cv2.imencode(".png", deep[..., :3])[1].tobytes())
+    made.append(cv2.imencode(".hdr", light)[1].tobytes())
+    made += [b"PF\n7 9\n-1.0\n" + light.tobytes(), b"Pf\n7 9\n1\n" + light[..., 0].astype(">f4").tobytes()]
+    return tuple(made)
+
+
+@functools.cache
 def checkpoints() -> tuple[tuple[str, bytes], ...]:
     import torch
     from safetensors.torch import save

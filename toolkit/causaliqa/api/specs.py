@@ -133,6 +133,10 @@ class MetricSpec(Spec):
     masked: bool = False
     """True if it takes ``mask=``, booleans ``(H, W)`` or None, and counts only what lies inside; what ``img`` shows
     outside must not matter. Others score both images, made equal outside and cut to the bounding box of the mask."""
+    takes_hdr: bool = False
+    """True if it may be given values above 1, brighter than the white of SDR, as ``--hdr`` makes them."""
+    rounds_to_8_bits: bool = False
+    """True if it rounds images to 8 bits: what a 16-bit image tells beyond does not change the score of gray."""
     backbone: str | None = None
     """Backbone to build and pass as ``backbone``, its spec as ``backbone_spec``; ``"*"`` creates a metric
     ``<name>_<backbone>`` for every registered backbone, and ``<name>`` itself takes ``backbone=``."""

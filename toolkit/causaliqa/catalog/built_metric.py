@@ -14,6 +14,7 @@ from causaliqa.api.data import ScoreKey
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
 from causaliqa.functional.frozen import StayInEval
+from causaliqa.functional.luminance import BRIGHTEST_VALUE
 from causaliqa.functional.threads import one_thread_after_fork
 from causaliqa.io.images import as_image
 
@@ -116,7 +117,8 @@ class BuiltMetric(StayInEval):
 
     def _check_range(self, what: str, image: Tensor) -> None:
         low, high = (float(value) for value in image.aminmax())
-        if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        most = BRIGHTEST_VALUE if self.spec.takes_hdr else 1
+        if low >= -_OVERSHOOT and high <= most + _OVERSHOOT:
             return
         if math.isfinite(low) and math.isfinite(high):
             got, advice = f"values from {low:g} to {high:g}", "divide 8-bit values by 255"

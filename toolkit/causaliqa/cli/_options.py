@@ -100,11 +100,21 @@ def add_seed(group: Any, what: str) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {what}")
 
 
-def add_preparation(group: Any) -> None:
-    """Add what is done to images before they are scored."""
-    from causaliqa.evaluation.preparation import CHANNELS, FILTERS
+def add_preparation(group: Any, *, hdr: bool = True) -> None:
+    """Add what is done to images before they are scored.
 
-    group.add_argument("--channel", choices=CHANNELS, default="rgb", help="y: luma alone, as MATLAB's rgb2ycbcr")
+    Args:
+        group: of options.
+        hdr: add what images of high dynamic range need, too.
+    """
+    from causaliqa.evaluation.preparation import CHANNELS, ENCODINGS, FILTERS
+
+    group.add_argument(
+        "--channel",
+        choices=CHANNELS,
+        default="rgb",
+        help="y: luma alone, as MATLAB's rgb2ycbcr; each: every channel as a gray image, the score is their mean",
+    )
     group.add_argument("--crop", type=int, default=0, metavar="N", help="border pixels that are cut off both images")
     group.add_argument(
         "--align", type=int, default=0, metavar="N", help="find and undo shifts of up to N pixels against the reference"
@@ -117,6 +127,22 @@ def add_preparation(group: Any) -> None:
         help="count only what is white in an image of the reference's size, or in a folder's image of the same stem",
     )
     group.add_argument("--region", metavar="X,Y,W,H", default="", help="count only this rectangle of the reference")
+    if not hdr:
+        group.set_defaults(hdr="", peak=None)
+        return
+    group.add_argument(
+        "--hdr",
+        choices=ENCODINGS,
+        default="",
+        help="high dynamic range, encoded by PU21; pu21: files of linear light (.exr, .hdr, .pfm) in cd/m2, pq: 16-bit "
+        "images of SMPTE ST 2084",
+    )
+    group.add_argument(
+        "--peak",
+        type=float,
+        metavar="CD/M2",
+        help="luminance of the largest value of the reference, for linear light that is not in cd/m2",
+    )
 
 
 def add_store(group: Any) -> None:
@@ -154,6 +180,8 @@ def preparation(args: argparse.Namespace) -> Preparation:
         resize=args.resize,
         mask=args.mask,
         region=args.region,
+        hdr=args.hdr,
+        peak=args.peak,
     )
 
 

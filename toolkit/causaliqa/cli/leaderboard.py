@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         run=run,
     )
     _add_inputs(command.add_argument_group("what is ranked"))
-    _options.add_preparation(command.add_argument_group("what is done to the images before"))
+    _options.add_preparation(command.add_argument_group("what is done to the images before"), hdr=False)
     _add_work(command.add_argument_group("how it is computed"))
     result = command.add_argument_group("what comes out")
     result.add_argument("--by", choices=BREAKDOWNS, help="break down by a column of the manifest")

@@ -103,6 +103,8 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
             "better": "lower" if spec.lower_better else "higher",
             "trained_on": None if spec.trained_on is None else list(spec.trained_on),
             "year": spec.year,
+            "takes_hdr": spec.takes_hdr,
+            "rounds_to_8_bits": spec.rounds_to_8_bits,
             "weights": weights_state(catalog, spec.name),
         }
     if isinstance(spec, DatasetSpec):

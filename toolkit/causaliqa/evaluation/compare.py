@@ -81,7 +81,7 @@ class OutputScores:
     prepared: str = ""
     """What was done to the images before; empty if nothing."""
     rows: pd.DataFrame = field(repr=False)
-    """One line a score: metric, output, image, score (None where it failed), error."""
+    """One line a score: metric, output, image, score (None where it failed), error, note."""
     files: Mapping[tuple[str, str], Path] = field(default_factory=dict, repr=False)
     """File of every image by output and stem; the output of a reference is empty."""
     built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
@@ -124,8 +124,8 @@ def score_outputs(
     folders = _named(outputs)
     reference = Path(ref) if ref is not None else None
     lacking = "" if ref is not None else "a folder of references"
-    specs = records_of(catalog, metrics, job="compare", lacking=lacking)
-    files, unpaired = common_files([*folders.values(), *filter(None, [reference])])
+    specs = records_of(catalog, metrics, job="compare", lacking=lacking, hdr=prepare.hdr)
+    files, unpaired = common_files([*folders.values(), *filter(None, [reference])], light=prepare.light)
     _LOG.info("%s", power_note(len(files)))
     for path in unpaired:
         _LOG.warning("no partner for %s in every folder: left out", path)
@@ -184,11 +184,12 @@ def _rows(
     for row in files:
         image, ref = printable(row[0].stem), row[-1] if len(row) > len(names) else None
         for output, path in zip(names, row, strict=False):
-            results, _ = work(img_path=path, ref_path=ref)
+            results, note = work(img_path=path, ref_path=ref)
             for metric, result in results.items():
                 failed = isinstance(result, CausaliqaError)
                 score, error = (None, printable(str(result))) if failed else (result, "")
-                yield {"metric": metric, "output": output, "image": image, "score": score, "error": error}
+                fact = {"metric": metric, "output": output, "image": image}
+                yield {**fact, "score": score, "error": error, "note": note}
             bar.update(len(results))
 
 

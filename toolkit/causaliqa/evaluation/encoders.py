@@ -17,7 +17,7 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.evaluation.compare import ComparedMetric
-from causaliqa.evaluation.image_files import build_metrics, score_by_all
+from causaliqa.evaluation.image_files import build_metrics, check_hdr, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.side_table import SideTable
@@ -45,6 +45,8 @@ class ScoredPoints:
     """The points with all scores that could be computed."""
     failures: tuple[str, ...] = ()
     """A line for every score that could not."""
+    notes: tuple[str, ...] = ()
+    """What the preparation found, for every score that was computed."""
     built: Mapping[str, Metric] = field(default_factory=dict, repr=False)
     """The metrics that computed scores."""
     device: str = ""
@@ -87,12 +89,14 @@ def score_points(
         progress: show a progress bar.
 
     Raises:
-        InputError: a metric is unknown, or needs references that the points lack.
+        InputError: a metric is unknown, needs references that the points lack, or cannot score high dynamic range.
     """
     missing = [m for m in metrics if any(m not in point.scores for point in points)]
-    modes = {m: catalog.get(MetricSpec, parse_request(m)[0]).spec.metric_mode for m in missing}
-    for metric, mode in modes.items():
-        if mode == "FR" and any(point.ref is None for point in points):
+    specs = {m: catalog.get(MetricSpec, parse_request(m)[0]).spec for m in missing}
+    modes = {m: spec.metric_mode for m, spec in specs.items()}
+    for metric, spec in specs.items():
+        check_hdr(catalog, metric, spec, prepare.hdr)
+        if spec.metric_mode == "FR" and any(point.ref is None for point in points):
             raise InputError(
                 f"metric {metric!r} compares with a reference: got a line without ref, expected one in all"
             )
@@ -103,6 +107,7 @@ def score_points(
     device = choose_device(device)
     scored: list[RatePoint] = list(points)
     failures: list[str] = []
+    notes: list[str] = []
     with ExitStack() as stack:
         kept = stack.enter_context(open_store(store)) if store is not None else None
         built = build_metrics(catalog, missing, device, seed)
@@ -110,24 +115,29 @@ def score_points(
         work = partial(score_by_all, built, device=device, preparer=preparer, store=kept)
         # Content by content, so that metrics can keep what they know of its reference.
         for k in sorted(range(len(points)), key=lambda k: str(points[k].ref)):
-            results = _results(built, points[k], work)
+            results, note = _results(built, points[k], work)
+            notes += [note] * len(results)
             failures += [f"{m} failed: {result}" for m, result in results.items() if isinstance(result, CausaliqaError)]
             found = {m: result for m, result in results.items() if not isinstance(result, CausaliqaError)}
             scored[k] = replace(points[k], scores={**points[k].scores, **found})
             bar.update(len(built))
     return ScoredPoints(
-        points=tuple(scored), failures=tuple(failures), built=built, device=device, prepared=preparer.said
+        points=tuple(scored),
+        failures=tuple(failures),
+        notes=tuple(notes),
+        built=built,
+        device=device,
+        prepared=preparer.said,
     )
 
 
 def _results(
-    built: Mapping[str, Metric], point: RatePoint, work: Callable[..., Any]
-) -> dict[str, float | CausaliqaError]:
+    built: Mapping[str, Metric], point: RatePoint, work: Callable[..., tuple[dict[str, float | CausaliqaError], str]]
+) -> tuple[dict[str, float | CausaliqaError], str]:
     if point.dist is None:
         where = f"{point.encoder} on {point.content} at {point.rate:g}"
-        return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist"))
-    found: dict[str, float | CausaliqaError] = work(img_path=point.dist, ref_path=point.ref)[0]
-    return found
+        return dict.fromkeys(built, InputError(f"{where}: got no image, expected one in dist")), ""
+    return work(img_path=point.dist, ref_path=point.ref)
 
 
 def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curves, list[str]]:

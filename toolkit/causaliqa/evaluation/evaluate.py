@@ -15,7 +15,7 @@ from causaliqa.catalog.workers import build_metric
 from causaliqa.evaluation.pair_score import metric_name
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
-from causaliqa.evaluation.scoring import frame_of, score_dataset
+from causaliqa.evaluation.scoring import frame_of, refuse_hdr, score_dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,7 @@ def evaluate(
     named = metrics if isinstance(metrics, Mapping) else _by_name(metrics, device)
     sets = [datasets] if isinstance(datasets, PairDataset) else list(datasets)
     modes = {name: getattr(metric, "metric_mode", "FR") for name, metric in named.items()}
+    refuse_hdr(prepare)
     PairPreparer(prepare).check(modes, (pair.ref for dataset in sets for pair in dataset.pairs))
     work = partial(score_dataset, device=device, strict=strict, store=store, prepare=prepare, progress=progress)
     return frame_of(row for dataset in sets for row in work(named, dataset))

@@ -14,19 +14,22 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Backbones, Catalog
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
-from causaliqa.evaluation.pair_score import score_pair
+from causaliqa.evaluation.loading import load_pair
+from causaliqa.evaluation.pair_score import score_prepared
 from causaliqa.evaluation.prepared_pairs import PairPreparer, PreparedPair
 from causaliqa.evaluation.scoring import keys_of
-from causaliqa.io.images import image_key, load_image
+from causaliqa.io.images import image_key
 from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
     from causaliqa.evaluation.store import ScoreStore
 
-__all__ = ["build_metrics", "failed", "records_of", "score_by_all"]
+__all__ = ["build_metrics", "check_hdr", "failed", "records_of", "score_by_all"]
 
 
-def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "") -> dict[str, MetricSpec]:
+def records_of(
+    catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "", hdr: str = ""
+) -> dict[str, MetricSpec]:
     """Return the records of metrics, before torch is loaded.
 
     Args:
@@ -34,9 +37,11 @@ def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: 
         requests: ``NAME[:key=value,...]``.
         job: what the message calls the work.
         lacking: what to ask for where there are no references; empty where there are.
+        hdr: how images of high dynamic range are encoded; empty for others.
 
     Raises:
-        InputError: there is no metric, one is unknown, or one needs the references that are lacking.
+        InputError: there is no metric, one is unknown, one needs the references that are lacking, or one cannot score
+            high dynamic range.
     """
     records = {request: catalog.get(MetricSpec, parse_request(request)[0]).spec for request in requests}
     if not records:
@@ -44,7 +49,27 @@ def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: 
     for request, spec in records.items():
         if lacking and spec.metric_mode == "FR":
             raise InputError(f"metric {request!r} compares with a reference: got none, expected {lacking}")
+        check_hdr(catalog, request, spec, hdr)
     return records
+
+
+def check_hdr(catalog: Catalog, request: str, spec: MetricSpec, hdr: str) -> None:
+    """Refuse a metric that cannot score high dynamic range where it is asked for.
+
+    Args:
+        catalog: knows the metrics that can.
+        request: the metric, as it was asked for.
+        spec: its record.
+        hdr: how images of high dynamic range are encoded; empty for others.
+
+    Raises:
+        InputError: it takes no values above 1.
+    """
+    if hdr and not spec.takes_hdr:
+        able = [name for name in catalog.names(MetricSpec) if catalog.get(MetricSpec, name).spec.takes_hdr]
+        raise InputError(
+            f"metric {request!r} takes no values above 1: got --hdr {hdr}, expected one of {', '.join(able)}"
+        )
 
 
 def build_metrics(catalog: Catalog, requests: Iterable[str], device: str, seed: int) -> dict[str, Metric]:
@@ -119,8 +144,7 @@ def _keys(
 
 
 def _prepared(img_path: Path, ref_path: Path | None, preparer: PairPreparer) -> PreparedPair:
-    img = load_image(img_path)
-    ref = None if ref_path is None else load_image(ref_path)
+    img, ref = load_pair(img_path, ref_path, preparer.prepare)
     try:
         return preparer(img, ref, ref_path)
     except ImageError as error:
@@ -128,10 +152,8 @@ def _prepared(img_path: Path, ref_path: Path | None, preparer: PairPreparer) -> 
 
 
 def _score(name: str, metric: Metric, pair: PreparedPair, path: Path, device: str) -> float:
-    ref = pair.img if pair.ref is None else pair.ref
-    mask = None if pair.mask is None else pair.mask.to(device)
     try:
-        return score_pair(metric, pair.img.to(device), ref.to(device), mask)
+        return score_prepared(metric, pair.to(device))
     except CausaliqaError as error:
         raise CausaliqaError(f"{path}: {error}") from error
     except ValueError as error:

@@ -22,7 +22,7 @@ from causaliqa.catalog.training import parse_training, trained_on, training_text
 from causaliqa.catalog.workers import WorkerContext, build_metric
 from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.run import LeaderboardRun
-from causaliqa.evaluation.scoring import frame_of, given_rows, score_dataset
+from causaliqa.evaluation.scoring import frame_of, given_rows, refuse_hdr, score_dataset
 from causaliqa.evaluation.sharding import score_elsewhere, shard
 from causaliqa.evaluation.store import ScoreStore
 from causaliqa.evaluation.store_file import check_locks
@@ -118,6 +118,7 @@ def _prepared(run: LeaderboardRun, catalog: Catalog, requests: Sequence[str], da
     """Return what is done to the images, in words; refuse masks that are missing or cannot be honoured."""
     modes = {name: catalog.get(MetricSpec, parse_request(name)[0]).spec.metric_mode for name in requests}
     modes |= {label: getattr(metric, "metric_mode", "FR") for label, metric in run.objects.items()}
+    refuse_hdr(run.prepare)
     preparer = PairPreparer(run.prepare)
     preparer.check(modes, (pair.ref for dataset in datasets for pair in dataset.pairs))
     return preparer.said

@@ -6,17 +6,19 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.api.protocols import Metric
+from causaliqa.evaluation.channels import gray_channels
 from causaliqa.evaluation.prepared_pairs import PreparedPair, masked_call
 from causaliqa.utils import memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BATCH_TOLERANCE", "BatchScorer", "metric_name", "score_pair"]
+__all__ = ["BATCH_TOLERANCE", "BatchScorer", "metric_name", "score_pair", "score_prepared"]
 
 _LOG = logging.getLogger(__name__)
 BATCH_TOLERANCE = 1e-5
@@ -60,6 +62,19 @@ def score_pair(metric: Metric, img: Tensor, ref: Tensor, mask: Tensor | None = N
     if not math.isfinite(score):
         raise CausaliqaError(f"the score is {score}")
     return score
+
+
+def score_prepared(metric: Metric, pair: PreparedPair) -> float:
+    """Score a pair on the metric's device, channel by channel where that is asked for.
+
+    Raises:
+        CausaliqaError: as :func:`score_pair`.
+    """
+    ref = pair.img if pair.ref is None else pair.ref
+    if not pair.each:
+        return score_pair(metric, pair.img, ref, pair.mask)
+    channels = zip(gray_channels(pair.img), gray_channels(ref), strict=True)
+    return fmean(score_pair(metric, img, other, pair.mask) for img, other in channels)
 
 
 @contextmanager
@@ -121,10 +136,10 @@ class BatchScorer:
 
 
 def _of_one_size(pairs: Sequence[PreparedPair]) -> Iterator[list[int]]:
-    """Yield places of pairs that can be stacked; pairs with a mask are alone."""
+    """Yield places of pairs that can be stacked; those with a mask, or scored channel by channel, are alone."""
     sizes: dict[Any, list[int]] = {}
     for place, pair in enumerate(pairs):
-        sizes.setdefault(place if pair.mask is not None else tuple(pair.img.shape), []).append(place)
+        sizes.setdefault(tuple(pair.img.shape) if pair.mask is None and not pair.each else place, []).append(place)
     for size, places in sizes.items():
         most = max(1, _MOST_PIXELS // (size[-1] * size[-2])) if isinstance(size, tuple) else 1
         yield from (places[start : start + most] for start in range(0, len(places), most))
@@ -134,7 +149,7 @@ def _alone(metric: Metric, pair: PreparedPair) -> float | Exception:
     try:
         if pair.ref is None:
             raise CausaliqaError("no reference is known")
-        return score_pair(metric, pair.img, pair.ref, pair.mask)
+        return score_prepared(metric, pair)
     except Exception as problem:
         return problem
 

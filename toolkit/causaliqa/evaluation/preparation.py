@@ -1,4 +1,4 @@
-"""What is done to a pair of images before it is scored: resized, aligned, cropped, reduced to luma, masked."""
+"""What is done to a pair of images before it is scored: encoded, resized, aligned, cropped, reduced to luma, masked."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from causaliqa.api.errors import ImageError, InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AS_THEY_ARE", "CHANNELS", "FILTERS", "Preparation"]
+__all__ = ["AS_THEY_ARE", "CHANNELS", "ENCODINGS", "FILTERS", "Preparation"]
 
-CHANNELS = ("rgb", "y")
-"""All channels, or luma alone."""
+CHANNELS = ("rgb", "y", "each")
+"""All channels together, luma alone, or each channel as a gray image."""
+ENCODINGS = ("pu21", "pq")
+"""What images of high dynamic range hold: linear light, or values of the perceptual quantizer."""
 FILTERS = ("bicubic", "lanczos")
 """Filters for images of another size than their reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """How images are prepared, in this order: resized, aligned, cropped, reduced to luma.
+    """How images are prepared, in this order: HDR encoded, resized, aligned, cropped, reduced to luma.
 
     Raises:
         InputError: a value is out of range.
@@ -35,7 +37,8 @@ class Preparation:
 
     channel: str = "rgb"
     """``rgb``, or ``y``: luma of BT.601 in studio range as MATLAB's ``rgb2ycbcr`` computes it, which metrics of colour
-    images get as three equal channels; the usual choice of super-resolution tables."""
+    images get as three equal channels; the usual choice of super-resolution tables. ``each``: every channel is scored
+    as a gray image, and the score is the mean over channels; images of two or more than three channels always are."""
     crop: int = 0
     """Border pixels that are cut off both images, usually the scale of super-resolution."""
     align: int = 0
@@ -48,28 +51,45 @@ class Preparation:
     the references."""
     region: str = ""
     """``X,Y,W,H``: rectangle of the reference that counts, instead of a mask."""
+    hdr: str = ""
+    """``pu21``: the files hold linear light (.exr, .hdr, .pfm); ``pq``: they are 16-bit images of SMPTE ST 2084. Both
+    become PU21 values divided by 256, so that 1 is about 100 cd/m2. With ``channel="y"``, luminance is encoded."""
+    peak: float | None = None
+    """Luminance in cd/m2 that the largest value of the reference (without one: of the image) stands for, with
+    ``hdr="pu21"``; the pair is scaled by one factor. By default values are cd/m2."""
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name, known in (("channel", CHANNELS), ("resize", ("", *FILTERS))):
+        for name, known in (("channel", CHANNELS), ("resize", ("", *FILTERS)), ("hdr", ("", *ENCODINGS))):
             if (got := getattr(self, name)) not in known:
                 raise InputError(f"{name}: got {got!r}, expected {' or '.join(filter(None, known))}")
         for name in ("crop", "align"):
             if (got := getattr(self, name)) < 0:
                 raise InputError(f"{name}: got {got}, expected 0 or more pixels")
+        if self.peak is not None and self.hdr != "pu21":
+            raise InputError(f"peak: got {self.peak:g} without linear light, expected --hdr pu21 (PQ is absolute)")
+        if self.peak is not None and not 1 <= self.peak <= 10_000:
+            raise InputError(f"peak: got {self.peak:g}, expected from 1 to 10000 cd/m2")
         object.__setattr__(self, "mask", os.fspath(self.mask))
         if self.mask and self.region:
             raise InputError("region: got a mask, too; expected one of the two")
         if self.region:
             object.__setattr__(self, "region", _region(self.region))
 
+    @property
+    def light(self) -> bool:
+        """True if the files hold linear light."""
+        return self.hdr == "pu21"
+
     def __str__(self) -> str:
         """Say what is done; empty if nothing is."""
+        light = f"largest value at {self.peak:g} cd/m2" if self.peak else "values in cd/m2"
         said = (
+            {"pu21": f"linear light ({light}) as PU21 / 256", "pq": "PQ light as PU21 / 256"}.get(self.hdr, ""),
             f"resized by {self.resize}" if self.resize else "",
             f"shifts of up to {self.align} px undone" if self.align else "",
             f"{self.crop} border pixels cut off" if self.crop else "",
-            "luma (BT.601, 16 to 235)" if self.channel == "y" else "",
+            self._reduction,
             f"only the region {self.region} (x, y, width, height) counts" if self.region else "",
             f"only pixels inside the masks {Path(self.mask).name} count" if self.mask else "",
         )
@@ -90,11 +110,19 @@ class Preparation:
             changed["mask"] = masks
         return " ".join(f"{name}={value}" for name, value in changed.items())
 
+    @property
+    def _reduction(self) -> str:
+        if self.channel == "each":
+            return "mean over channels"
+        if self.channel != "y":
+            return ""
+        return {"": "luma (BT.601, 16 to 235)", "pu21": "luminance (BT.709)", "pq": "luminance (BT.2020)"}[self.hdr]
+
     def apply(self, img: Tensor, ref: Tensor | None) -> tuple[Tensor, Tensor | None, str]:
         """Return both images as they are scored, and what was found on the way.
 
         Args:
-            img: image ``(1, 3, H, W)`` in [0, 1].
+            img: image ``(1, C, H, W)`` in [0, 1], as :func:`~causaliqa.evaluation.loading.load_pair` returns it.
             ref: its reference, or None.
 
         Raises:
@@ -134,7 +162,9 @@ class Preparation:
 
     def _converted(self, img: Tensor) -> Tensor:
         """Return an image with the channels that are scored."""
-        if self.channel == "y":
+        if self.channel == "y" and not self.hdr:
+            if img.shape[1] != 3:
+                raise ImageError(f"channel y: got {img.shape[1]} channels, expected gray or RGB")
             from causaliqa.functional.image import studio_luma  # loads torch
 
             img = studio_luma(img).expand(-1, 3, -1, -1)
@@ -143,6 +173,11 @@ class Preparation:
 
 AS_THEY_ARE = Preparation()
 """Images are not changed."""
+
+
+def _most(img: Tensor) -> float:
+    """Return the largest value that interpolation may make: that of the image, where it is brighter than white."""
+    return max(1.0, float(img.max()))
 
 
 def _size(img: Tensor) -> str:
@@ -160,7 +195,7 @@ def _resized(img: Tensor, size: tuple[int, ...], name: str) -> Tensor:
         np.asarray(Image.fromarray(channel.cpu().numpy(), mode="F").resize((size[1], size[0]), kind))
         for channel in img[0].float()
     ]
-    return torch.from_numpy(np.stack(channels)).clamp(0, 1)[None].to(img)
+    return torch.from_numpy(np.stack(channels)).clamp(0, _most(img))[None].to(img)
 
 
 def _region(text: str) -> str:
@@ -189,5 +224,6 @@ def _aligned(
     if mask is not None:  # it lies on the reference, which is cut, not moved
         plane = mask[None].double().cpu().numpy()
         mask = torch.from_numpy(undo_shift(plane, plane, shift)[1][0] > 0).to(mask.device)
-    img, ref = (torch.from_numpy(x.copy()).clamp(0, 1)[None].to(img) for x in moved)
+    most = max(_most(img), _most(ref))
+    img, ref = (torch.from_numpy(x.copy()).clamp(0, most)[None].to(img) for x in moved)
     return img, ref, mask, f"shift {shift[0]:+.2f} rows, {shift[1]:+.2f} columns undone"

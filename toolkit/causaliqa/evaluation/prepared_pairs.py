@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.data import ROI
 from causaliqa.api.errors import ImageError, InputError
+from causaliqa.evaluation.channels import channel_note
 from causaliqa.evaluation.preparation import Preparation
 from causaliqa.io.masks import MaskFiles
 
@@ -26,13 +27,20 @@ class PreparedPair:
     """A pair of images as it is scored."""
 
     img: Tensor
-    """Image ``(1, 3, H, W)``."""
+    """Image ``(1, C, H, W)``, three channels unless :attr:`each`."""
     ref: Tensor | None = None
     """Its reference; None without one."""
     mask: Tensor | None = None
     """True where pixels count, ``(H, W)``; None where all do."""
+    each: bool = False
+    """True if every channel is scored as a gray image, and the score is the mean."""
     note: str = ""
     """What was found on the way, such as a shift."""
+
+    def to(self, device: str) -> PreparedPair:
+        """Return the same on a device."""
+        ref, mask = (None if x is None else x.to(device) for x in (self.ref, self.mask))
+        return replace(self, img=self.img.to(device), ref=ref, mask=mask)
 
 
 class PairPreparer:
@@ -103,7 +111,9 @@ class PairPreparer:
         shape = img.shape if ref is None else ref.shape
         mask = self._mask((shape[-2], shape[-1]), ref_path)
         found = self.prepare.with_mask(img, ref, None if mask is None else mask.to(img.device))
-        return PreparedPair(img=found[0], ref=found[1], mask=found[2], note=found[3])
+        note = "; ".join(filter(None, (found[3], channel_note(found[0]))))
+        each = found[0].shape[1] != 3 or self.prepare.channel == "each"
+        return PreparedPair(img=found[0], ref=found[1], mask=found[2], each=each, note=note)
 
     def _mask(self, size: tuple[int, int], ref_path: Path | None) -> Tensor | None:
         if self.prepare.region:

@@ -82,7 +82,8 @@ def score(
             images. Not needed where every metric works without one.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of a metric that takes one.
-        prepare: what is done to every pair before: luma alone, border cut off, shift undone, resized, masked.
+        prepare: what is done to every pair before: HDR encoded, luma alone, border cut off, shift undone, resized,
+            masked.
         progress: show a progress bar where there are many images.
         catalog: where metrics are looked up; by default what the environment asks for.
 
@@ -104,9 +105,9 @@ def score(
         ssim: 1 (higher is better)
     """
     requests = [metric] if isinstance(metric, str) else list(dict.fromkeys(metric))
-    pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None)
+    pairs, unpaired = file_pairs(Path(img), Path(ref) if ref is not None else None, light=prepare.light)
     catalog = catalog or default_catalog()
-    specs = records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF")
+    specs = records_of(catalog, requests, job="score", lacking="" if ref is not None else "IMG REF", hdr=prepare.hdr)
     preparer = PairPreparer(prepare)
     preparer.check({name: spec.metric_mode for name, spec in specs.items()}, (pair[1] for pair in pairs))
     device = choose_device(device)

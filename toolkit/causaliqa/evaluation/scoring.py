@@ -32,6 +32,7 @@ __all__ = [
     "frame_of",
     "given_rows",
     "keys_of",
+    "refuse_hdr",
     "row_of",
     "score_dataset",
 ]
@@ -87,8 +88,10 @@ def score_dataset(
 
     Raises:
         CausaliqaError: a metric failed, under ``strict``.
-        InputError: a store is given and a metric has no ``key``, as :func:`causaliqa.create_metric` gives it one.
+        InputError: a store is given and a metric has no ``key``, as :func:`causaliqa.create_metric` gives it one; or
+            images of high dynamic range are asked for.
     """
+    refuse_hdr(prepare)
     rows: dict[int, list[ScoreRow]] = {}
     done = 0
     if batch is None:
@@ -113,6 +116,19 @@ def score_dataset(
             while done in rows:
                 yield from rows.pop(done)
                 done += 1
+
+
+def refuse_hdr(prepare: Preparation) -> None:
+    """Refuse high dynamic range, whose pairs are read together: opinions of labelled sets are of ordinary images.
+
+    Raises:
+        InputError: it is asked for.
+    """
+    if prepare.hdr:
+        raise InputError(
+            f"hdr: got {prepare.hdr!r}, expected ordinary images in a labelled data set; `causaliqa score` "
+            "and `causaliqa compare` take high dynamic range"
+        )
 
 
 def _tasks(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 from causaliqa.api.hookspecs import hookimpl
-from causaliqa.api.specs import MetricSpec, lazy
+from causaliqa.api.specs import Lazy, MetricSpec, lazy
 from causaliqa.interop.training import TRAINING, Training
 from causaliqa.utils.files import package_file
 
@@ -43,6 +43,12 @@ _MASKED = frozenset({"psnr", "psnry", "ssim", "ssimc", "gmsd", "fsim", "vsi"})
 """Those whose map can be pooled over a mask: the names of :data:`causaliqa.interop.masked_pooling.MASKED`, which loads
 torch."""
 
+_ROUNDS = frozenset({"cw_ssim", "gmsd", "ms_ssim", "ssim", "ssimc", "vif"})
+"""Those that round to 8 bits, after their conversion to gray where they have one (tests/interop/test_depth.py)."""
+
+_TAKES_HDR = frozenset({"fsim", "ms_ssim", "psnr", "ssim", "vsi"})
+"""Those that the authors of PU21 adapt to high dynamic range: https://github.com/gfxdisp/pu21."""
+
 _NOTICEABLE = (0.5, "0.5 dB, the rule of the MPEG committee: Salomon, Data Compression, 4th ed. 2007, sec. 4.2.2")
 """Difference of PSNR that people see, in dB, and its source."""
 
@@ -57,6 +63,12 @@ def default_configs() -> Mapping[str, Mapping[str, Any]]:
     return cast("Mapping[str, Mapping[str, Any]]", runpy.run_path(str(path))["DEFAULT_CONFIGS"]) if path else {}
 
 
+def _factory(name: str) -> Lazy:
+    # pyiqa's own check of the range would refuse what is brighter than white.
+    bright = {"check_input_range": False} if name in _TAKES_HDR else {}
+    return lazy("causaliqa.interop.metric:PyiqaMetric", name=name, **bright)
+
+
 @hookimpl
 def causaliqa_metrics() -> Iterable[MetricSpec]:
     """Every metric of pyiqa that scores single images."""
@@ -67,7 +79,7 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
         known = TRAINING.get(name, _UNKNOWN)
         yield MetricSpec(
             name=name,
-            factory=lazy("causaliqa.interop.metric:PyiqaMetric", name=name),
+            factory=_factory(name),
             summary=f"{'full' if mode == 'FR' else 'no'}-reference metric of pyiqa",
             licence=LICENCE,
             reference=known.source,
@@ -77,6 +89,8 @@ def causaliqa_metrics() -> Iterable[MetricSpec]:
             masked=name in _MASKED,
             noticeable=_NOTICEABLE[0] if name in ("psnr", "psnry") else None,
             noticeable_source=_NOTICEABLE[1] if name in ("psnr", "psnry") else "",
+            takes_hdr=name in _TAKES_HDR,
+            rounds_to_8_bits=name in _ROUNDS,
             metric_mode=cast('Literal["FR", "NR"]', mode),
             trained_on=known.trained_on,
             year=known.year,

@@ -4,60 +4,70 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from causaliqa.api.errors import CausaliqaError, ImageError, InputError
-from causaliqa.io.tiff_layout import check_layout, is_white_zero
+from causaliqa.io.file_kinds import HDR_KINDS, kind_of
+from causaliqa.io.pixels import SIDEWAYS, fractions, orientation_of, stored_pixels
 from causaliqa.io.weights import sha256
 from causaliqa.utils import memory
 from causaliqa.utils.environment import Environment
 from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image as Picture
     from torch import Tensor
 
-    Array = NDArray[np.float32]
-
-__all__ = ["PROTOCOL", "as_image", "image_key", "image_size", "image_suffixes", "load_image", "max_pixels"]
+__all__ = [
+    "PROTOCOL",
+    "as_image",
+    "check_size",
+    "image_key",
+    "image_size",
+    "image_suffixes",
+    "load_image",
+    "max_pixels",
+    "read_pixels",
+    "reading",
+]
 
 PROTOCOL = "2"
 """Version of the reading; increased whenever the pixels of many kinds of files would change."""
 
-_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_TIFF_VERSION = "3"
-"""Version of the reading of TIFF, which changed alone: part of :func:`image_key`."""
-
-_DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
-"""Pillow's 16-bit gray modes (``I`` may hold more), which Pillow's conversion to RGB would clip."""
-_WHITE = 65535
-
-_ORIENTATION, _SIDEWAYS = 0x0112, range(5, 9)
-"""EXIF tag of the orientation, and its values that swap width and height."""
+_VERSIONS = {"tiff": "4", "png48": "3"}
+"""Versions of the reading of kinds of files that changed alone: part of :func:`image_key`."""
 
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF", "JPEG2000", "AVIF", "TGA")
 
 _BYTES = 27
 """Bytes per pixel while an image is decoded: 8-bit RGB, and float32 twice."""
 
+_LIGHT = (
+    "holds linear light: score it with --hdr pu21 (in Python Preparation(hdr='pu21')), or convert it to 8 or 16 bits"
+)
+_ADVICE = {
+    **dict.fromkeys(HDR_KINDS, _LIGHT),
+    "npy": "is an array: only score, compare and rd read those; in Python load it and pass the array",
+}
+"""What messages say of files that others than Pillow read."""
+
 T = TypeVar("T")
 
 
 def image_key(path: Path) -> str:
-    """Return what stored scores know an image by: the SHA-256 of its file, for TIFF with the version of its reading.
+    """Return what stored scores know an image by: the SHA-256 of its file, where the reading of such files
+    changed alone with its version.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(4)
-    return f"{sha256(path)}:{_TIFF_VERSION}" if head in _TIFF_HEADS else sha256(path)
+    version = _VERSIONS.get(kind_of(path))
+    return f"{sha256(path)}:{version}" if version else sha256(path)
 
 
 def max_pixels() -> int:
@@ -109,7 +119,7 @@ def image_size(path: str | os.PathLike[str], *, decode: bool = False) -> tuple[i
 
     def look(image: Picture) -> tuple[int, int]:
         # Pillow applies the orientation of a TIFF itself.
-        turned = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
+        turned = image.format != "TIFF" and orientation_of(image) in SIDEWAYS
         if decode:
             image.load()
         return image.size[::-1] if turned else image.size
@@ -129,7 +139,18 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
     """
     import torch
 
-    return torch.from_numpy(_opened(Path(path), _pixels)).permute(2, 0, 1)[None].contiguous()
+    rgb = torch.from_numpy(fractions(read_pixels(path))).permute(2, 0, 1)[None]
+    return rgb.expand(-1, 3, -1, -1).contiguous()
+
+
+def read_pixels(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an image as it is stored: gray ``(H, W, 1)`` or RGB ``(H, W, 3)`` of 8 or 16 bits, upright.
+
+    Raises:
+        ImageError: see :func:`load_image`.
+        CausaliqaError: it does not fit into memory.
+    """
+    return _opened(Path(path), stored_pixels)
 
 
 def as_image(image: Tensor | NDArray[Any] | str | os.PathLike[str]) -> Tensor:
@@ -160,10 +181,9 @@ def as_image(image: Tensor | NDArray[Any] | str | os.PathLike[str]) -> Tensor:
     if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         got = f"an array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ImageError(f"image: got {got}, expected a path, a tensor (3, H, W) or an array (H, W, 3) or (H, W)")
-    white = {"uint8": 255, "uint16": _WHITE}.get(image.dtype.name, 1)
-    if white == 1 and image.dtype.kind != "f":
+    if image.dtype.name not in ("uint8", "uint16") and image.dtype.kind != "f":
         raise ImageError(f"image: got an array of {image.dtype}, expected uint8, uint16 or floats in [0, 1]")
-    values = image.astype(np.float32) / np.float32(white)
+    values = fractions(image)
     rgb = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
     return _in_range(torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None])
 
@@ -176,28 +196,44 @@ def _in_range(image: Tensor) -> Tensor:
 
 
 def _opened(path: Path, use: Callable[[Picture], T]) -> T:
-    """Open a file, check its header and apply ``use``; any exception of a decoder becomes a one-line error."""
-    from PIL import Image, UnidentifiedImageError
+    """Open a file with Pillow, check its header and apply ``use``."""
+    from PIL import Image
 
     limit = max_pixels()
+    with reading(path), warnings.catch_warnings():
+        if advice := _ADVICE.get(kind_of(path)):
+            raise ImageError(f"image {path} {advice}")
+        # What Pillow warns about is refused or handled below.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=_formats()) as image:
+                check_size(path, image.size)
+                return use(image)
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, str(error), limit) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Make one line of any exception of a decoder.
+
+    Raises:
+        ImageError: the path is no file, or what the decoder raised.
+        CausaliqaError: memory ran out.
+    """
+    from PIL import UnidentifiedImageError
+
     if not path.exists():
         raise ImageError(f"image {path} does not exist")
     if not path.is_file():
         raise ImageError(f"image {path} cannot be read: it is a folder or a device, expected a file")
     try:
-        with warnings.catch_warnings():
-            # What Pillow warns about is refused or handled below.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_formats()) as image:
-                _check_size(path, image.size, limit)
-                return use(image)
+        yield
     except CausaliqaError:
         raise
     except UnidentifiedImageError:
         empty = "is empty (0 bytes)" if not path.stat().st_size else "is no image that Pillow can read"
         raise ImageError(f"image {path} {empty}") from None
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, str(error), limit) from error
     except MemoryError as error:
         raise CausaliqaError(f"image {path} does not fit into memory; crop it or make it smaller") from error
     except Exception as error:
@@ -214,12 +250,24 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _check_size(path: Path, size: tuple[int, int], limit: int) -> None:
-    pixels = size[0] * size[1]
+def check_size(path: Path, size: tuple[int, int], *, channels: int = 3) -> None:
+    """Check what a header says before anything is decoded.
+
+    Args:
+        path: the file, for messages.
+        size: width and height.
+        channels: numbers per pixel; three of them are one pixel of the limit.
+
+    Raises:
+        ImageError: there is no pixel, or there are more than :func:`max_pixels`.
+        CausaliqaError: it does not fit into memory.
+    """
+    pixels, limit = size[0] * size[1] * max(1, channels / 3), max_pixels()
     if not pixels:
         raise ImageError(f"image {path} cannot be read: it has no pixels, got {size[0]} x {size[1]}")
     if pixels > limit:
-        raise _too_large(path, f"{size[0]} x {size[1]} pixels", limit)
+        more = f" of {channels} channels" if channels > 3 else ""
+        raise _too_large(path, f"{size[0]} x {size[1]} pixels{more}", limit)
     memory.require(pixels * _BYTES, f"image {path}", remedy="crop it or make it smaller")
 
 
@@ -228,34 +276,3 @@ def _too_large(path: Path, got: str, limit: int) -> ImageError:
         f"image {path} is too large: got {got}, expected at most {limit} pixels; is it a decompression bomb? "
         "If not, set CAUSALIQA_MAX_PIXELS"
     )
-
-
-def _orientation(image: Picture) -> int:
-    """Return the EXIF orientation; 1 if there is none or the metadata cannot be parsed."""
-    with suppress(Exception):
-        return int(image.getexif().get(_ORIENTATION, 1))
-    return 1
-
-
-def _pixels(image: Picture) -> Array:
-    """Return an opened image as RGB ``(H, W, 3)`` in [0, 1], upright."""
-    import numpy as np
-    from PIL import ImageOps
-
-    if image.format == "TIFF":
-        check_layout(image)
-    negative = is_white_zero(image)
-    turned = _orientation(image) > 1
-    image.load()
-    image = ImageOps.exif_transpose(image) if turned else image
-    if image.mode == "F":
-        raise ValueError("it holds floating-point numbers of unknown range; convert it to 8 or 16 bits")
-    if image.mode in _DEEP:
-        gray = np.asarray(image).astype(np.float32)
-        if gray.min() < 0 or gray.max() > _WHITE:
-            raise ValueError(f"gray values from {gray.min():g} to {gray.max():g}, expected 8 or 16 bits; convert it")
-        gray = _WHITE - gray if negative else gray
-        return np.repeat((gray / np.float32(_WHITE))[..., None], 3, axis=2)
-    # A transparent palette or gray value acts as an alpha channel, too.
-    plain = image.convert("RGBA") if "transparency" in image.info else image
-    return np.asarray(plain.convert("RGB")).astype(np.float32) / np.float32(255)

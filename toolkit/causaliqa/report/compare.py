@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
+from causaliqa.evaluation.channels import channel_notes
 from causaliqa.evaluation.compare import OutputScores, power_note, score_outputs
 from causaliqa.evaluation.compare_tables import comparison_tables
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
@@ -119,6 +120,7 @@ def compare(
     notes = [power_note(len(scores.images))]
     if scores.prepared:
         notes.append(f"images: {scores.prepared}")
+    notes += channel_notes(scores.rows["note"])
     if scores.unpaired:
         notes.append(f"{len(scores.unpaired)} images without a partner in every folder are left out")
     return ComparedOutputs(

@@ -13,6 +13,7 @@ from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import metric_value, parse_request
+from causaliqa.evaluation.channels import channel_notes
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.encoders import Hold, ScoredPoints, encoder_tables, score_points
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
@@ -137,7 +138,7 @@ def compare_encoders(
         tables=encoder_tables(scored.points, known, anchor=first, interpolation=interpolation, hold=steps),
         rows=_rows(scored.points, known),
         provenance=scores_provenance(catalog, scored.built, settings, seed=seed, elsewhere=given),
-        notes=(f"images: {scored.prepared}",) if scored.prepared else (),
+        notes=((f"images: {scored.prepared}",) if scored.prepared else ()) + tuple(channel_notes(scored.notes)),
         scores=scored,
         metrics=known,
     )

@@ -64,8 +64,10 @@ def scores_text(made: Mapping[str, Scores], form: str) -> str:
 def _frame(made: Mapping[str, Scores]) -> Any:
     import pandas as pd
 
-    lines = [scores.frame.assign(metric=name, unit=scores.unit) for name, scores in made.items()]
-    return pd.concat(lines)[["metric", "img", "ref", "score", "unit", "error", "note"]]
+    lines = [
+        scores.frame.assign(metric=name, unit=scores.unit, prepared=scores.prepared) for name, scores in made.items()
+    ]
+    return pd.concat(lines)[["metric", "img", "ref", "score", "unit", "error", "prepared", "note"]]
 
 
 def _table(made: Mapping[str, Scores]) -> str:

@@ -263,10 +263,9 @@ def picture_of(path: Path) -> str:
     """
     from PIL import Image
 
-    from causaliqa.io.images import load_image
+    from causaliqa.io.views import load_view
 
-    pixels = (load_image(path)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(load_view(path))
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     for quality in _QUALITIES:
         buffer = BytesIO()
