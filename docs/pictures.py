@@ -28,13 +28,19 @@ COMMANDS = {
 }
 """What makes each picture, in an empty folder with ``astronaut.png`` and ``points.csv`` in it."""
 CROPS = {
-    "leaderboard": ("causaliqa-demo/leaderboard.html", ".panel"),
-    "codecs": ("codecs.html", "#table-bd-cells"),
-    "card": ("card.html", ".card .doses"),
+    "leaderboard": ("causaliqa-demo/leaderboard.html", ".panel", 1120),
+    "codecs": ("codecs.html", "#table-bd-cells", 960),
+    "card": ("card.html", ".card .doses", 960),
 }
-"""Page, and the element of it at which the picture ends."""
-WIDTH, SCALE = 960, 1.25
-"""Width of pages in CSS pixels, and image pixels per CSS pixel."""
+"""Page, the element of it at which the picture ends, and the width of the window in CSS pixels."""
+WIDTH = 1200
+"""Width of the pictures of pages in image pixels."""
+WITHOUT_SECONDS = """
+const heads = [...document.querySelectorAll(".ranks th")].map(head => head.textContent.trim());
+const at = heads.findIndex(text => text.startsWith("s / pair"));
+if (at >= 0) for (const row of document.querySelectorAll(".ranks tr")) row.cells[at].remove();
+"""
+"""Removes the column of a leaderboard that depends on the machine, so that the picture is the same every time."""
 LARGEST = 100_000
 """Bytes above which a picture gets a palette."""
 QUALITIES = {"jpeg": (10, 20, 35, 55, 75, 88), "webp": (1, 12, 35, 65, 82, 92)}
@@ -62,7 +68,7 @@ def figure() -> Image.Image:
     return ImageOps.expand(Image.open("map/cem.png").convert("RGB"), 10, fill="white")
 
 
-def screenshot(page: str, last: str) -> Image.Image:
+def screenshot(page: str, last: str, width: int) -> Image.Image:
     """Photograph a page from its top to the first element that a selector finds."""
     from io import BytesIO
 
@@ -70,25 +76,26 @@ def screenshot(page: str, last: str) -> Image.Image:
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
-    size = f"--window-size={WIDTH},3000"
-    for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--force-device-scale-factor={SCALE}", size):
-        options.add_argument(flag)
+    scale = WIDTH / width
+    for flag in ("headless=new", "no-sandbox", "hide-scrollbars", f"force-device-scale-factor={scale}"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--window-size={width},3000")
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         driver.get(Path(page).absolute().as_uri())
+        driver.execute_script(WITHOUT_SECONDS)
         end = driver.execute_script("return document.querySelector(arguments[0]).getBoundingClientRect().bottom", last)
         shot = Image.open(BytesIO(driver.get_screenshot_as_png())).convert("RGB")
     finally:
         driver.quit()
-    cut = shot.crop((0, 0, min(shot.width, round(SCALE * WIDTH)), min(shot.height, round(SCALE * (end + 3)))))
-    return ImageOps.expand(cut, (0, 0, 0, round(SCALE * 16)), fill="white")
+    return ImageOps.expand(shot.crop((0, 0, WIDTH, round(scale * (end + 3)))), (0, 0, 0, 20), fill="white")
 
 
 def save(image: Image.Image, path: Path) -> None:
     """Write a PNG, with a palette where it would be too large."""
     image.save(path, optimize=True)
     if path.stat().st_size > LARGEST:
-        image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+        image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path, image.size, f"{path.stat().st_size / 1000:.0f} kB")
 
 
