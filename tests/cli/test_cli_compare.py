@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 
 import numpy as np
@@ -114,6 +116,17 @@ def test_rd_prints_the_deltas_of_the_function(run, points, tmp_path):
     rates = {row["encoder"]: row["rate"] for row in tables["ladder"]}
     assert rates["new"] == pytest.approx(0.8 * rates["old"])
     assert (tmp_path / "curves.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_rd_page_begins_with_the_curves(run, points, tmp_path):
+    page, figure = tmp_path / "page.html", tmp_path / "curves.svg"
+    line = ("rd", points, "--metric", "vmaf:lower_better=false", "--rate-label", "bits per pixel")
+    assert run(*line, "--out", page, "--figure", figure)[:2] == (0, "")
+    before, _, after = page.read_text().partition('class="drawing" src="data:image/png;base64,')
+    assert 'href="#drawing"' in before and 'id="table-bd"' not in before
+    with Image.open(io.BytesIO(base64.b64decode(after.partition('"')[0]))) as curves:
+        assert curves.width > 500
+    assert "bits per pixel" in figure.read_text()
 
 
 def test_rd_computes_what_is_not_given(run, outputs, tmp_path):

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     result = command.add_argument_group("what comes out")
     _options.add_tables_out(result)
     result.add_argument("--figure", metavar="FILE.png|pdf|svg", type=_options.out_file, help="draw quality over rate")
-    result.add_argument("--rate-label", metavar="TEXT", default="rate", help="name of the rate in the figure")
+    result.add_argument("--rate-label", metavar="TEXT", default="rate", help="name of the rate in figures")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         anchor=args.anchor,
         hold=args.hold,
         interpolation=args.interpolation,
+        rate=args.rate_label,
         device=args.device,
         seed=args.seed,
         prepare=prepare,
@@ -72,5 +73,5 @@ def run(args: argparse.Namespace) -> int:
     )
     code = _common.publish(made, form, args.out)
     if args.figure is not None:
-        _common.wrote(made.figure(args.figure, rate=args.rate_label))
+        _common.wrote(made.figure(args.figure))
     return code

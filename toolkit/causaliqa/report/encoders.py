@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
 from causaliqa.api.specs import MetricSpec
@@ -21,10 +21,18 @@ from causaliqa.io.rate_points import RatePoint, read_rate_points
 from causaliqa.report.provenance import MetricFacts
 from causaliqa.report.rate_curves import draw_curves
 from causaliqa.report.table_set import TableSet, scores_provenance
-from causaliqa.utils.figures import save
+from causaliqa.utils.figures import data_url, save
 from causaliqa.utils.text import without_folders
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from causaliqa.report.page import Drawing
+
 __all__ = ["ComparedEncoders", "compare_encoders"]
+
+_DPI = 150
+"""Of the curves on the page, sharp on screens of 1.5 pixels per unit."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -35,24 +43,31 @@ class ComparedEncoders(TableSet):
     """The points with their scores."""
     metrics: tuple[ComparedMetric, ...]
     """The metrics."""
+    rate: str = "rate"
+    """Name of the rate, with its unit."""
 
     @property
     def failures(self) -> tuple[str, ...]:
         """A line for every score that could not be computed."""
         return self.scores.failures
 
-    def figure(self, path: str | os.PathLike[str], *, rate: str = "rate") -> Path:
+    def figure(self, path: str | os.PathLike[str]) -> Path:
         """Draw quality over rate, a panel for every metric, as PNG, PDF or SVG by the suffix.
-
-        Args:
-            path: the file.
-            rate: name of the horizontal axis, with its unit.
 
         Raises:
             InputError: the suffix names no kind of picture.
             OutputError: the file cannot be written.
         """
-        return save(draw_curves(self.scores.points, self.metrics, rate=rate), path)
+        return save(self._curves(), path)
+
+    def _curves(self) -> Figure:
+        return draw_curves(self.scores.points, self.metrics, rate=self.rate)
+
+    def _drawing(self) -> Drawing:
+        from causaliqa.report.page import Drawing
+
+        note = "Thin: contents. Thick: their mean at equal rates, on the interval that all curves of an encoder cover."
+        return Drawing(title="Quality over rate", note=note, picture=data_url(self._curves(), dpi=_DPI))
 
 
 def compare_encoders(
@@ -62,6 +77,7 @@ def compare_encoders(
     anchor: str | None = None,
     hold: Sequence[str] = (),
     interpolation: str = "akima",
+    rate: str = "rate",
     device: str | None = None,
     seed: int = 0,
     prepare: Preparation = AS_THEY_ARE,
@@ -79,6 +95,7 @@ def compare_encoders(
         anchor: encoder that the others are compared with; by default the first.
         hold: qualities ``METRIC=VALUE`` for the ladder.
         interpolation: ``akima`` or ``pchip``.
+        rate: name of the rate in figures, with its unit.
         device: torch device; by default CUDA where there is one, else the CPU.
         seed: seed of metrics that take one.
         prepare: what is done to every pair of images before.
@@ -141,6 +158,7 @@ def compare_encoders(
         notes=((f"images: {scored.prepared}",) if scored.prepared else ()) + tuple(channel_notes(scored.notes)),
         scores=scored,
         metrics=known,
+        rate=rate,
     )
 
 

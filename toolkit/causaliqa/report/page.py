@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from causaliqa.report.provenance import MetricFacts, Provenance
     from causaliqa.report.strips import Strip
 
-__all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "board", "page"]
+__all__ = ["BREAKDOWN_DRAWS", "MOST_POINTS", "Board", "Drawing", "board", "page"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +46,18 @@ BREAKDOWN_DRAWS = 200
 
 _COLOURS = len(_svg.GLYPHS)
 """Most types with a colour and a mark each; with more types all points share one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure that stands above the tables of a page."""
+
+    title: str
+    """Heading."""
+    note: str
+    """What is drawn, in one sentence."""
+    picture: str
+    """The figure as a ``data:`` address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +137,7 @@ def page(
     gallery: Gallery | None = None,
     tables: Sequence[SideTable] = (),
     strips: Sequence[Strip] = (),
+    drawing: Drawing | None = None,
     notes: Sequence[str] = (),
     title: str = "",
 ) -> str:
@@ -138,6 +151,7 @@ def page(
         gallery: causal effect maps.
         tables: tables that belong to no leaderboard.
         strips: images of all outputs beside each other.
+        drawing: figure above the tables.
         notes: sentences below the heading.
         title: heading; by default the kind of content.
 
@@ -158,6 +172,7 @@ def page(
         "script": assets("page.js", "points.js", "export.js"),
         "gallery": gallery,
         "strips": strips,
+        "drawing": drawing,
         "notes": notes,
         "provenance": provenance,
         "settings": json.dumps(dict(provenance.settings), indent=2, ensure_ascii=False, default=str),

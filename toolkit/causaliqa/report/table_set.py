@@ -26,6 +26,7 @@ from causaliqa.utils.versions import versions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causaliqa.report.page import Drawing
     from causaliqa.report.strips import Strip
 
 __all__ = ["TableSet", "scores_provenance"]
@@ -148,12 +149,22 @@ class TableSet(Written):
         from causaliqa.report.page import page
 
         return page(
-            None, self.provenance, tables=self.tables, strips=self._strips(), notes=self.notes, title=self.title
+            None,
+            self.provenance,
+            tables=self.tables,
+            strips=self._strips(),
+            drawing=self._drawing(),
+            notes=self.notes,
+            title=self.title,
         )
 
     def _strips(self) -> tuple[Strip, ...]:
         """Return images to show on the page."""
         return ()
+
+    def _drawing(self) -> Drawing | None:
+        """Return the figure of the page."""
+        return None
 
     def __repr__(self) -> str:
         return f"{self.title}: {len(self.rows)} scores, tables {', '.join(table.name for table in self.tables)}"
