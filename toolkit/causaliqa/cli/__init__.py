@@ -36,6 +36,7 @@ COMMANDS = (
     "explain",
     "compare",
     "rd",
+    "restore",
     "card",
     "leaderboard",
     "report",
