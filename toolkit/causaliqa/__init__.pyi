@@ -67,5 +67,7 @@ from .report.effect_bench import effect_bench as effect_bench
 from .report.encoders import ComparedEncoders as ComparedEncoders
 from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import leaderboard as leaderboard
+from .report.video import ScoredVideo as ScoredVideo
+from .report.video import video as video
 
 __version__: str

@@ -37,6 +37,7 @@ COMMANDS = (
     "compare",
     "rd",
     "restore",
+    "video",
     "card",
     "leaderboard",
     "report",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from causaliqa.utils.text import brief, one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["build_metrics", "failed", "records_of", "score_by_all"]
+__all__ = ["build_metrics", "failed", "records_of", "score_by_all", "score_loaded"]
 
 
 def records_of(catalog: Catalog, requests: Iterable[str], *, job: str, lacking: str = "") -> dict[str, MetricSpec]:
@@ -72,38 +73,58 @@ def score_by_all(
     Returns:
         The score of every metric, or why there is none; and what the preparation found.
     """
+    load_ref = None if ref_path is None else partial(load_image, ref_path)
+    return score_loaded(built, partial(load_image, img_path), load_ref, str(img_path), device, prepare)
+
+
+def score_loaded(
+    built: Mapping[str, Metric],
+    load: Callable[[], Tensor],
+    load_ref: Callable[[], Tensor] | None,
+    what: str,
+    device: str,
+    prepare: Preparation,
+) -> tuple[dict[str, float | CausaliqaError], str]:
+    """Score one image by several metrics; like :func:`score_by_all`, for images that are no files of their own.
+
+    Args:
+        built: metrics on ``device`` by what messages call them.
+        load: returns the image, ``(1, 3, H, W)``.
+        load_ref: returns its reference; None for metrics without one.
+        what: what messages call the image.
+        device: torch device.
+        prepare: what is done to both before.
+    """
     try:
-        img, ref, note = _prepared(img_path, ref_path, prepare)
+        img, ref, note = _prepared(load(), None if load_ref is None else load_ref(), what, prepare)
     except CausaliqaError as error:
         return dict.fromkeys(built, error), ""
     found: dict[str, float | CausaliqaError] = {}
     for name, metric in built.items():
         try:
-            found[name] = _score(name, metric, img, ref, img_path, device)
+            found[name] = _score(name, metric, img, ref, what, device)
         except CausaliqaError as error:
             found[name] = error
     return found, note
 
 
-def _prepared(img_path: Path, ref_path: Path | None, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
-    img = load_image(img_path)
-    ref = None if ref_path is None else load_image(ref_path)
+def _prepared(img: Tensor, ref: Tensor | None, what: str, prepare: Preparation) -> tuple[Tensor, Tensor | None, str]:
     try:
         return prepare.apply(img, ref)
     except ImageError as error:
-        raise ImageError(f"{img_path}: {error}") from error
+        raise ImageError(f"{what}: {error}") from error
 
 
-def _score(name: str, metric: Metric, img: Tensor, ref: Tensor | None, path: Path, device: str) -> float:
+def _score(name: str, metric: Metric, img: Tensor, ref: Tensor | None, what: str, device: str) -> float:
     try:
         return score_pair(metric, img.to(device), (img if ref is None else ref).to(device))
     except CausaliqaError as error:
-        raise CausaliqaError(f"{path}: {error}") from error
+        raise CausaliqaError(f"{what}: {error}") from error
     except ValueError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{what}: {error}") from error
     except Exception as error:
         # Metrics of others fail in their own ways, as on images that are smaller than their windows.
-        raise failed(name, path, error) from error
+        raise failed(name, what, error) from error
 
 
 def failed(metric: str, img: object, error: Exception) -> CausaliqaError:
