@@ -142,6 +142,6 @@ def draw_frames(scores: FrameScores) -> Figure:
             axes.spines[side].set_visible(False)
         axes.tick_params(labelbottom=number == len(scores.metrics) - 1, labelsize=8)
     if first is not None:
-        figure.axes[-1].set_xlabel("time in seconds" if timed else "frame")
+        figure.axes[-1].set_xlabel("time in seconds" if timed else "frame", fontsize=8)
         first.margins(x=0.01)
     return figure

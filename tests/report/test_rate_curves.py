@@ -1,0 +1,77 @@
+"""Curves of quality over rate: what is drawn is what the tables say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from causaliqa.evaluation.compare import ComparedMetric
+from causaliqa.evaluation.encoder_tables import encoder_tables
+from causaliqa.evaluation.encoders import Hold, hulls_of
+from causaliqa.functional.rate_distortion import hull
+from causaliqa.io.rate_points import RatePoint
+from causaliqa.report.rate_curves import draw_curves
+
+PSNR = ComparedMetric(name="psnr", lower_better=False)
+ERROR = ComparedMetric(name="error", lower_better=True)
+
+
+def _points(contents: int) -> list[RatePoint]:
+    """Two encoders that cross: ``new`` is cheaper at low rates."""
+    qualities = {"old": (30, 33, 36, 39), "new": (32, 34, 35.5, 37)}
+    return [
+        RatePoint(
+            encoder=encoder, content=f"c{n}", rate=rate * (1 + 0.1 * n),
+            scores={"psnr": quality + n, "error": 50 - quality - n},
+        )
+        for encoder, own in qualities.items()
+        for n in range(contents)
+        for rate, quality in zip((1, 2, 4, 8), own, strict=True)
+    ]  # fmt: skip
+
+
+def _line(axes, label):
+    (found,) = [line for line in axes.lines if line.get_label() == label]
+    return found.get_xdata(), found.get_ydata()
+
+
+@pytest.mark.parametrize("metric", [PSNR, ERROR])
+def test_hull_of_one_content_is_that_of_the_table(metric):
+    points = _points(1)
+    (axes,) = draw_curves(points, [metric]).axes
+    (expected,) = hulls_of(points, metric).values()
+    x, y = _line(axes, "convex hull")
+    assert x.tolist() == [p.rate for p in expected]
+    assert y.tolist() == [p.scores[metric.name] for p in expected]
+    assert {p.encoder for p in expected} == {"old", "new"}
+
+
+def test_hull_of_several_contents_is_that_of_the_mean_curves():
+    (axes,) = draw_curves(_points(3), [PSNR]).axes
+    x, y = _line(axes, "convex hull")
+    curves = [_line(axes, name) for name in ("old", "new")]
+    rates, scores = (np.concatenate([curve[k] for curve in curves]) for k in (0, 1))
+    kept = hull(rates, scores)
+    assert x.tolist() == rates[kept].tolist() and y.tolist() == scores[kept].tolist()
+    # Nothing of a mean curve is above it.
+    assert all((np.interp(np.log(a), np.log(x), y) >= b - 1e-9).all() for a, b in curves)
+
+
+@pytest.mark.parametrize("contents", [1, 4])
+def test_the_ladder_stands_where_its_table_says(contents):
+    hold, points = [Hold(metric="psnr", value=36.5)], _points(contents)
+    (axes,) = draw_curves(points, [PSNR], hold=hold).axes
+    ladder = encoder_tables(points, [PSNR], anchor="old", hold=hold)[-1].frame
+    stars = [line for line in axes.lines if line.get_marker() == "*"]
+    assert [float(np.ravel(s.get_xdata())[0]) for s in stars] == pytest.approx(ladder["rate"].tolist())
+    assert {float(np.ravel(s.get_ydata())[0]) for s in stars} == {36.5}
+    assert [text.get_text() for text in axes.texts] == [f"{rate:.3g}" for rate in ladder["rate"]]
+
+
+def test_a_quality_that_some_contents_miss_is_hollow_and_one_that_all_miss_is_left_out():
+    points = _points(4)
+    (axes,) = draw_curves(points, [PSNR], hold=[Hold(metric="psnr", value=39.5)]).axes
+    stars = {s.get_color(): s.get_markerfacecolor() for s in axes.lines if s.get_marker() == "*"}
+    assert list(stars.values()) == ["white", "white"]
+    (axes,) = draw_curves(points, [PSNR], hold=[Hold(metric="psnr", value=60)]).axes
+    assert not [s for s in axes.lines if s.get_marker() == "*"]
