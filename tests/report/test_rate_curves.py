@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.encoder_tables import encoder_tables
 from causaliqa.evaluation.encoders import Hold, hulls_of
-from causaliqa.functional.rate_distortion import hull
 from causaliqa.io.rate_points import RatePoint
 from causaliqa.report.rate_curves import draw_curves
 
@@ -30,31 +31,23 @@ def _points(contents: int) -> list[RatePoint]:
     ]  # fmt: skip
 
 
-def _line(axes, label):
-    (found,) = [line for line in axes.lines if line.get_label() == label]
-    return found.get_xdata(), found.get_ydata()
-
-
+@pytest.mark.parametrize("contents", [1, 3])
 @pytest.mark.parametrize("metric", [PSNR, ERROR])
-def test_hull_of_one_content_is_that_of_the_table(metric):
-    points = _points(1)
+def test_hulls_are_those_of_the_table(metric, contents):
+    points = _points(contents)
     (axes,) = draw_curves(points, [metric]).axes
-    (expected,) = hulls_of(points, metric).values()
-    x, y = _line(axes, "convex hull")
-    assert x.tolist() == [p.rate for p in expected]
-    assert y.tolist() == [p.scores[metric.name] for p in expected]
-    assert {p.encoder for p in expected} == {"old", "new"}
+    bands = [(list(b.get_xdata()), list(b.get_ydata())) for b in axes.lines if b.get_color() == "#777777"][:-1]
+    expected = hulls_of(points, metric)
+    assert bands == [([p.rate for p in kept], [p.scores[metric.name] for p in kept]) for kept in expected.values()]
+    assert {p.encoder for kept in expected.values() for p in kept} == {"old", "new"}
 
 
-def test_hull_of_several_contents_is_that_of_the_mean_curves():
-    (axes,) = draw_curves(_points(3), [PSNR]).axes
-    x, y = _line(axes, "convex hull")
-    curves = [_line(axes, name) for name in ("old", "new")]
-    rates, scores = (np.concatenate([curve[k] for curve in curves]) for k in (0, 1))
-    kept = hull(rates, scores)
-    assert x.tolist() == rates[kept].tolist() and y.tolist() == scores[kept].tolist()
-    # Nothing of a mean curve is above it.
-    assert all((np.interp(np.log(a), np.log(x), y) >= b - 1e-9).all() for a, b in curves)
+def test_every_encoder_is_in_the_legend_even_without_a_common_rate():
+    points = _points(2)
+    far = [replace(p, rate=p.rate * 1000) if p.content == "c1" and p.encoder == "new" else p for p in points]
+    (axes,) = draw_curves(far, [PSNR]).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["old", "new", "convex hull"]
+    assert len(next(line for line in axes.lines if line.get_label() == "new").get_xdata()) == 0
 
 
 @pytest.mark.parametrize("contents", [1, 4])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.encoders import Hold, LowestRate, curves_of, hulls_of, lowest_rate
-from causaliqa.functional.rate_distortion import Curve, hull
+from causaliqa.functional.rate_distortion import Curve
 from causaliqa.io.rate_points import RatePoint
 from causaliqa.utils.figures import COLOURS, MARKERS, new_figure
 from causaliqa.utils.text import figure_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    Line = tuple[NDArray[np.float64], NDArray[np.float64]]
+    Array = NDArray[np.float64]
 
 __all__ = ["draw_curves"]
 
@@ -36,9 +36,9 @@ def draw_curves(
 ) -> Figure:
     """Draw a panel for every metric: thin curves of the contents, the mean of each encoder on top.
 
-    The mean is taken at equal rates, on the interval that all curves of an encoder cover. The dotted line is the convex
-    hull over all encoders: of the points of a single content, else of the mean curves. Every quality that is to be
-    held is a horizontal line, with the lowest rate of each encoder on it and its interval over contents.
+    The mean is taken at equal rates, on the interval that all curves of an encoder cover, if there is one. Gray bands
+    are the convex hulls of the contents over all encoders. Every quality that is to be held is a horizontal line, with
+    the lowest rate of each encoder on it (hollow where the curves of some contents miss it) and its interval.
 
     Args:
         points: points with scores.
@@ -64,12 +64,10 @@ def _panel(
     curves, _ = curves_of(points, metric)
     sign = -1.0 if metric.lower_better else 1.0
     encoders = list(dict.fromkeys(point.encoder for point in points))
-    lines = []
     for k, encoder in enumerate(encoders):
-        own = list(curves.get(encoder, {}).values())
-        lines.append(_draw(axes, own, sign, k, encoder, interpolation))
+        _draw(axes, list(curves.get(encoder, {}).values()), sign, k, encoder, interpolation)
     _log_axis(axes)
-    _draw_hull(axes, lines, hulls_of(points, metric), metric)
+    _draw_hulls(axes, list(hulls_of(points, metric).values()), metric)
     for score in steps:
         found = [lowest_rate(curves.get(encoder, {}), metric, score, interpolation) for encoder in encoders]
         _draw_step(axes, score, found, [len(curves.get(encoder, {})) for encoder in encoders])
@@ -81,24 +79,16 @@ def _panel(
         axes.spines[side].set_visible(False)
 
 
-def _draw_hull(
-    axes: Any, lines: Sequence[Line], hulls: Mapping[str, Sequence[RatePoint]], metric: ComparedMetric
-) -> None:
-    """Draw the convex hull of one content as its table counts it, of several contents that of the mean curves."""
-    if len(hulls) == 1:
-        (corners,) = hulls.values()
-        x = np.array([point.rate for point in corners])
-        y = np.array([point.scores[metric.name] for point in corners])
-    else:
-        rates, scores = (np.concatenate([line[k] for line in lines]) for k in (0, 1))
-        kept = hull(rates, -scores if metric.lower_better else scores) if len(rates) else np.empty(0, np.int64)
-        x, y = rates[kept], scores[kept]
-    if len(x) > 1:
-        axes.plot(x, y, color="#444444", linestyle=":", linewidth=1.8, zorder=1, label="convex hull")
+def _draw_hulls(axes: Any, hulls: Sequence[Sequence[RatePoint]], metric: ComparedMetric) -> None:
+    width = 7 if len(hulls) == 1 else 3
+    for corners in hulls:
+        x, y = [p.rate for p in corners], [p.scores[metric.name] for p in corners]
+        axes.plot(x, y, color="#777777", linewidth=width, alpha=0.25, solid_capstyle="round", zorder=1)
+    axes.plot([], [], color="#777777", linewidth=7, alpha=0.25, label="convex hull")
 
 
 def _draw_step(axes: Any, score: float, found: Sequence[LowestRate], contents: Sequence[int]) -> None:
-    """Draw a quality that is to be held, and the lowest rate of every encoder; hollow where some contents miss it."""
+    """Draw a quality that is to be held, and the lowest rate of every encoder."""
     axes.axhline(score, color="#444444", linestyle="--", linewidth=0.8, zorder=1)
     for k, (made, count) in enumerate(zip(found, contents, strict=True)):
         if not made.reached:
@@ -125,20 +115,19 @@ def _log_axis(axes: Any) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw(axes: Any, curves: Sequence[Curve], sign: float, number: int, name: str, interpolation: str) -> Line:
-    """Draw the curves of an encoder and their mean; return rates and scores of the mean."""
+def _draw(axes: Any, curves: Sequence[Curve], sign: float, number: int, name: str, interpolation: str) -> None:
+    """Draw the curves of an encoder and their mean."""
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     for curve in curves if len(curves) > 1 else ():
-        axes.plot(curve.rate, sign * curve.quality, color=colour, linewidth=0.6, alpha=0.35)
+        axes.plot(curve.rate, sign * curve.quality, color=colour, linewidth=0.6, alpha=0.45)
     rates, mean = _mean(curves, interpolation)
-    if len(rates):
-        every = 1 if len(curves) == 1 else _STEPS // 6
-        label = figure_text(name)
-        axes.plot(rates, sign * mean, color=colour, marker=marker, markevery=every, markersize=4, label=label)
-    return rates, sign * mean
+    every = 1 if len(curves) == 1 else _STEPS // 6
+    label = figure_text(name)
+    # Without a common rate, the legend alone.
+    axes.plot(rates, sign * mean, color=colour, marker=marker, markevery=every, markersize=4, label=label)
 
 
-def _mean(curves: Sequence[Curve], interpolation: str) -> Line:
+def _mean(curves: Sequence[Curve], interpolation: str) -> tuple[Array, Array]:
     """Return rates and the mean quality at them; nothing where the curves have no rate in common."""
     if len(curves) == 1:
         return curves[0].rate, curves[0].quality
