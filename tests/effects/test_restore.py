@@ -13,7 +13,8 @@ from causaliqa import CausaliqaError, ImageError, InputError
 from causaliqa.builtin.degradations.paper import Downsampling
 from causaliqa.effects import restore as restore_module
 from causaliqa.effects.names import NetworkRequest
-from causaliqa.effects.restore import RestoreRun, restore_images
+from causaliqa.effects.restore import restore_images
+from causaliqa.effects.restore_run import RestoreRun
 from causaliqa.io.images import load_image
 from causaliqa.io.pngs import png_note
 from conftest import photo
@@ -159,6 +160,10 @@ def test_files_of_others_are_never_replaced_unasked(folder, tmp_path):
     Image.fromarray(photo(40)).save(out / "coffee.png")
     with pytest.raises(InputError, match="is there already and no output of this command"):
         causaliqa.restore(nn.Identity(), folder, out, task="denoise", **CPU)
+    given = {"task": "denoise", "degrade": True, "truth": str(out), **CPU}
+    with pytest.raises(InputError, match="is there already and no output of this command"):
+        causaliqa.restore(nn.Identity(), folder, tmp_path / "new", **given)
+    assert not (tmp_path / "new").exists()
     with pytest.raises(InputError, match="is one of the images to restore"):
         causaliqa.restore(nn.Identity(), folder, folder, task="denoise", overwrite=True, **CPU)
     with pytest.raises(InputError, match="is one of the images to restore"):

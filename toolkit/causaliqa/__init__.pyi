@@ -37,8 +37,8 @@ from .effects.check_effects import check_effects as check_effects
 from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
-from .effects.restore import RestoredImage as RestoredImage
 from .effects.restore import restore as restore
+from .effects.restore_run import RestoredImage as RestoredImage
 from .effects.settings import CemSettings as CemSettings
 from .evaluation.card_facts import CardSettings as CardSettings
 from .evaluation.preparation import Preparation as Preparation

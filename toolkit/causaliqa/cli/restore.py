@@ -8,7 +8,7 @@ from typing import Any
 
 from causaliqa.api.errors import CausaliqaError
 from causaliqa.cli import _common, _dataclass_options, _network_options, _options
-from causaliqa.effects.restore import RestoreRun
+from causaliqa.effects.restore_run import RestoreRun
 
 __all__ = ["add", "run"]
 

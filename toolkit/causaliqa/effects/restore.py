@@ -8,17 +8,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.catalog.create import default_catalog
 from causaliqa.effects.names import NetworkRequest, label_of
+from causaliqa.effects.restore_run import RestoredImage, RestoreRun
 from causaliqa.io.images import load_image
-from causaliqa.io.pairing import file_pairs
 from causaliqa.io.pngs import png_note, write_png
 from causaliqa.io.weights import sha256
 from causaliqa.utils.devices import choose_device
-from causaliqa.utils.files import check_folder
 from causaliqa.utils.memory import available
 from causaliqa.utils.progress import progress_bar
 from causaliqa.utils.text import brief
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from causaliqa.catalog.catalog import Catalog
     from causaliqa.effects.tiles import Tiling
 
-__all__ = ["RestoreRun", "RestoredImage", "restore", "restore_images"]
+__all__ = ["restore", "restore_images"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,86 +37,6 @@ _SEAM = 1e-4
 """Largest difference of outputs in [0, 1] with and without tiles that is not told."""
 _LOOKED_AT = 256
 """Side of the part of the first image on which the network is checked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestoreRun:
-    """Everything that is asked of a run that restores images.
-
-    Raises:
-        InputError: the fields do not fit each other.
-
-    Example:
-        >>> request = NetworkRequest(network="tiny_edsr_x4", task="sr")
-        >>> RestoreRun(network=request, source="small", out="large", tile=96).overlap is None
-        True
-    """
-
-    network: NetworkRequest
-    """The restoration network and its task."""
-    source: str | os.PathLike[str]
-    """An image, or a folder of images, degraded already unless ``degrade``."""
-    out: str | os.PathLike[str]
-    """Folder of the outputs ``STEM.png``; or the PNG file of a single one."""
-    degrade: bool = False
-    """Make the inputs from clean photographs first, by the degradation of the task."""
-    degradation: str | Degradation | None = None
-    """Degradation, NAME[:key=value,...], of --degrade; by default that of the task."""
-    seed: int = 0
-    """Seed of the noise or rain of --degrade, for every image the same, as for cem."""
-    truth: str | None = None
-    """Folder for the photographs of --degrade, cut to multiples of the scale, to compare the outputs with."""
-    tile: int | Literal["auto"] = "auto"
-    """Side of the part of an input that the network sees at once, in input pixels, overlap included; auto: the whole
-    image, or tiles where memory is short."""
-    overlap: int | None = None
-    """Pixels of a tile on each side whose output is not used; by default the measured receptive radius."""
-    device: str | None = None
-    """Torch device; by default CUDA where there is one, else the CPU."""
-    overwrite: bool = False
-    """Replace outputs of another network or other settings, instead of refusing them."""
-
-    def __post_init__(self) -> None:
-        if self.tile != "auto" and (not isinstance(self.tile, int) or self.tile < 1):
-            raise InputError(f"tile: got {self.tile!r}, expected auto or a whole number, 1 or more")
-        if self.overlap is not None and self.overlap < 0:
-            raise InputError(f"overlap: got {self.overlap}, expected 0 or more pixels")
-        if self.overlap is not None and self.tile != "auto" and 2 * self.overlap >= self.tile:
-            raise InputError(f"overlap: got {self.overlap}, expected less than half a tile of {self.tile} pixels")
-        if self.seed < 0:
-            raise InputError(f"seed: got {self.seed}, expected a whole number, 0 or more")
-        if not self.degrade and self.truth is not None:
-            raise InputError("truth: got a folder, but the images are no ground truth; pass degrade, too")
-
-    def files(self) -> list[tuple[Path, Path]]:
-        """Return every image and the file of its output.
-
-        Raises:
-            ImageError: there is no image, or two have the same stem.
-            InputError: outputs would replace images, or cannot be written.
-        """
-        source, out = Path(self.source), Path(self.out)
-        found = [path for path, _ in file_pairs(source, None)[0]]
-        single = not source.is_dir() and out.suffix.lower() == ".png"
-        check_folder(out.parent if single else out)
-        files = [(path, out if single else out / f"{path.stem}.png") for path in found]
-        truth = [Path(self.truth) / f"{path.stem}.png" for path in found] if self.truth is not None else []
-        for written in (*(path for _, path in files), *truth):
-            if any(written.exists() and written.samefile(path) for path in found):
-                raise InputError(f"out: {written} is one of the images to restore, expected another folder")
-        return files
-
-
-@dataclass(frozen=True, kw_only=True)
-class RestoredImage:
-    """One image that was restored."""
-
-    source: Path
-    """The image."""
-    path: Path
-    """The output."""
-    tiles: int = 1
-    """Tiles that it was restored in; 0 where the output was there already."""
 
 
 @dataclass(kw_only=True)
@@ -141,10 +60,7 @@ class _Work:
 
         degradation = run.network.degradation(catalog, run.degradation)
         network = BlackBox(run.network.restorer(catalog, device), degradation.scale, device)
-        made = {
-            "degradation": label_of(run.degradation or run.network.task),
-            "seed": run.seed,
-        }
+        made = {"degradation": label_of(run.degradation or run.network.task), "seed": run.seed}
         settings = {
             "restorer": run.network.label,
             "network": network.fingerprint,
@@ -161,32 +77,34 @@ class _Work:
         """Return what an output holds about its making."""
         return json.dumps({**self.settings, "image": sha256(source)}, sort_keys=True)
 
+    def truth_note(self, source: Path) -> str:
+        """Return what a cut photograph holds: the same for every network of a scale."""
+        return json.dumps({"truth": sha256(source), "scale": self.network.scale}, sort_keys=True)
+
     def is_done(self, source: Path, path: Path) -> bool:
-        """Say whether an output is there.
+        """Say whether everything is there that belongs to an image.
 
         Raises:
-            InputError: it is that of another run.
+            InputError: what is there is of another run.
         """
+        done = self._is_written(path, self.note(source))
+        if self.run.truth is not None:
+            done = self._is_written(Path(self.run.truth) / path.name, self.truth_note(source)) and done
+        return done
+
+    def _is_written(self, path: Path, wanted: str) -> bool:
         if not path.exists():
             return False
-        there, wanted = png_note(path), self.note(source)
-        if there == wanted:
-            return self.run.truth is None or (Path(self.run.truth) / path.name).exists()
-        if self.run.overwrite:
-            return False
+        there = png_note(path)
+        if there == wanted or self.run.overwrite:
+            return there == wanted
+        way = "choose another folder, or --overwrite (overwrite=True) what is there"
         try:
-            old = dict(json.loads(there))
-        except ValueError:
-            raise InputError(
-                f"{path} is there already and no output of this command; choose another folder, or --overwrite "
-                "(overwrite=True) it"
-            ) from None
-        new = json.loads(wanted)
-        differ = [key for key in new if old.get(key) != new[key]]
-        raise InputError(
-            f"{path} was made by another run: {', '.join(differ) or 'settings'} differ; choose another folder, repeat "
-            "that run's settings, or --overwrite (overwrite=True) what is there"
-        )
+            old, new = dict(json.loads(there)), json.loads(wanted)
+        except (ValueError, TypeError):
+            raise InputError(f"{path} is there already and no output of this command; {way}") from None
+        differ = ", ".join(key for key in new if old.get(key) != new[key])
+        raise InputError(f"{path} was made by another run: {differ} differ; repeat that run's settings, {way}")
 
     def make(self, source: Path, path: Path, seen: Callable[[int, int], None]) -> RestoredImage:
         """Restore one image and write it."""
@@ -204,7 +122,8 @@ class _Work:
             bad = int((~out.isfinite()).sum())
             raise CausaliqaError(f"network returned {bad} values that are no numbers, expected values in [0, 1]")
         if self.run.truth is not None:
-            write_png(clean[:, : out.shape[1], : out.shape[2]], Path(self.run.truth) / path.name)
+            cut = clean[:, : out.shape[1], : out.shape[2]]
+            write_png(cut, Path(self.run.truth) / path.name, self.truth_note(source))
         write_png(out, path, self.note(source))
         return RestoredImage(source=source, path=path, tiles=len(tiling.tiles(*img.shape[-2:])) if tiling else 1)
 
