@@ -169,11 +169,11 @@ class _Kept:
 
     def _keys(self, number: int) -> dict[str, ScoreKey]:
         keys = {}
-        hashes = {"img_hash": self._dist.key(number), "ref_hash": self._ref.key(number) if self._ref else ""}
+        dist, ref = self._dist.key(number), self._ref.key(number) if self._ref else ""
         for name, metric in self._built.items():
             own: ScoreKey = getattr(metric, "key")  # noqa: B009 - only what the catalogue builds has one
             protocol = f"{own.protocol} video {self._prepared}".rstrip()
-            keys[name] = replace(own, dataset="video", protocol=protocol, **hashes)
+            keys[name] = replace(own, dataset="video", img_hash=dist, ref_hash=ref, protocol=protocol)
         return keys
 
     def get(self, number: int) -> dict[str, float]:
