@@ -12,9 +12,11 @@ from PIL import Image
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.create import default_catalog
 from causaliqa.evaluation.compare import ComparedMetric
-from causaliqa.evaluation.encoders import Hold, curves_of, encoder_tables, score_points
+from causaliqa.evaluation.encoder_tables import encoder_tables
+from causaliqa.evaluation.encoders import Hold, curves_of, hulls_of, lowest_rate, score_points
 from causaliqa.evaluation.score import score
 from causaliqa.functional.means import mean_interval
+from causaliqa.functional.rate_distortion import Curve
 from causaliqa.io.rate_points import RatePoint
 
 PSNR = ComparedMetric(name="psnr", lower_better=False)
@@ -72,6 +74,38 @@ def test_a_curve_that_falls_costs_its_content() -> None:
     bd, *_ = encoder_tables(points, [PSNR], anchor="old")
     assert bd.frame["contents"].tolist() == [4]
     assert bd.warnings == tuple(faults)
+
+
+def test_hull_over_encoders_by_hand() -> None:
+    """Log rates 0, 1, 2, 3 with qualities 30, 34, 36, 37 are concave; what lies below or on a chord is left out."""
+    facts = {"content": "c", "ref": None}
+    rows = [
+        ("a", 1, 30), ("b", 10, 34), ("a", 100, 36), ("b", 1000, 37),  # the hull
+        ("b", 1, 29), ("a", 10, 33.9), ("b", 10**1.5, 35), ("a", 1000, 36.5),  # dominated, or on the line b to a
+    ]  # fmt: skip
+    points = [RatePoint(encoder=e, rate=r, scores={"psnr": q}, **facts) for e, r, q in rows]  # type: ignore[arg-type]
+    (kept,) = hulls_of(points, PSNR).values()
+    assert [(p.encoder, p.rate) for p in kept] == [("a", 1), ("b", 10), ("a", 100), ("b", 1000)]
+    _, hulls = encoder_tables(points[:4], [PSNR], anchor="a")
+    assert hulls.frame.set_index("encoder")["share"].to_dict() == {"a": 0.5, "b": 0.5}
+    error = ComparedMetric(name="error", lower_better=True)
+    turned = [replace(p, scores={"error": 50 - p.scores["psnr"]}) for p in points]
+    assert [p.rate for p in hulls_of(turned, error)["c"]] == [1, 10, 100, 1000]
+
+
+def test_lowest_rate_by_hand() -> None:
+    """Lines of log rate: 33 is held at 10 and at 10**0.5, and by a curve that begins above it at its first rate."""
+    curves = {
+        "x": Curve.of([1, 10, 100], [30, 33, 36]),
+        "y": Curve.of([1, 10, 100], [31.5, 34.5, 37.5]),
+        "z": Curve.of([2, 4], [34, 35]),
+    }
+    made = lowest_rate(curves, PSNR, 33)
+    logs = [1, 0.5, np.log10(2)]
+    assert made.reached == 3
+    assert made.rate == pytest.approx(10 ** np.mean(logs))
+    assert made.rate_ci == pytest.approx(tuple(10**end for end in mean_interval(logs)))
+    assert lowest_rate({"x": curves["x"]}, PSNR, 40).reached == 0
 
 
 def test_a_quality_that_is_not_reached() -> None:

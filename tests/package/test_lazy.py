@@ -47,7 +47,8 @@ def test_light(code):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("score",), ("compare",), ("rd",), ("card",), ("leaderboard",), ("cem-bench",)]
+    "command",
+    [(), ("score",), ("compare",), ("rd",), ("restore",), ("video",), ("card",), ("leaderboard",), ("cem-bench",)],
 )
 def test_help_computes_nothing(command):
     assert loaded(main(*command, "--help"), (*HEAVY, *NUMBERS)) == set()

@@ -37,6 +37,8 @@ from .effects.check_effects import check_effects as check_effects
 from .effects.effect_map import EffectMap as EffectMap
 from .effects.effect_maps import effect_maps as effect_maps
 from .effects.local_attribution import local_attribution as local_attribution
+from .effects.restore import restore as restore
+from .effects.restore_run import RestoredImage as RestoredImage
 from .effects.settings import CemSettings as CemSettings
 from .evaluation.card_facts import CardSettings as CardSettings
 from .evaluation.evaluate import evaluate as evaluate
@@ -65,5 +67,7 @@ from .report.effect_bench import effect_bench as effect_bench
 from .report.encoders import ComparedEncoders as ComparedEncoders
 from .report.encoders import compare_encoders as compare_encoders
 from .report.leaderboard import leaderboard as leaderboard
+from .report.video import ScoredVideo as ScoredVideo
+from .report.video import video as video
 
 __version__: str

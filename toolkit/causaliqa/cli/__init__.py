@@ -36,6 +36,8 @@ COMMANDS = (
     "explain",
     "compare",
     "rd",
+    "restore",
+    "video",
     "card",
     "leaderboard",
     "report",

@@ -17,12 +17,12 @@ from causaliqa.effects.black_box import BlackBox, NetworkError
 from causaliqa.effects.grid import Box
 from causaliqa.functional.degrade import generator_for
 
-__all__ = ["ROUNDING", "Reach", "probe", "whole"]
+__all__ = ["ALIGNMENTS", "ROUNDING", "Reach", "probe", "whole"]
 
 ROUNDING = 1e-5
 """Largest difference of outputs in [0, 1] that counts as rounding: 1/400 of a gray level."""
 
-_ALIGNMENTS = (1, 8, 16, 32, 64)
+ALIGNMENTS = (1, 8, 16, 32, 64)
 """Multiples that a crop is aligned to in turn, for networks that pool or attend in windows."""
 
 
@@ -152,7 +152,7 @@ def _sufficient_crop(network: BlackBox, images: tuple[Tensor, ...], support: Box
     everything = Box(0, 0, *images[0].shape[-2:])
     truths = [network.crop(x[None], _cut(region))[0] for x in images]
     tried = set()
-    for multiple in _ALIGNMENTS:
+    for multiple in ALIGNMENTS:
         crop = Box(
             support.top // multiple * multiple,
             support.left // multiple * multiple,

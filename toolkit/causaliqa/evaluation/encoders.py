@@ -1,4 +1,4 @@
-"""Encoders at several rates: scores of every point, Bjontegaard's deltas, the convex hull, quality ladders."""
+"""Encoders at several rates: scores of every point, curves, the convex hull, the lowest rate that holds a quality."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,18 +19,23 @@ from causaliqa.evaluation.compare import ComparedMetric
 from causaliqa.evaluation.image_files import build_metrics, check_hdr, score_by_all
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
-from causaliqa.evaluation.side_table import SideTable
 from causaliqa.evaluation.store import open_store
 from causaliqa.functional.means import mean_interval
-from causaliqa.functional.rate_distortion import Curve, bd_over_contents, hull
+from causaliqa.functional.rate_distortion import Curve, hull
 from causaliqa.io.rate_points import RatePoint
 from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import progress_bar
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Curves", "Hold", "ScoredPoints", "curves_of", "encoder_tables", "score_points"]
+__all__ = [
+    "Curves",
+    "Hold",
+    "LowestRate",
+    "ScoredPoints",
+    "curves_of",
+    "hulls_of",
+    "lowest_rate",
+    "score_points",
+]
 
 Curves = Mapping[str, Mapping[str, Curve]]
 """Curves by encoder and content."""
@@ -160,147 +164,47 @@ def curves_of(points: Sequence[RatePoint], metric: ComparedMetric) -> tuple[Curv
     return curves, faults
 
 
-def encoder_tables(
-    points: Sequence[RatePoint],
-    metrics: Sequence[ComparedMetric],
-    *,
-    anchor: str,
-    interpolation: str = "akima",
-    hold: Sequence[Hold] = (),
-) -> tuple[SideTable, ...]:
-    """Return the tables of encoders against an anchor.
+def hulls_of(points: Sequence[RatePoint], metric: ComparedMetric) -> dict[str, list[RatePoint]]:
+    """Return the points of every content that are on its convex hull over all encoders, cheapest first."""
+    sign = -1.0 if metric.lower_better else 1.0
+    grouped: dict[str, list[RatePoint]] = {}
+    for point in points:
+        if metric.name in point.scores:
+            grouped.setdefault(point.content, []).append(point)
+    return {
+        content: [here[k] for k in hull([p.rate for p in here], [sign * p.scores[metric.name] for p in here])]
+        for content, here in grouped.items()
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowestRate:
+    """The lowest rate at which an encoder holds a quality."""
+
+    reached: int
+    """Contents whose curve reaches the quality."""
+    rate: float
+    """Geometric mean of their rates; NaN where no curve does."""
+    rate_ci: tuple[float, float]
+    """Its 95 % interval by Student's t of the logarithm; NaN below three contents."""
+
+
+def lowest_rate(
+    curves: Mapping[str, Curve], metric: ComparedMetric, score: float, interpolation: str = "akima"
+) -> LowestRate:
+    """Return the lowest rate that holds a score; a curve that begins above it counts with its lowest rate.
 
     Args:
-        points: points with scores.
-        metrics: the metrics.
-        anchor: encoder that the others are compared with.
+        curves: quality-oriented curves of one encoder by content.
+        metric: the metric.
+        score: the score to hold.
         interpolation: as for :func:`causaliqa.functional.rate_distortion.bd`.
-        hold: qualities for ladders.
-
-    Raises:
-        InputError: the anchor has no point.
     """
-    known = list(dict.fromkeys(point.encoder for point in points))
-    if anchor not in known:
-        raise InputError(f"anchor: got {anchor!r}, expected one of {', '.join(known)}")
-    found = {metric.name: curves_of(points, metric) for metric in metrics}
-    curves = {name: own for name, (own, _) in found.items()}
-    faults = tuple(line for _, lines in found.values() for line in lines)
-    tables = [_deltas(curves, metrics, known, anchor, interpolation, faults), _hulls(points, metrics, known)]
-    if hold:
-        tables.append(_ladder(curves, {m.name: m for m in metrics}, known, hold, interpolation))
-    return tuple(tables)
-
-
-def _deltas(
-    curves: Mapping[str, Curves],
-    metrics: Sequence[ComparedMetric],
-    known: Sequence[str],
-    anchor: str,
-    interpolation: str,
-    faults: tuple[str, ...],
-) -> SideTable:
-    import pandas as pd
-
-    lines = []
-    for metric in metrics:
-        ours = curves[metric.name].get(anchor, {})
-        for encoder in (e for e in known if e != anchor):
-            theirs = curves[metric.name].get(encoder, {})
-            common = [content for content in ours if content in theirs]
-            line: dict[str, Any] = {"metric": metric.name, "unit": metric.unit, "encoder": encoder}
-            if common:
-                made = bd_over_contents(
-                    [ours[c] for c in common], [theirs[c] for c in common], interpolation=interpolation
-                )
-                line |= {
-                    "contents": made.contents,
-                    "little_overlap": made.little_overlap,
-                    "bd_rate": made.rate,
-                    "bd_rate_ci": list(made.rate_ci),
-                    "bd_quality": made.quality,
-                    "bd_quality_ci": list(made.quality_ci),
-                }
-            else:
-                nothing = {"bd_rate": np.nan, "bd_quality": np.nan}
-                line |= {"contents": 0, "little_overlap": 0, **nothing}
-                line |= {"bd_rate_ci": [np.nan, np.nan], "bd_quality_ci": [np.nan, np.nan]}
-            lines.append(line)
-    return SideTable(
-        name="bd",
-        title=f"Against {anchor}",
-        note=(
-            "BD-rate in percent (negative: less rate for the same quality) and BD-metric (positive: more quality at "
-            f"the same rate, also where a lower score is better), Bjontegaard 2001 with {interpolation} interpolation "
-            "of log10 of the rate. Mean over contents with its 95 % interval by Student's t. little_overlap: contents "
-            "whose curves share less than three quarters of the quality axis."
-        ),
-        frame=pd.DataFrame(lines),
-        warnings=faults,
-    )
-
-
-def _hulls(points: Sequence[RatePoint], metrics: Sequence[ComparedMetric], known: Sequence[str]) -> SideTable:
-    import pandas as pd
-
-    lines = []
-    for metric in metrics:
-        own = [point for point in points if metric.name in point.scores]
-        counts = dict.fromkeys(known, 0)
-        for content in dict.fromkeys(point.content for point in own):
-            here = [point for point in own if point.content == content]
-            sign = -1.0 if metric.lower_better else 1.0
-            kept = hull([p.rate for p in here], [sign * p.scores[metric.name] for p in here])
-            for k in kept:
-                counts[here[k].encoder] += 1
-        total = max(1, sum(counts.values()))
-        lines += [
-            {"metric": metric.name, "encoder": encoder, "points": count, "share": count / total}
-            for encoder, count in counts.items()
-        ]
-    return SideTable(
-        name="hull",
-        title="Convex hull",
-        note="Points of each encoder on the upper convex hull of quality over log rate, over all contents: no other "
-        "point, and no mixture of two, gives more quality at that rate.",
-        frame=pd.DataFrame(lines),
-    )
-
-
-def _ladder(
-    curves: Mapping[str, Curves],
-    metrics: Mapping[str, ComparedMetric],
-    known: Sequence[str],
-    hold: Sequence[Hold],
-    interpolation: str,
-) -> SideTable:
-    import pandas as pd
-
-    lines = []
-    for step in hold:
-        metric = metrics[step.metric]
-        wanted = -step.value if metric.lower_better else step.value
-        for encoder in known:
-            own = curves[step.metric].get(encoder, {})
-            rates = np.array(list(_rates(own, wanted, interpolation)))
-            reached = rates[np.isfinite(rates)]
-            low, high = (10**end for end in mean_interval(np.log10(reached)))
-            lines.append(
-                {
-                    "metric": step.metric,
-                    "hold": step.value,
-                    "encoder": encoder,
-                    "reached": f"{len(reached)} of {len(own)}",
-                    "rate": float(10 ** np.mean(np.log10(reached))) if len(reached) else np.nan,
-                    "rate_ci": [low, high],
-                }
-            )
-    return SideTable(
-        name="ladder",
-        title="Lowest rate that holds a quality",
-        note="Geometric mean over the contents whose curve reaches the quality, with its 95 % interval by Student's t "
-        "of the logarithm. A curve that begins above the quality counts with its lowest rate.",
-        frame=pd.DataFrame(lines),
+    rates = np.array(list(_rates(curves, -score if metric.lower_better else score, interpolation)))
+    logs = np.log10(rates[np.isfinite(rates)])
+    low, high = (10**end for end in mean_interval(logs))
+    return LowestRate(
+        reached=len(logs), rate=float(10 ** np.mean(logs)) if len(logs) else float("nan"), rate_ci=(low, high)
     )
 
 

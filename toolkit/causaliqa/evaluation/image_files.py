@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ from causaliqa.io.images import image_key
 from causaliqa.utils.text import brief, one_line
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from causaliqa.evaluation.store import ScoreStore
 
-__all__ = ["build_metrics", "check_hdr", "failed", "records_of", "score_by_all"]
+__all__ = ["build_metrics", "check_hdr", "failed", "records_of", "score_by_all", "score_loaded"]
 
 
 def records_of(
@@ -107,6 +110,34 @@ def score_by_all(
         The score of every metric, or why there is none; and what the preparation found, where something was computed.
     """
     keys = _keys(built, img_path, ref_path, preparer) if store is not None else {}
+    load = partial(load_pair, img_path, ref_path, preparer.prepare)
+    return score_loaded(built, load, img_path, device, preparer, ref_path=ref_path, keys=keys, store=store)
+
+
+def score_loaded(
+    built: Mapping[str, Metric],
+    load: Callable[[], tuple[Tensor, Tensor | None]],
+    what: object,
+    device: str,
+    preparer: PairPreparer,
+    *,
+    ref_path: Path | None = None,
+    keys: Mapping[str, ScoreKey] | None = None,
+    store: ScoreStore | None = None,
+) -> tuple[dict[str, float | CausaliqaError], str]:
+    """Score one image by several metrics; like :func:`score_by_all`, for images that are no files of their own.
+
+    Args:
+        built: metrics on ``device`` by what messages call them.
+        load: returns the image ``(1, C, H, W)``, and its reference or None; not called where nothing is computed.
+        what: what messages call the image.
+        device: torch device.
+        preparer: what is done to both before.
+        ref_path: file of the reference, which masks are found by.
+        keys: what scores are stored by, by metric.
+        store: as in :func:`score_by_all`.
+    """
+    keys = keys or {}
     known = store.get(keys.values()) if store is not None else {}
     found: dict[str, float | CausaliqaError] = {
         name: stored.score for name, key in keys.items() if (stored := known.get(key)) and stored.score is not None
@@ -115,14 +146,14 @@ def score_by_all(
     note = ""
     if lacking:
         try:
-            pair = _prepared(img_path, ref_path, preparer)
+            pair = _prepared(load, what, preparer, ref_path)
         except CausaliqaError as error:
             return {name: found.get(name, error) for name in built}, ""
         note = pair.note
     for name, metric in lacking.items():
         start = time.perf_counter()
         try:
-            score = _score(name, metric, pair, img_path, device)
+            score = _score(name, metric, pair, what, device)
         except CausaliqaError as error:
             found[name] = error
             continue
@@ -143,24 +174,26 @@ def _keys(
         return {}
 
 
-def _prepared(img_path: Path, ref_path: Path | None, preparer: PairPreparer) -> PreparedPair:
-    img, ref = load_pair(img_path, ref_path, preparer.prepare)
+def _prepared(
+    load: Callable[[], tuple[Tensor, Tensor | None]], what: object, preparer: PairPreparer, ref_path: Path | None
+) -> PreparedPair:
+    img, ref = load()
     try:
         return preparer(img, ref, ref_path)
     except ImageError as error:
-        raise ImageError(f"{img_path}: {error}") from error
+        raise ImageError(f"{what}: {error}") from error
 
 
-def _score(name: str, metric: Metric, pair: PreparedPair, path: Path, device: str) -> float:
+def _score(name: str, metric: Metric, pair: PreparedPair, what: object, device: str) -> float:
     try:
         return score_prepared(metric, pair.to(device))
     except CausaliqaError as error:
-        raise CausaliqaError(f"{path}: {error}") from error
+        raise CausaliqaError(f"{what}: {error}") from error
     except ValueError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{what}: {error}") from error
     except Exception as error:
         # Metrics of others fail in their own ways, as on images that are smaller than their windows.
-        raise failed(name, path, error) from error
+        raise failed(name, what, error) from error
 
 
 def failed(metric: str, img: object, error: Exception) -> CausaliqaError:

@@ -119,15 +119,15 @@ def score_dataset(
 
 
 def refuse_hdr(prepare: Preparation) -> None:
-    """Refuse high dynamic range, whose pairs are read together: opinions of labelled sets are of ordinary images.
+    """Refuse high dynamic range, whose pairs must be read together, where images are read one by one.
 
     Raises:
         InputError: it is asked for.
     """
     if prepare.hdr:
         raise InputError(
-            f"hdr: got {prepare.hdr!r}, expected ordinary images in a labelled data set; `causaliqa score` "
-            "and `causaliqa compare` take high dynamic range"
+            f"hdr: got {prepare.hdr!r}, expected ordinary images here; `causaliqa score`, `compare` and "
+            "`rd` take high dynamic range"
         )
 
 

@@ -15,10 +15,11 @@ from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.request import metric_value, parse_request
 from causaliqa.evaluation.channels import channel_notes
 from causaliqa.evaluation.compare import ComparedMetric
-from causaliqa.evaluation.encoders import Hold, ScoredPoints, encoder_tables, score_points
+from causaliqa.evaluation.encoder_tables import encoder_tables
+from causaliqa.evaluation.encoders import Hold, ScoredPoints, score_points
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.io.rate_points import RatePoint, read_rate_points
-from causaliqa.report.provenance import MetricFacts
+from causaliqa.report.provenance import MetricFacts, Provenance
 from causaliqa.report.rate_curves import draw_curves
 from causaliqa.report.table_set import TableSet, scores_provenance
 from causaliqa.utils.figures import data_url, save
@@ -45,6 +46,10 @@ class ComparedEncoders(TableSet):
     """The metrics."""
     rate: str = "rate"
     """Name of the rate, with its unit."""
+    hold: tuple[Hold, ...] = ()
+    """Qualities that are to be held."""
+    interpolation: str = "akima"
+    """Of the curves."""
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -52,7 +57,11 @@ class ComparedEncoders(TableSet):
         return self.scores.failures
 
     def figure(self, path: str | os.PathLike[str]) -> Path:
-        """Draw quality over rate, a panel for every metric, as PNG, PDF or SVG by the suffix.
+        """Draw quality over rate, a panel for every metric, with the convex hull and the qualities to be held.
+
+
+        Args:
+            path: the file, PNG, PDF or SVG by its suffix.
 
         Raises:
             InputError: the suffix names no kind of picture.
@@ -61,7 +70,9 @@ class ComparedEncoders(TableSet):
         return save(self._curves(), path)
 
     def _curves(self) -> Figure:
-        return draw_curves(self.scores.points, self.metrics, rate=self.rate)
+        return draw_curves(
+            self.scores.points, self.metrics, rate=self.rate, hold=self.hold, interpolation=self.interpolation
+        )
 
     def _drawing(self) -> Drawing:
         from causaliqa.report.page import Drawing
@@ -135,31 +146,39 @@ def compare_encoders(
         progress=progress,
     )
     first = anchor or scored.points[0].encoder
-    steps = [Hold(metric=name, value=value) for name, value in (metric_value("hold", t, declared) for t in hold)]
-    given = [
-        MetricFacts(name=m.name, lower_better=m.lower_better, provider="scores from elsewhere")
-        for m in known
-        if m.name not in scored.built
-    ]
+    steps = tuple(Hold(metric=name, value=value) for name, value in (metric_value("hold", t, declared) for t in hold))
     settings: dict[str, Any] = {
         "points": Path(points).name if isinstance(points, str | os.PathLike) else len(listed),
         "metrics": [without_folders(request) for request in requests],
         "anchor": first,
         "interpolation": interpolation,
         "prepared": scored.prepared,
-        "seed": seed,
-        "device": scored.device,
     }
     return ComparedEncoders(
         title=f"Encoders against {first}",
         tables=encoder_tables(scored.points, known, anchor=first, interpolation=interpolation, hold=steps),
         rows=_rows(scored.points, known),
-        provenance=scores_provenance(catalog, scored.built, settings, seed=seed, elsewhere=given),
+        provenance=_provenance(catalog, scored, known, settings, seed),
         notes=((f"images: {scored.prepared}",) if scored.prepared else ()) + tuple(channel_notes(scored.notes)),
         scores=scored,
         metrics=known,
         rate=rate,
+        hold=steps,
+        interpolation=interpolation,
     )
+
+
+def _provenance(
+    catalog: Catalog, scored: ScoredPoints, known: Sequence[ComparedMetric], settings: dict[str, Any], seed: int
+) -> Provenance:
+    """Return where the scores come from: computed here, or given."""
+    given = [
+        MetricFacts(name=m.name, lower_better=m.lower_better, provider="scores from elsewhere")
+        for m in known
+        if m.name not in scored.built
+    ]
+    stated = {**settings, "seed": seed, "device": scored.device}
+    return scores_provenance(catalog, scored.built, stated, seed=seed, elsewhere=given)
 
 
 def _declared(request: str) -> tuple[str, bool | None]:
