@@ -9,7 +9,7 @@ import pytest
 from clips import frames, write_clip, write_folder
 
 import causaliqa
-from causaliqa.evaluation import video as video_module
+from causaliqa.evaluation import image_files
 from causaliqa.functional.pooling import pool
 
 CPU = ("--device", "cpu")
@@ -57,7 +57,7 @@ def test_lower_is_better_has_its_worst_on_the_other_side(run, clips):
 def test_a_run_goes_on_from_its_store(run, clips, tmp_path, monkeypatch):
     store = tmp_path / "s.sqlite"
     line = ("video", *clips, "--metric", "psnr", "--store", store, *CPU, "--format", "json")
-    real, calls = video_module.score_loaded, []
+    real, calls = image_files.score_prepared, []
 
     def stopping(*arguments):
         calls.append(1)
@@ -65,7 +65,7 @@ def test_a_run_goes_on_from_its_store(run, clips, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(video_module, "score_loaded", stopping)
+    monkeypatch.setattr(image_files, "score_prepared", stopping)
     code, _, err = run(*line)
     assert code == 130
     assert "5 scores are kept" in err and "run the same command again" in err

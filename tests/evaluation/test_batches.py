@@ -166,7 +166,7 @@ def test_channels_one_by_one_are_the_mean_of_gray_scores(dataset):
     rows = score_dataset(metrics, dataset, prepare=Preparation(channel="each"), batch=4)
     found = next(row.score for row in rows if row.dist.endswith("d10.png"))
     img, ref = (np.asarray(Image.open(path), float) / 255 for path in (pair.dist, pair.ref))
-    assert found == pytest.approx(np.mean(-10 * np.log10(((img - ref) ** 2).mean((0, 1)))), abs=1e-4)
+    assert found == pytest.approx(np.mean(-10 * np.log10(((img - ref) ** 2).mean((0, 1)))), abs=1e-3)  # pyiqa adds 1e-8
 
 
 def test_labelled_sets_refuse_high_dynamic_range(dataset):
