@@ -127,7 +127,7 @@ def _container(path: Path) -> Iterator[tuple[Any, Any]]:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise ImageError(f"video {path}: got no video stream")
-            stream = container.streams.video[0]
+            stream: Any = container.streams.video[0]  # takes texts that its stubs do not
             stream.thread_type = "AUTO"
             yield container, stream
     except CausaliqaError:
