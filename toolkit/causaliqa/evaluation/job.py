@@ -35,7 +35,7 @@ from causaliqa.utils.progress import progress_bar
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Inputs", "Scored", "resolve", "score_inputs"]
+__all__ = ["Inputs", "Scored", "check_breakdown", "resolve", "score_inputs"]
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,16 @@ def resolve(run: LeaderboardRun, catalog: Catalog) -> Inputs:
     labels = labels_of(requests)
     known = {**_training(run, catalog, labels), **declared}
     return Inputs(requests=labels, given=given, trained_on=known, files=files, datasets=tuple(datasets))
+
+
+def check_breakdown(inputs: Inputs, by: str | None) -> None:
+    """Refuse a breakdown by a column that no data set has, before hours of scoring.
+
+    Raises:
+        InputError: no pair has a value in the column.
+    """
+    if by and not any(getattr(pair, by) for dataset in inputs.datasets for pair in dataset.pairs):
+        raise InputError(f"--by {by}: no manifest has a column {by!r}")
 
 
 def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Scored:
