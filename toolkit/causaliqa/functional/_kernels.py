@@ -79,9 +79,7 @@ def _costs(a: Any, b: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> No
 
 
 @compiled(fastmath=_FAST)
-def _response(
-    x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any, counter: Any
-) -> None:
+def _response(x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any, counter: Any) -> None:
     """Fill ``cost (C, P)`` and ``shift (C, T)`` from masses ``(C, P, n)``, in blocks that no thread has taken yet."""
     channels, windows, n = x.shape
     begin = block * next_number(counter)
