@@ -36,13 +36,13 @@ def leaderboard(
 ) -> tuple[float, list[dict[str, str]]]:
     """Run a leaderboard with one thread; return its processor time and its scores."""
     rows = folder / "rows.csv"
-    command: list[object] = [sys.executable, "-m", "causaliqa", "-q", "leaderboard", "--data", manifest, "--rows", rows]
+    command: list[object] = [sys.executable, "-m", "causaliqa", "leaderboard", "--data", manifest, "--rows", rows]
     for metric in metrics:
         command += ["--metric", metric]
     # The base of a comparison may not stand what other packages on this machine register with torch.
     quiet = {"PYTHONPATH": str(source / "toolkit"), "TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "OMP_NUM_THREADS": "1"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **quiet, **environment})
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, **quiet, **environment})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with rows.open(encoding="utf-8") as file:
         scores = list(csv.DictReader(file))
