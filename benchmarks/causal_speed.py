@@ -1,33 +1,34 @@
-"""What the causal metric costs beside its backbone, beside DISTS and LPIPS, and beside the published code.
+"""What the causal metric costs beside its backbone, its peers, the published code, and the toolkit before it was tuned.
 
-Usage: python benchmarks/causal_speed.py --out RESULT.csv [--rounds 7] [--published FOLDER --vgg-weights FILE]
+    python benchmarks/causal_speed.py --out RESULT.csv [--rounds 7] [--base FOLDER] [--published FOLDER]
 
-Networks have random weights unless FILE gives those of VGG16, and see 256 x 256 images. Everything is timed in turn,
-round by round in one process, and medians are reported. FOLDER is a checkout of the published code with a module
-tools/utils.py beside it that has DeepWSD's `downsample`; it runs in this process as well, once or twice, with POT.
-Peak memory is that of a process of its own for each subject, less that of the two backbone passes.
+Networks have random weights (VGG16 those of ``--vgg-weights FILE``, if given) and see 256 x 256 images; every call gets
+a pair that nobody has seen. Subjects take turns, round by round; ``seconds`` are medians, ``ratio`` is the median of
+the ratios of each round. ``--base`` is a checkout of this project to compare with: d962a52, without shared backbones.
+``--published`` is one of Land5cape/DeepCausalQuality (322cb56), with a module tools/utils.py beside it that has any
+``downsample``, which is not called; it runs in this process, once, with POT 0.9.4 (with 0.9.7 it fails). Commands run in
+processes of their own (speed_commands.py), and so does every subject whose peak memory is taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import importlib.metadata
-import os
-import platform
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from speed_commands import commands, effect_map
+from speed_results import Results
 
 BACKBONES = ("vgg", "resnet", "effnet", "effnet_lite0")
+ROWS = ("causal_vgg", "causal_vgg:terms=md", "causal_vgg:terms=l2", "deepwsd")
 SIDE = 256
+Call = Callable[[torch.Tensor, torch.Tensor], object]
 
 
 def images(side: int = SIDE) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,25 +38,37 @@ def images(side: int = SIDE) -> tuple[torch.Tensor, torch.Tensor]:
     return (ref + 0.05 * torch.randn(ref.shape, generator=generator)).clamp(0, 1), ref
 
 
-def subjects(published: Path | None, weights: Path | None) -> dict[str, Callable[[], object]]:
-    """Return what is timed, by name; each call compares one pair, or passes two images through a backbone."""
+def weights_of(file: Path | None) -> dict[str, object]:
+    return {"pretrained": False} if file is None else {"weights": file}
+
+
+def subjects(weights: Path | None) -> dict[str, Call]:
+    """Return what is timed, by name; each call compares a pair, or passes two images through a backbone."""
     import causaliqa
 
-    img, ref = images()
-    made: dict[str, Callable[[], object]] = {}
+    made: dict[str, Call] = {}
     for name in BACKBONES:
-        options = {"weights": weights} if weights is not None and name == "vgg" else {"pretrained": False}
+        options = weights_of(weights if name == "vgg" else None)
         # Two of them, because a metric remembers the levels of its last reference.
         metric, known = (causaliqa.create_metric(f"causal_{name}", device="cpu", **options) for _ in range(2))
         net = metric.feature_levels.backbone
-        made[f"{name}: two backbone passes"] = lambda net=net: (net(img), net(ref))
-        # A fresh reference each time: nothing may come from memory.
-        made[f"{name}: one pair"] = lambda metric=metric: metric(img, ref.clone())
-        made[f"{name}: one pair, reference known"] = lambda known=known: known(img, ref)
-    made |= peers(img, ref)
-    if published is not None:
-        made["published code: one pair"] = published_metric(published, weights, img, ref)
-    return made
+        made[f"{name}: two backbone passes"] = lambda img, ref, net=net: (net(img), net(ref))
+        made[f"{name}: one pair"] = metric
+        made[f"{name}: one pair, reference known"] = known
+    made["vgg: four rows of one backbone"] = rows_of_one_backbone(weights)
+    return made | peers()
+
+
+def rows_of_one_backbone(weights: Path | None) -> Call:
+    """Return what a leaderboard computes of a pair for :data:`ROWS`, which share a backbone."""
+    from causaliqa.catalog.create import default_catalog
+    from causaliqa.catalog.workers import build_metric
+
+    shared: dict = {}
+    option = "pretrained=false" if weights is None else f"weights={weights}"
+    requests = [f"{row}{',' if ':' in row else ':'}{option}" for row in ROWS]
+    metrics = [build_metric(default_catalog(), request, "cpu", 0, shared) for request in requests]
+    return lambda img, ref: [metric(img, ref) for metric in metrics]
 
 
 @contextlib.contextmanager
@@ -78,13 +91,13 @@ def local_vgg16(weights: Path | None = None) -> Iterator[None]:
         torchvision.models.vgg16 = real
 
 
-def peers(img: torch.Tensor, ref: torch.Tensor) -> dict[str, Callable[[], object]]:
+def peers() -> dict[str, Call]:
     from pyiqa.archs import dists_arch, lpips_arch
 
     with local_vgg16():
         dists = dists_arch.DISTS(pretrained=False).eval()
         lpips = lpips_arch.LPIPS(pretrained=False, net="vgg", pnet_rand=True).eval()
-    return {"pyiqa DISTS: one pair": lambda: dists(img, ref), "pyiqa LPIPS (VGG): one pair": lambda: lpips(img, ref)}
+    return {"pyiqa DISTS: one pair": dists, "pyiqa LPIPS (VGG): one pair": lpips}
 
 
 def published_metric(folder: Path, weights: Path | None, img: torch.Tensor, ref: torch.Tensor) -> Callable[[], object]:
@@ -97,58 +110,53 @@ def published_metric(folder: Path, weights: Path | None, img: torch.Tensor, ref:
     return lambda: metric(img, ref, as_loss=False, resize=False)
 
 
-def data_set_run(weights: Path | None, rounds: int) -> dict[str, list[float]]:
-    """Time a data set of one reference and 40 distorted images, files and all, beside one backbone pass each time."""
-    from torchvision.utils import save_image
+@torch.no_grad()
+def measure(calls: dict[str, Call], rounds: int, *, again: bool = True) -> dict[str, list[float]]:
+    """Return the seconds of every call in every round, of the second of two calls; the subjects take turns."""
+    img, ref = images()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for k in range(-1, rounds):  # the first round compiles
+        for name, call in calls.items():
+            # Twice, because the first call after another subject finds its memory returned and the caches cold.
+            for turn in range(1 if k < 0 or not again else 2):
+                # Other values each time: nothing may come from memory but a reference that is to be known.
+                factor = 1 - 1e-4 * (2 * k + turn + 3)
+                pair = img * factor, ref if name.endswith("known") else ref * factor
+                start = time.perf_counter()
+                call(*pair)
+                seconds = time.perf_counter() - start
+            if k >= 0:
+                times[name].append(seconds)
+        print(f"round {k + 1} of {rounds}", file=sys.stderr)
+    return times
 
+
+def compare(results: Results, times: dict[str, list[float]]) -> None:
+    for name in BACKBONES:
+        passes = times[f"{name}: two backbone passes"]
+        goals = (1.2, 1.3) if name == "vgg" else (None, None)
+        results.add(f"{name}: two backbone passes", passes)
+        results.add(f"{name}: one pair", times[f"{name}: one pair"], passes, "two backbone passes", most=goals[0])
+        known = f"{name}: one pair, reference known"
+        results.add(known, times[known], [v / 2 for v in passes], "one backbone pass", most=goals[1])
+    pair = times["vgg: one pair"]
+    results.add(
+        "vgg: four rows of one backbone", times["vgg: four rows of one backbone"], pair, "vgg: one pair", most=1.4
+    )
+    for name in ("pyiqa DISTS: one pair", "pyiqa LPIPS (VGG): one pair"):
+        results.add(name, times[name], pair, "vgg: one pair")
+
+
+@torch.no_grad()
+def published(results: Results, folder: Path, weights: Path | None) -> None:
+    """Time the published code in turns with ours."""
     import causaliqa
 
-    options = {"weights": weights} if weights is not None else {"pretrained": False}
-    metric = causaliqa.create_metric("causal_vgg", device="cpu", **options)
-    _, ref = images()
-    generator = torch.Generator().manual_seed(1)
-    times: dict[str, list[float]] = {"vgg: one backbone pass": [], "vgg: per pair of a data set run": []}
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        save_image(ref, root / "ref.png")
-        lines = ["ref,dist,dmos"]
-        for k in range(40):
-            save_image(
-                (ref + 0.004 * (k + 1) * torch.randn(ref.shape, generator=generator)).clamp(0, 1), root / f"{k}.png"
-            )
-            lines.append(f"ref.png,{k}.png,{k}")
-        (root / "set.csv").write_text("\n".join(lines) + "\n")
-        dataset = causaliqa.read_manifest(root / "set.csv")
-        net = metric.feature_levels.backbone
-        for _ in range(rounds):
-            with torch.no_grad():
-                passes = []
-                for _ in range(10):
-                    start = time.perf_counter()
-                    net(ref)
-                    passes.append(time.perf_counter() - start)
-            times["vgg: one backbone pass"].append(statistics.median(passes))
-            start = time.perf_counter()
-            causaliqa.evaluate([metric], dataset)
-            times["vgg: per pair of a data set run"].append((time.perf_counter() - start) / 40)
-    return times
-
-
-def measure(made: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in made}
-    with torch.no_grad():
-        for name, call in made.items():
-            if "published" not in name:
-                call()
-        for k in range(rounds):
-            for name, call in made.items():
-                if "published" in name and k > 1:
-                    continue
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-            print(f"round {k + 1} of {rounds}", file=sys.stderr)
-    return times
+    img, ref = images()
+    ours = causaliqa.create_metric("causal_vgg", device="cpu", **weights_of(weights))
+    theirs = published_metric(folder, weights, img, ref)
+    times = measure({"ours": ours, "theirs": lambda *_: theirs()}, 1, again=False)
+    results.add("published code: one pair", times["theirs"], times["ours"], "vgg: one pair")
 
 
 def peak(code: str, argv: list[str]) -> float:
@@ -157,15 +165,15 @@ def peak(code: str, argv: list[str]) -> float:
     return float(done.stdout.split()[-1])
 
 
-def run_for_peak(code: str, published: Path | None, weights: Path | None) -> None:
+def run_for_peak(code: str, folder: Path | None, weights: Path | None) -> None:
     """Print the peak memory of this process after one run of a subject (``backbone:SIDE``, ``pair:SIDE``, ...)."""
     what, _, side = code.partition(":")
     img, ref = images(int(side))
     with torch.no_grad():
         if what == "published":
-            if published is None:
+            if folder is None:
                 raise SystemExit("--peak published needs --published")
-            published_metric(published, weights, img, ref)()
+            published_metric(folder, weights, img, ref)()
         else:
             import causaliqa
 
@@ -179,65 +187,35 @@ def run_for_peak(code: str, published: Path | None, weights: Path | None) -> Non
     print(int(line.split()[1]) / 1024)
 
 
+def memory(results: Results, folder: Path | None) -> None:
+    for side in (256, 512, 1024):
+        base, pair = (peak(f"{what}:{side}", []) for what in ("backbone", "pair"))
+        results.note(f"vgg, {side} x {side}: peak memory (MB)", pair, pair / base, "two backbone passes")
+    if folder is not None:
+        ours, theirs = peak("pair:256", []), peak("published:256", ["--published", str(folder)])
+        results.note("published code, 256 x 256: peak memory (MB)", theirs, theirs / ours, "vgg: one pair")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--published", type=Path)
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--vgg-weights", type=Path)
-    parser.add_argument("--peak")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peak:
         run_for_peak(args.peak, args.published, args.vgg_weights)
         return
-    more = ["--published", str(args.published)] if args.published else []
-    times = measure(subjects(args.published, args.vgg_weights), args.rounds)
-    times |= data_set_run(args.vgg_weights, 3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    lines = [
-        {"subject": name, "seconds": round(medians[name], 4), "runs": len(values), "ratio": "", "against": ""}
-        for name, values in times.items()
-    ]
-    for name in BACKBONES:
-        passes = medians[f"{name}: two backbone passes"]
-        for what, against, base in (
-            ("one pair", "two backbone passes", passes),
-            ("one pair, reference known", "one backbone pass", passes / 2),
-        ):
-            line = next(entry for entry in lines if entry["subject"] == f"{name}: {what}")
-            line["ratio"], line["against"] = round(medians[f"{name}: {what}"] / base, 2), against
-    run = next(line for line in lines if line["subject"] == "vgg: per pair of a data set run")
-    run["ratio"] = round(medians["vgg: per pair of a data set run"] / medians["vgg: one backbone pass"], 2)
-    run["against"] = "one backbone pass"
-    for line in lines:
-        if "published" in str(line["subject"]):
-            line["ratio"] = round(medians[str(line["subject"])] / medians["vgg: one pair"], 1)
-            line["against"] = "vgg: one pair"
-    for side in (256, 512, 1024, 2048):
-        base, pair = (peak(f"{what}:{side}", []) for what in ("backbone", "pair"))
-        lines.append(memory(f"vgg, {side} x {side}: memory above two backbone passes (MB)", pair - base, pair, base))
+    pot = importlib.metadata.version("POT") if args.published else "none"
+    results = Results(args.out, f"{torch.get_num_threads()} threads, torch {torch.__version__}, POT {pot}")
+    compare(results, measure(subjects(args.vgg_weights), args.rounds))
+    effect_map(results)
+    commands(results, args.base, rounds=min(2, args.rounds))
     if args.published:
-        ours, theirs = peak("pair:256", []), peak("published:256", more)
-        lines.append(memory("published code, 256 x 256: peak memory (MB)", theirs, theirs, ours))
-    facts = (
-        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"POT {importlib.metadata.version('POT')}"
-    )
-    write(args.out, lines, facts)
-
-
-def memory(subject: str, value: float, high: float, low: float) -> dict[str, object]:
-    return {"subject": subject, "seconds": round(value, 1), "runs": 1, "ratio": round(high / low, 2), "against": "peak"}
-
-
-def write(out: Path | None, lines: list[dict[str, object]], facts: str) -> None:
-    file = sys.stdout
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        file = out.open("w", newline="", encoding="utf-8")
-    writer = csv.DictWriter(file, fieldnames=["subject", "seconds", "runs", "ratio", "against", "machine"])
-    writer.writeheader()
-    writer.writerows({**line, "machine": facts} for line in lines)
+        published(results, args.published, args.vgg_weights)
+    memory(results, args.published)
 
 
 if __name__ == "__main__":

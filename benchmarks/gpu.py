@@ -185,7 +185,7 @@ def kernel(results: Results, rounds: int, batch: int) -> None:
     copy = torch.empty(2, *shape, device="cuda")
 
     def transport(x: torch.Tensor, y: torch.Tensor) -> object:
-        return level_responses(x, y, window=8, how="share", noise=noise, strengths=STRENGTHS)
+        return level_responses(x, y, window=8, mode="share", noise=noise, strengths=STRENGTHS)
 
     calls = {"transport": transport, "copy": lambda x, y: (copy[0].copy_(x), copy[1].copy_(y))}
     times = seconds(calls, pairs, rounds)

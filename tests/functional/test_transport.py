@@ -115,7 +115,7 @@ def _maps(kind):
 
 
 @pytest.mark.parametrize("how", ["share", "softmax"])
-@pytest.mark.parametrize("window", [4, 8])
+@pytest.mark.parametrize("window", [4, 5, 8])
 @pytest.mark.parametrize("kind", ["random", "close", "sparse", "empty", "signed"])
 def test_level_kernels_agree(kind, window, how):
     if (kind, how) == ("signed", "share"):
@@ -135,6 +135,20 @@ def test_level_kernels_agree(kind, window, how):
         digits = 1e-2 if kind == "close" else 1e-4 if name == "tolerance" else 1e-5
         torch.testing.assert_close(a, b, rtol=digits, atol=digits * scale, msg=lambda m, name=name: f"{name}: {m}")
     assert (len(compiled.shift) == 0) == (how == "softmax")
+
+
+def test_level_kernel_gives_the_same_whoever_takes_a_block():
+    x, y = (torch.rand(7, 128, 100, generator=torch.Generator().manual_seed(k)) for k in (1, 2))
+    noise = torch.randn(16 * 13, 64, generator=torch.Generator().manual_seed(3))
+    before, made = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            made.append(level_response(x, y, window=8, mode="share", noise=noise, strengths=[0.1], kernel="compiled"))
+    finally:
+        torch.set_num_threads(before)
+    for name in ("ot", "md", "l2", "shift", "tolerance"):
+        assert torch.equal(getattr(made[0], name), getattr(made[1], name)), name
 
 
 def test_level_kernel_of_identical_maps_is_zero():

@@ -54,6 +54,11 @@ def test_help_computes_nothing(command):
     assert loaded(main(*command, "--help"), (*HEAVY, *NUMBERS)) == set()
 
 
+def test_what_ranks_is_not_loaded_before_there_are_scores():
+    used = "causaliqa.evaluation.job, causaliqa.evaluation.side_table, causaliqa.report.rescue, causaliqa.report.table"
+    assert loaded(f"import {used}", ("torch", "pandas", "scipy", "numba")) == set()
+
+
 def test_the_check_can_fail():
     assert "pandas" in loaded("import pandas")
     assert "torch" in loaded("import causaliqa.evaluation.scoring; import causaliqa.functional.image")

@@ -115,11 +115,10 @@ def _add_work(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, rank and print; exit 1 if a score failed or a direction is contradicted."""
-    from causaliqa.evaluation.job import resolve, score_inputs
+    from causaliqa.evaluation.job import check_breakdown, resolve, score_inputs
     from causaliqa.evaluation.run import LeaderboardRun
     from causaliqa.evaluation.side_table import check_subjects
     from causaliqa.report.formats import format_of
-    from causaliqa.report.leaderboard import check_breakdown
     from causaliqa.report.rescue import rescued
     from causaliqa.report.table import rows_csv
 

@@ -36,7 +36,7 @@ from causaliqa.utils.progress import progress_bar
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Inputs", "Scored", "resolve", "score_inputs"]
+__all__ = ["Inputs", "Scored", "check_breakdown", "resolve", "score_inputs"]
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,16 @@ def _prepared(run: LeaderboardRun, catalog: Catalog, requests: Sequence[str], da
     preparer = PairPreparer(run.prepare)
     preparer.check(modes, (pair.ref for dataset in datasets for pair in dataset.pairs))
     return preparer.said
+
+
+def check_breakdown(inputs: Inputs, by: str | None) -> None:
+    """Refuse a breakdown by a column that no data set has, before hours of scoring.
+
+    Raises:
+        InputError: no pair has a value in the column.
+    """
+    if by and not any(getattr(pair, by) for dataset in inputs.datasets for pair in dataset.pairs):
+        raise InputError(f"--by {by}: no manifest has a column {by!r}")
 
 
 def score_inputs(run: LeaderboardRun, catalog: Catalog, inputs: Inputs) -> Scored:

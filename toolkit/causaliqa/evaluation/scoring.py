@@ -272,6 +272,7 @@ def given_rows(
 
 def frame_of(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """Return rows as a frame with the columns of :class:`~causaliqa.api.data.ScoreRow`, also where there is none."""
-    import pandas as pd
+    lines = [vars(row) for row in rows]
+    import pandas as pd  # only now: the rows may be what is computed for hours
 
-    return pd.DataFrame([vars(row) for row in rows], columns=[field.name for field in fields(ScoreRow)])
+    return pd.DataFrame(lines, columns=[field.name for field in fields(ScoreRow)])

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causaliqa.functional._lanes import LANES, lane_costs
+from causaliqa.functional._lanes import LANES, lane_costs, next_number
 from causaliqa.functional.compiled import compiled, inlined
 from causaliqa.functional.threads import share_work
 from causaliqa.functional.wasserstein import cost_potential
@@ -60,10 +60,11 @@ def _costs(a: Any, b: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> No
     found = np.zeros((len(scales), groups * LANES))
     for g in range(groups):
         # Equal sides stay equal under the same noise.
-        differ = 0
-        for k in range(n):
+        differ, k = 0, 0
+        while differ == 0 and k < n:
             for lane in range(LANES):
                 differ += a[g, k, lane] != b[g, k, lane]
+            k += 1
         if differ:
             for t in range(len(scales)):
                 lane_costs(a, b, noise, g, scales[t], room, found[t])
@@ -78,13 +79,12 @@ def _costs(a: Any, b: Any, noise: Any, scales: Any, cost: Any, shift: Any) -> No
 
 
 @compiled(fastmath=_FAST)
-def _response(
-    x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any, thread: int, threads: int
-) -> None:
-    """Fill ``cost (C, P)`` and ``shift (C, T)`` from masses ``(C, P, n)``, in the blocks of one thread."""
+def _response(x: Any, y: Any, noise: Any, scales: Any, block: int, cost: Any, shift: Any, counter: Any) -> None:
+    """Fill ``cost (C, P)`` and ``shift (C, T)`` from masses ``(C, P, n)``, in blocks that no thread has taken yet."""
     channels, windows, n = x.shape
-    for first in range(thread, -(-channels // block), threads):
-        begin, end = first * block, min(first * block + block, channels)
+    begin = block * next_number(counter)
+    while begin < channels:
+        end = min(begin + block, channels)
         a = np.zeros((len(noise), n, LANES), dtype=np.float32)
         b = np.zeros((len(noise), n, LANES), dtype=np.float32)
         for c in range(begin, end):
@@ -93,19 +93,46 @@ def _response(
                 a[g, :, lane] = x[c, p]
                 b[g, :, lane] = y[c, p]
         _costs(a, b, noise, scales, cost[begin:end], shift[begin:end])
+        begin = block * next_number(counter)
+
+
+def _cutter(side: int) -> Any:
+    """Return a function that cuts windows of this side, or of any if it is 0; known sides are three times faster."""
+
+    @inlined(fastmath=_FAST)
+    def cut(features: Any, window: int, first: int, out: Any) -> None:
+        """Cut one channel ``(H, W)`` into windows from index ``first``; padding on the right and bottom stays 0."""
+        size = side if side > 0 else window
+        height, width = features.shape
+        cols, whole = -(-width // size), width // size
+        for row in range(height):
+            place, k = first + row // size * cols, row % size * size
+            for p in range(whole):
+                g, lane = (place + p) // LANES, (place + p) % LANES
+                for col in range(size):
+                    out[g, k + col, lane] = features[row, p * size + col]
+            for col in range(width - whole * size):
+                g, lane = (place + whole) // LANES, (place + whole) % LANES
+                out[g, k + col, lane] = features[row, whole * size + col]
+
+    return cut
+
+
+_cut_any, _cut_4, _cut_8 = _cutter(0), _cutter(4), _cutter(8)
 
 
 @inlined(fastmath=_FAST)
-def _cut(features: Any, window: int, first: int, out: Any) -> None:
-    """Cut one channel ``(H, W)`` into windows from index ``first``; padding on the right and bottom stays 0."""
-    height, width = features.shape
-    cols = -(-width // window)
-    for row in range(height):
-        place, k = first + row // window * cols, row % window * window
-        for col in range(min(window, width)):
-            for p in range((width - col + window - 1) // window):
-                g, lane = (place + p) // LANES, (place + p) % LANES
-                out[g, k + col, lane] = features[row, p * window + col]
+def _cut(features: Any, window: int, out: Any) -> None:
+    """Cut channels ``(C, H, W)`` into windows."""
+    channels, height, width = features.shape
+    windows = -(-height // window) * -(-width // window)
+    for c in range(channels):
+        if window == 8:
+            _cut_8(features[c], window, c * windows, out)
+        elif window == 4:
+            _cut_4(features[c], window, c * windows, out)
+        else:
+            _cut_any(features[c], window, c * windows, out)
 
 
 @inlined(fastmath=_FAST)
@@ -158,18 +185,17 @@ def _level(
     md: Any,
     l2: Any,
     shift: Any,
-    thread: int,
-    threads: int,
+    counter: Any,
 ) -> None:
-    """Fill ``ot``, ``md``, ``l2 (C, P)`` and ``shift (C, T)`` of one level, in the blocks of one thread."""
+    """Fill ``ot``, ``md``, ``l2 (C, P)`` and ``shift (C, T)`` of one level, in blocks that no thread has taken yet."""
     channels, windows = ot.shape
-    for first in range(thread, -(-channels // block), threads):
-        begin, end = first * block, min(first * block + block, channels)
+    begin = block * next_number(counter)
+    while begin < channels:
+        end = min(begin + block, channels)
         a = np.zeros((len(noise), window * window, LANES), dtype=np.float32)
         b = np.zeros((len(noise), window * window, LANES), dtype=np.float32)
-        for c in range(begin, end):
-            _cut(x[c], window, (c - begin) * windows, a)
-            _cut(y[c], window, (c - begin) * windows, b)
+        _cut(x[begin:end], window, a)
+        _cut(y[begin:end], window, b)
         _distances(a, b, l2[begin:end])
         if shares[0] != 0:
             _scale(a, shares[0])
@@ -181,6 +207,7 @@ def _level(
         _distances(a, b, md[begin:end])
         md[begin:end] = np.sqrt(md[begin:end])
         _costs(a, b, noise, scales, ot[begin:end], shift[begin:end])
+        begin = block * next_number(counter)
 
 
 @compiled(fastmath=_FAST)
@@ -219,7 +246,8 @@ def level(
     shift = np.zeros((len(a), len(scales) - 1))
     block = _channels_together(len(noise))
     found = (window, np.array(shares), _noise_lanes(noise, block), scales, block, ot, md, l2, shift)
-    share_work(lambda k, n: _level(a, b, *found, k, n), _parts(x, block))
+    counter = np.zeros(1, dtype=np.int64)
+    share_work(lambda k, n: _level(a, b, *found, counter), _parts(x, block))
     ot[np.isnan(md)] = np.nan  # the walk itself takes NaN for an empty bin
     done = [torch.from_numpy(v.astype(np.float32)) for v in (ot, md, l2, shift.T)]
     return done[0], done[1], done[2], done[3], tolerance
@@ -234,7 +262,8 @@ class _Response(torch.autograd.Function):
         a, b, s = (v.detach().contiguous().numpy() for v in (x, y, scales))
         block = _channels_together(x.shape[1])
         given = (a, b, _noise_lanes(noise, block), s, block, cost, shift)
-        share_work(lambda k, n: _response(*given, k, n), _parts(x, block))
+        counter = np.zeros(1, dtype=np.int64)
+        share_work(lambda k, n: _response(*given, counter), _parts(x, block))
         out = torch.from_numpy(cost.astype(np.float32)), torch.from_numpy(shift.T.astype(np.float32))
         ctx.mark_non_differentiable(out[1])
         return out

@@ -13,7 +13,7 @@ from causaliqa.api.protocols import Metric
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
 from causaliqa.evaluation.groups import groups_of
-from causaliqa.evaluation.job import Inputs, Scored, resolve, score_inputs
+from causaliqa.evaluation.job import Inputs, Scored, check_breakdown, resolve, score_inputs
 from causaliqa.evaluation.rank import rank, rank_groups
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.side_table import DEFAULT_TABLES, check_subjects, check_tables
@@ -27,7 +27,7 @@ from causaliqa.report.training import training_notes, unseen_rows, with_training
 if TYPE_CHECKING:
     pass
 
-__all__ = ["check_breakdown", "leaderboard", "make_leaderboard", "ranked"]
+__all__ = ["leaderboard", "make_leaderboard", "ranked"]
 
 
 def leaderboard(
@@ -146,16 +146,6 @@ def make_leaderboard(
     scored = score_inputs(run, catalog, inputs)
     with rescued(scored.rows, store=run.store_file):
         return ranked(run, catalog, inputs, scored, by=by, tables=kinds, subjects=subjects, settings=settings)
-
-
-def check_breakdown(inputs: Inputs, by: str | None) -> None:
-    """Refuse a breakdown by a column that no data set has, before hours of scoring.
-
-    Raises:
-        InputError: no pair has a value in the column.
-    """
-    if by and not any(getattr(pair, by) for dataset in inputs.datasets for pair in dataset.pairs):
-        raise InputError(f"--by {by}: no manifest has a column {by!r}")
 
 
 def ranked(

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from causaliqa.api.data import ScoreKey
 from causaliqa.api.specs import MetricSpec
 from causaliqa.catalog.training import has_seen, trained_on, training_text
-from causaliqa.functional.best import tie_method
-from causaliqa.functional.significance import FEWEST, interval_method
 from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import one_line, without_folders
 
@@ -121,6 +119,10 @@ class Provenance:
     @property
     def method(self) -> tuple[str, ...]:
         """How intervals and ties were computed, a sentence each; nothing where there are none."""
+        # Here, because scipy takes half a second to import and every command imports this module.
+        from causaliqa.functional.best import tie_method
+        from causaliqa.functional.significance import interval_method
+
         return (interval_method(self.draws), tie_method(self.draws)) if self.draws else ()
 
     def brief(self) -> list[str]:
@@ -219,6 +221,8 @@ def cluster_notes(rows: pd.DataFrame) -> tuple[str, ...]:
     >>> cluster_notes(pd.DataFrame({"dataset": ["a", "b"], "ref": ["r.png", ""]}))
     ('b: references unknown, so intervals are clustered by image and are too narrow if images share a reference',)
     """
+    from causaliqa.functional.significance import FEWEST
+
     if "clusters" in rows:
         unknown = rows["clusters"].eq("image")
     else:

@@ -133,8 +133,15 @@ def _weights(backbone: nn.Module) -> tuple[tuple[int, int], ...] | None:
 
 def _mode() -> Hashable:
     """Return what else decides about the last bits of a result, or about where it can be used."""
-    autocast = torch.is_autocast_enabled(), torch.is_autocast_cpu_enabled()
-    return torch.is_inference_mode_enabled(), *autocast, torch.get_num_threads()
+    return torch.is_inference_mode_enabled(), *_autocast(), torch.get_num_threads()
+
+
+def _autocast() -> tuple[bool, bool]:
+    """Return whether autocast is on, for GPUs and for the CPU."""
+    try:
+        return torch.is_autocast_enabled(), torch.is_autocast_enabled("cpu")
+    except TypeError:  # before torch 2.4
+        return torch.is_autocast_enabled(), torch.is_autocast_cpu_enabled()
 
 
 def _storages(value: Any) -> Iterator[tuple[int, int]]:
