@@ -65,7 +65,8 @@ def effect_maps(
         figures: formats of the pictures, such as ``"pdf"`` or ``"png,svg"``.
         overwrite: replace the map of another network, image or settings in ``out`` instead of refusing to.
         resume: always so, accepted for older programs: finished patches of the same run in ``out`` are not made again.
-        device: torch device; None for CUDA where there is one, else the CPU.
+        device: torch device; None for that of a network that is built already, else CUDA where there is one, else the
+            CPU.
         jobs: local processes that make maps.
         scheduler: address of a Dask scheduler whose workers make maps.
         shard: ``"I/N"`` makes every N-th map from the I-th; ``"auto"`` asks SLURM, srun or torchrun.

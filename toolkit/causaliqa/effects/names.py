@@ -12,6 +12,7 @@ from causaliqa.api.specs import DegradationSpec, MetricSpec, SamplerSpec
 from causaliqa.catalog.build import fixed_weights
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.utils.devices import choose_device
 from causaliqa.utils.text import without_folders
 
 if TYPE_CHECKING:
@@ -105,6 +106,22 @@ class NetworkRequest:
         _, more = parse_request(f"x:{self.arch_options}")
         with fixed_weights():
             return catalog.create_restorer(name, checkpoint=self.checkpoint, device=device, **{**options, **more})
+
+    def place(self, device: str | None = None) -> str:
+        """Return the device to run on: the one asked for, else where the parameters of a built network are.
+
+        A name, and a network without parameters, go to CUDA where there is one, else to the CPU.
+
+        Raises:
+            InputError: torch cannot use the device.
+        """
+        if device is None and not isinstance(self.network, str):
+            from causaliqa.functional.untouched import first_parameter
+
+            own = first_parameter(self.network)
+            if own is not None:
+                return str(own.device)
+        return choose_device(device)
 
     def degradation(self, catalog: Catalog, asked: str | Degradation | None = None) -> Degradation:
         """Build the degradation, by default that of the task, at the scale of the network.
