@@ -23,6 +23,7 @@ import torch
 from cem_table import GROUPS, prepared
 
 import causaliqa
+from causaliqa.effects.bench_file import BenchNetwork
 from causaliqa.effects.black_box import BlackBox
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.faithfulness import CheckPlan, score_maps
@@ -36,7 +37,8 @@ from causaliqa.functional.resampled import resampled_interval
 from causaliqa.io.images import load_image
 
 RESULT = Path(__file__).parent / "results" / "cem_faithfulness.csv"
-NETWORKS = (("noise", "FFDNet"), ("x4", "RLFN"), ("x4", "CARN-M"), ("noise", "DnCNN"), ("x4", "PAN"), ("x4", "IMDN"))
+NETWORKS = {"SRCNN x3": "x3", "FFDNet": "noise", "CARN-M": "x4", "RLFN": "x4", "DnCNN": "noise", "PAN": "x4"}
+"""Networks, and their groups in ``cem_table.py``."""
 PLAN = CheckPlan(steps=5, draws=2, orders=3, groups=40)
 SEED = 1
 """Of draws, groups and random orders; the maps have 0."""
@@ -48,7 +50,7 @@ def asked(made: EffectMap, network, image: Path, task: str) -> InterventionRunne
     """Return what makes the interventions of the check."""
     options = {"scale": made.facts["scale"]} if task == "sr" else {}
     degradation, sampler = causaliqa.create_degradation(task, **options), causaliqa.create_sampler("natural")
-    settings = CemSettings(degradation=degradation, sampler=sampler)
+    settings = CemSettings(degradation=degradation, sampler=sampler, patch_size=made.patch_size)
     box = BlackBox(network, degradation.scale, "cpu")
     plain = prepare(box, psnr, load_image(image), made.roi, settings).runner
     if abs(plain.base - made.base) > made.tolerance:
@@ -100,12 +102,12 @@ def main():
     torch.set_num_threads(1)
     kept = args.work / "faithfulness.csv"
     rows = pd.read_csv(kept).to_dict("records") if kept.is_file() else []
-    for group, name in NETWORKS:
+    for name, group in NETWORKS.items():
         side, _, task, _, _, _, listed = GROUPS[group]
         file = {own: file for own, _, file in listed}[name]
         network = causaliqa.create_restorer(f"archs:{args.data / 'weights' / file}", device="cpu")
         for image in prepared(args.data, args.work, side):
-            folder = args.work / group / name / image.stem
+            folder = args.work / group / BenchNetwork(network="", name=name).folder / image.stem
             known = any(row["network"] == name and row["image"] == image.stem for row in rows)
             if known or not (folder / "cem.npz").is_file():
                 continue

@@ -7,7 +7,8 @@ The maps are those of ``causaliqa cem-bench --roi auto --strategy adaptive``, ke
 ``--dry-run`` measures what they will take. Images are the 128 x 128 pixels around the region that is proposed for the
 whole image (126 x 126 for x3, which needs patches of 9), and in the last group three whole images of 256 x 256, to see
 what the cut leaves out. A second pass makes the local attribution maps of the networks for which that is quick.
-Writes ``benchmarks/results/cem_table.csv``, and figure, page and ``maps.csv`` of the maps of crops into WORK.
+Prints the table of the documentation; writes ``benchmarks/results/cem_table.csv``, and figure, page and ``maps.csv`` of
+the maps of crops into WORK. ``--collect`` makes no map and takes those that are there.
 """
 
 from __future__ import annotations
@@ -28,36 +29,47 @@ from causaliqa.report.effect_bench import EffectBench, bench_run, effect_bench
 
 RESULT = Path(__file__).parent / "results" / "cem_table.csv"
 FEW = ("demo_1", "lam_1", "lam_4")
-"""Images of the transformers, and of the maps of whole images, which take longest."""
+"""Images of the networks, and of the maps of whole images, that take longest."""
 
 SR = (
     ("CARN-M", 2018, "restoration/carn_m.pth"),
-    ("IMDN", 2019, "imdn_x4/IMDN_x4.pth"),
-    ("PAN", 2020, "restoration/PANx4_DF2K.pth"),
-    ("RFDN", 2020, "restoration/ntire2022_rfdn_baseline.pth"),
     ("RLFN", 2022, "restoration/rlfn_x4.pth"),
+    ("PAN", 2020, "restoration/PANx4_DF2K.pth"),
+    ("IMDN", 2019, "imdn_x4/IMDN_x4.pth"),
+    ("RFDN", 2020, "restoration/ntire2022_rfdn_baseline.pth"),
 )
 # group: (side of the images, roi, task, budget of a map, images, local attribution, networks as (name, year, file))
 GROUPS = {
     "noise": (128, "auto", "denoise", 200, None, True, (
-        ("DnCNN", 2017, "dncnn_color_zhang/dncnn_color_sigma50.pth"),
         ("FFDNet", 2018, "restoration/ffdnet_color.pth"),
+        ("DnCNN", 2017, "dncnn_color_zhang/dncnn_color_sigma50.pth"),
     )),
     "x4": (128, "auto", "sr", 300, None, True, SR),
     "x3": (126, "auto:size=36", "sr", 300, None, True, (
         ("SRCNN x3", 2014, "restoration/fuyongXu_srcnn_x3.pth"),
     )),
-    "rain-L": (128, "auto", "derain", 100, None, False, (("PReNet (Rain100L)", 2019, "prenet/PReNet6_Rain100L.pth"),)),
-    "transformers": (128, "auto", "sr", 100, FEW, True, (
+    "rain-L": (128, "auto", "derain", 200, FEW, False, (("PReNet (Rain100L)", 2019, "prenet/PReNet6_Rain100L.pth"),)),
+    "transformers": (128, "auto", "sr", 200, FEW, True, (
         ("CRAFT", 2023, "restoration/ntire2024_team34_craft.pth"),
         ("HiT-SR", 2024, "restoration/ntire2025_team54_HITSR.pth"),
     )),
-    "rain-global": (128, "auto", "derain", 150, None, False, (
+    "rain-global": (128, "auto", "derain", 200, FEW, False, (
         ("GCANet", 2018, "restoration/wacv_gcanet_derain.pth"),
     )),
-    "rain-H": (128, "auto", "derain", 100, None, False, (("PReNet (Rain100H)", 2019, "prenet/PReNet6_Rain100H.pth"),)),
+    "rain-H": (128, "auto", "derain", 200, FEW, False, (("PReNet (Rain100H)", 2019, "prenet/PReNet6_Rain100H.pth"),)),
     "x4-whole": (256, "auto", "sr", 400, FEW, False, SR),
 }  # fmt: skip
+
+
+PAPER = {
+    "DnCNN": (5.80, 0.08, 94.12, -0.01, 0.16),
+    "FFDNet": (3.04, 0.43, 96.53, -0.03, 0.18),
+    "SRCNN x3": (3.06, 0.12, 96.81, -0.02, 0.30),
+    "PReNet (Rain100L)": (3.77, 1.50, 94.73, -0.47, 0.77),
+    "PReNet (Rain100H)": (3.77, 1.50, 94.73, -0.47, 0.77),
+}
+"""Positive, negative and none in %, least and largest effect in dB of Table I, of all patches of 256 x 256."""
+COLUMNS = ("positive %", "negative %", "none %", "min dB", "max dB")
 
 
 def prepared(data, work, side):
@@ -83,30 +95,50 @@ def middle(img, side):
     return img.crop((left, top, left + side, top + side))
 
 
-def run_of(args, group, lam):
-    side, roi, task, budget, few, _, networks = GROUPS[group]
-    listed = [
-        {"network": f"archs:{args.data / 'weights' / file}", "name": name, "year": year, "task": task}
-        for name, year, file in networks
-    ]
-    patches = {}
-    if side == 126:
-        listed, patches = [{**entry, "scale": 3} for entry in listed], {"patch_size": 9}
-    images = [path for path in prepared(args.data, args.work, side) if few is None or path.stem in few]
-    if args.collect:
-        folders = [args.work / group / BenchNetwork(**entry).folder for entry in listed]
-        images = [image for image in images if all((there / image.stem / "cem.npz").is_file() for there in folders)]
-    options = {"strategy": "adaptive", "budget": budget, "device": "cpu", "lam": lam}
-    return listed, images, roi, {**options, **patches, "out": args.work / group}
+def runs(args, lam):
+    """Yield group, network and the arguments of ``effect_bench``, network by network."""
+    for group in args.only:
+        side, roi, task, budget, few, quick, networks = GROUPS[group]
+        for name, year, file in networks:
+            entry = {"network": f"archs:{args.data / 'weights' / file}", "name": name, "year": year, "task": task}
+            options = {"strategy": "adaptive", "budget": budget, "device": "cpu", "lam": lam, "out": args.work / group}
+            if side == 126:
+                entry, options = {**entry, "scale": 3}, {**options, "patch_size": 9}
+            images = [path for path in prepared(args.data, args.work, side) if few is None or path.stem in few]
+            if args.collect:
+                folder, last = options["out"] / BenchNetwork(**entry).folder, "lam/lam.npz" if lam else "cem.npz"
+                there = [image for image in images if (folder / image.stem / last).is_file()]
+                images = there if not lam or len(there) == len(images) else []
+            if images and (quick or not lam):
+                yield group, name, ([entry], images, roi), options
 
 
 def table_of(group, made):
-    """Return Table I of one group: means over images with intervals, what a map took, and on what."""
+    """Return Table I of one network: means over images with intervals, what a map took, and on what."""
     found = statistics(made.rows)
-    taken = made.rows.groupby("network", sort=False)[["inferences", "seconds"]].mean().round(1)
-    found["inferences a map"], found["seconds a map"] = (taken.loc[found["network"], key].to_numpy() for key in taken)
     found.insert(1, "group", group)
+    found["patches"] = np.mean([result.effects.facts["patches"] for _, result in made.cells])
+    found["inferences a map"], found["seconds a map"] = made.rows[["inferences", "seconds"]].mean().round(1)
     return found.assign(pixels=GROUPS[group][0], budget=GROUPS[group][3])
+
+
+def markdown(table):
+    """Return the table of the documentation: a row a network, the figures of the paper below where it has any."""
+    heads = ("network", "images", "patches that help", "that mislead", *COLUMNS)
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for _, row in table.iterrows():
+        whole = row["pixels"] == 256
+        helping, misleading = (f"{row[f'{kind} %'] / 100 * row['patches']:.1f}" for kind in ("positive", "negative"))
+        cells = [row["network"] + " (256 x 256)" * whole, str(row["images"]), helping, misleading]
+        for name in COLUMNS:
+            ends = [row[f"{name} {end}"] for end in ("low", "high")]
+            cells.append(f"{row[name]:.2f}" + ("" if np.isnan(ends[0]) else " [{:.2f}, {:.2f}]".format(*ends)))
+        lines.append(f"| {' | '.join(cells)} |")
+        if row["network"] in PAPER and not whole:
+            said = PAPER[row["network"]]
+            cells = ["paper", "", *(f"{share / 100 * 1008:.1f}" for share in said[:2]), *(f"{v:.2f}" for v in said)]
+            lines.append(f"| *{'* | *'.join(cells)}* |".replace("**", ""))
+    return "\n".join(lines)
 
 
 def main():
@@ -114,31 +146,26 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--dry-run", action="store_true", help="print what the maps will take, and stop")
-    parser.add_argument("--collect", action="store_true", help="make no map, take the images that all networks have")
+    parser.add_argument("--collect", action="store_true", help="make no map, take those that are there")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.work.mkdir(parents=True, exist_ok=True)
     if args.dry_run:
-        for group in args.only:
-            networks, images, roi, options = run_of(args, group, False)
-            print(*forecast_bench(bench_run(networks, images, roi, options)), sep="\n", flush=True)
+        for _, _, given, options in runs(args, False):
+            print(*forecast_bench(bench_run(*given, options)), flush=True)
         return
     made = {}
     for lam in (False, True):
-        for group in args.only:
-            if lam and not GROUPS[group][5]:
-                continue
-            networks, images, roi, options = run_of(args, group, lam)
-            if not images:
-                continue
-            made[group] = effect_bench(networks, images, roi, progress=False, **options)
-            for cell, error in made[group].failures:
-                print(f"{cell.network.label}, {cell.unit.name}: {error}", flush=True)
-            pd.concat([table_of(name, bench) for name, bench in made.items()]).round(4).to_csv(RESULT, index=False)
-            print(made[group].to_text(), flush=True)
-            cells = [pair for name, bench in made.items() if name != "x4-whole" for pair in bench.cells]
-            EffectBench.of(cells).save(args.work)
+        for group, name, given, options in runs(args, lam):
+            made[group, name] = bench = effect_bench(*given, progress=False, **options)
+            for cell, error in bench.failures:
+                print(f"{name}, {cell.unit.name}: {error}", flush=True)
+            print(bench.to_text(), flush=True)
+    table = pd.concat([table_of(group, bench) for (group, _), bench in made.items()])
+    table.round(4).to_csv(RESULT, index=False)
+    EffectBench.of([pair for (group, _), b in made.items() if group != "x4-whole" for pair in b.cells]).save(args.work)
+    print(markdown(table))
 
 
 if __name__ == "__main__":
