@@ -190,6 +190,19 @@ def test_local_attribution_by_name_and_by_module(paths, tmp_path):
         causaliqa.local_attribution(nn.Identity(), photo(40), (16, 16, 8, 8), task="denoise", effects="nowhere")
 
 
+def test_a_network_by_name_says_its_scale(tmp_path):
+    text = (
+        "import torch\n\ndef build():\n    net = torch.nn.Upsample(scale_factor=3)\n    net.scale = 3\n    return net\n"
+    )
+    (tmp_path / "net.py").write_text(text)
+    name, image, roi = f"{tmp_path}/net.py:build", photo(36), "9,9,9,9"
+    (made,) = causaliqa.effect_maps(name, image, roi, task="sr", patch_size=9, **QUICK)
+    assert (made.facts["scale"], made.image.shape) == (3, (12, 12, 3))
+    assert causaliqa.local_attribution(name, image, roi, task="sr", steps=2, progress=False, device="cpu").scale == 3
+    with pytest.raises(InputError, match="it enlarges by 3, the degradation shrinks by 2"):
+        causaliqa.effect_maps(name, image, roi, task="sr", scale=2, **QUICK)
+
+
 @pytest.mark.parametrize("held", [False, True], ids=["module", "module held by a function"])
 def test_a_network_stays_on_its_device_although_there_is_a_gpu(monkeypatch, held):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -177,8 +177,8 @@ def _runner(
 
     catalog, place = default_catalog(), request.place(device)
     request.check_names(catalog, degradation)
-    degrade = request.degradation(catalog, degradation)
     restorer = request.restorer(catalog, place)
+    degrade = request.degradation(catalog, degradation, restorer)
     seeds: dict[str, Any] = {name: int(made.facts[name]) for name in ("seed", "image_seed") if name in made.facts}
     settings = CemSettings(
         degradation=degrade, sampler=sampler, library=library, patch_size=made.patch_size, tolerance=made.tolerance,

@@ -54,7 +54,7 @@ def effect_maps(
             ``ROI``, or ``"auto:count=2,size=32"`` for those with the most texture of every image.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation. Not needed with
             ``degradation``.
-        scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
+        scale: enlargement of ``"sr"``; by default that of a network given by name, else 4.
         checkpoint: a ``.pth`` or ``.safetensors`` file of a network given by name.
         measure: quality of the region: ``"psnr"`` in dB, any metric by name (without unit), or a function
             ``(img, ref) -> (N,)``.

@@ -140,9 +140,9 @@ class _Maker:
         from causaliqa.effects.causal_effect_map import CausalEffectMap
 
         self._run = run
-        degradation = run.network.degradation(catalog, run.settings.degradation)
-        self._settings = with_objects(catalog, replace(run.settings, degradation=degradation), degradation.scale)
         restorer = run.network.restorer(catalog, device)
+        degradation = run.network.degradation(catalog, run.settings.degradation, restorer)
+        self._settings = with_objects(catalog, replace(run.settings, degradation=degradation), degradation.scale)
         measure = create_measure(catalog, run.measure, run.settings.seed)
         self._cem = CausalEffectMap(restorer, scale=degradation.scale, measure=measure, device=device)
 

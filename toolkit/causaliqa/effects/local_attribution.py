@@ -55,7 +55,7 @@ def local_attribution(
             the one with the most texture.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation.
         degradation: ``NAME[:key=value,...]`` or an object, in place of that of the task.
-        scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
+        scale: enlargement of ``"sr"``; by default that of a network given by name, else 4.
         checkpoint: a ``.pth`` or ``.safetensors`` file of a network given by name.
         arch_options: arguments of the architecture as ``KEY=VALUE,...``
         steps: points on the path from the blurred input to the input.
@@ -100,8 +100,8 @@ def local_attribution(
         raise InputError(f"causal effect map: got one of region {effects.roi}, expected {region}")
     clean = as_image(image)[0]
     place = request.place(device)
-    degrade = request.degradation(catalog, degradation)
     restorer = request.restorer(catalog, place)
+    degrade = request.degradation(catalog, degradation, restorer)
     with intervention_bar(shown=progress) as show:
         made = integrated_gradients(
             restorer,

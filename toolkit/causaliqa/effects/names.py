@@ -57,7 +57,7 @@ class NetworkRequest:
     task: str | None = None
     """Names the degradation: sr, denoise, derain or that of a plugin."""
     scale: int | None = None
-    """Enlargement for sr; by default that of the network's record, else 4."""
+    """Enlargement for sr; by default that of a network given by name, else 4."""
     checkpoint: str | Path | None = None
     """A .pth or .safetensors file of the network."""
     arch_options: str = ""
@@ -123,23 +123,33 @@ class NetworkRequest:
                 return str(own.device)
         return choose_device(device)
 
-    def degradation(self, catalog: Catalog, asked: str | Degradation | None = None) -> Degradation:
+    def degradation(
+        self, catalog: Catalog, asked: str | Degradation | None = None, restorer: Restorer | None = None
+    ) -> Degradation:
         """Build the degradation, by default that of the task, at the scale of the network.
+
+        Args:
+            catalog: resolves the names.
+            asked: name or object, in place of that of the task.
+            restorer: what :meth:`restorer` returned; its attribute ``scale`` says what its file holds.
 
         Raises:
             InputError: there is a scale, but the degradation keeps the size or has another one.
         """
         asked = self.task if asked is None else asked
         if asked is None or isinstance(asked, str):
-            return create_degradation(catalog, asked or "", self.scale, self._own_scale(catalog) or 4)
+            return create_degradation(catalog, asked or "", self.scale, self._own_scale(catalog, restorer) or 4)
         if self.scale not in (None, asked.scale):
             raise InputError(f"scale {self.scale}: got a degradation of scale {asked.scale}; leave it out")
         return asked
 
-    def _own_scale(self, catalog: Catalog) -> int | None:
-        """Return the scale of the network's record, None where it enlarges nothing or is unknown."""
+    def _own_scale(self, catalog: Catalog, restorer: Restorer | None) -> int | None:
+        """Return the scale of a network given by name; None where it enlarges nothing or is unknown."""
         if not isinstance(self.network, str):
             return None
+        stated = getattr(restorer, "scale", None)
+        if isinstance(stated, int) and stated > 1:
+            return stated
         own = catalog.find_restorer(parse_request(self.network)[0])[0].spec.scale
         return own if own != 1 else None
 
