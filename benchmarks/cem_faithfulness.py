@@ -1,6 +1,6 @@
 """Which map says best what happens to the region: CEM, LAM, integrated gradients, occlusion, or chance?
 
-    python benchmarks/cem_faithfulness.py DATA WORK
+    python benchmarks/cem_faithfulness.py DATA WORK [--only NETWORK ...]
 
 WORK is that of ``cem_table.py``, whose causal effect maps of the crops are taken, and its local attribution maps where
 they are made already. The network is asked as ``causaliqa cem-check`` asks it, by draws that no map has seen: patches
@@ -37,8 +37,19 @@ from causaliqa.functional.resampled import resampled_interval
 from causaliqa.io.images import load_image
 
 RESULT = Path(__file__).parent / "results" / "cem_faithfulness.csv"
-NETWORKS = {"SRCNN x3": "x3", "FFDNet": "noise", "CARN-M": "x4", "RLFN": "x4", "DnCNN": "noise", "PAN": "x4"}
-"""Networks, and their groups in ``cem_table.py``."""
+NETWORKS = {
+    "SRCNN x3": "x3",
+    "CARN-M": "x4",
+    "FFDNet": "noise",
+    "RLFN": "x4",
+    "DnCNN": "noise",
+    "PAN": "x4",
+    "tiny_edsr_x4": "sr",
+    "tiny_dncnn_50": "denoise",
+}
+"""Networks, and their groups in ``cem_table.py``; the small ones of the package have a task, and maps made here."""
+LAM_STEPS = 20
+"""Of local attribution maps that ``cem_table.py`` has not made."""
 PLAN = CheckPlan(steps=5, draws=2, orders=3, groups=40)
 SEED = 1
 """Of draws, groups and random orders; the maps have 0."""
@@ -66,7 +77,7 @@ def scored(folder: Path, network, image: Path, task: str) -> list[dict[str, obje
     if (folder / "lam" / "lam.npz").is_file():
         lam = Attribution.load(folder / "lam")
     else:
-        lam = integrated_gradients(network, runner.scene.degraded, made.roi, scale=grid.scale)
+        lam = integrated_gradients(network, runner.scene.degraded, made.roi, scale=grid.scale, steps=LAM_STEPS)
     maps = {
         "cem": made.effect.ravel()[list(patches)],
         "lam": on_grid(lam.strength, grid, patches),
@@ -77,6 +88,31 @@ def scored(folder: Path, network, image: Path, task: str) -> list[dict[str, obje
     scores = score_maps(runner, maps, PLAN, in_units=("cem", "gradients", "occlusion"), seed=SEED)
     names = {"image": image.stem, "patches": len(patches), "map inferences": made.facts["inferences"]}
     return [{**names, "map": s.name, **{name: getattr(s, name) for name in SCORES}} for s in scores[: len(maps)]]
+
+
+def kept_in(work: Path, name: str) -> Path:
+    return work / f"faithfulness-{name}.csv"
+
+
+def measure(data: Path, work: Path, name: str) -> None:
+    """Measure what is not known yet of one network."""
+    group = NETWORKS[name]
+    side, _, task, _, _, _, listed = GROUPS.get(group, (128, "", group, 0, None, True, ()))
+    files = {own: f"archs:{data / 'weights' / file}" for own, _, file in listed}
+    network = causaliqa.create_restorer(files.get(name, name), device="cpu")
+    path = kept_in(work, name)
+    rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    for image in prepared(data, work, side):
+        if any(row["image"] == image.stem for row in rows):
+            continue
+        if not listed:
+            options = {"task": task, "strategy": "adaptive", "budget": 300, "device": "cpu", "out": work / "tiny"}
+            causaliqa.effect_bench([{"network": name}], image, progress=False, **options)
+        folder = work / (group if listed else "tiny") / BenchNetwork(network=name, name=name).folder / image.stem
+        if (folder / "cem.npz").is_file():
+            rows += [{"network": name, **row} for row in scored(folder, network, image, task)]
+            pd.DataFrame(rows).to_csv(path, index=False)
+            print(name, image.stem, flush=True)
 
 
 def leads(rows: pd.DataFrame):
@@ -98,24 +134,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    kept = args.work / "faithfulness.csv"
-    rows = pd.read_csv(kept).to_dict("records") if kept.is_file() else []
-    for name, group in NETWORKS.items():
-        side, _, task, _, _, _, listed = GROUPS[group]
-        file = {own: file for own, _, file in listed}[name]
-        network = causaliqa.create_restorer(f"archs:{args.data / 'weights' / file}", device="cpu")
-        for image in prepared(args.data, args.work, side):
-            folder = args.work / group / BenchNetwork(network="", name=name).folder / image.stem
-            known = any(row["network"] == name and row["image"] == image.stem for row in rows)
-            if known or not (folder / "cem.npz").is_file():
-                continue
-            rows += [{"network": name, **row} for row in scored(folder, network, image, task)]
-            pd.DataFrame(rows).to_csv(kept, index=False)
-            found = pd.DataFrame(leads(pd.DataFrame(rows)))
-            found.round(4).to_csv(RESULT, index=False)
-            print(name, image.stem, flush=True)
+    for name in args.only:
+        measure(args.data, args.work, name)
+    rows = pd.concat([pd.read_csv(path) for name in NETWORKS if (path := kept_in(args.work, name)).is_file()])
+    found = pd.DataFrame(leads(rows))
+    found.round(4).to_csv(RESULT, index=False)
     print(found.round(3).to_string())
 
 
