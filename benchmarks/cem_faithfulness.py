@@ -7,7 +7,8 @@ they are made already. The network is asked as ``causaliqa cem-check`` asks it, 
 are replaced in the order of each map (deletion) and come back (insertion), and random groups of 2 to a quarter of them
 are replaced together. A map predicts the effect on a group by its sum. Only causal effects, occlusion and gradients are
 in dB; the error of all is also given after the factor that suits it best, which favours maps without a unit. ``random``
-gives every patch a random value: its sums tell the size of a group.
+gives every patch a random value: its sums tell the size of a group. ``shape`` is the rank correlation of absolute
+attributions (LAM) and absolute effects over all patches outside the region.
 Writes ``benchmarks/results/cem_faithfulness.csv``: means over images, and the lead of CEM with its 95 % interval over
 images, paired. Scores of images are kept in WORK, so a stopped run goes on.
 """
@@ -30,7 +31,7 @@ from causaliqa.effects.faithfulness import CheckPlan, score_maps
 from causaliqa.effects.interventions import InterventionRunner
 from causaliqa.effects.lam import Attribution, integrated_gradients
 from causaliqa.effects.prepare import prepare
-from causaliqa.effects.rival_maps import KeptDraws, occlusion, on_grid, quality_gradients, with_scene
+from causaliqa.effects.rival_maps import KeptDraws, occlusion, on_grid, quality_gradients, shape_agreement, with_scene
 from causaliqa.effects.settings import CemSettings
 from causaliqa.functional.fidelity import psnr
 from causaliqa.functional.resampled import resampled_interval
@@ -78,6 +79,7 @@ def scored(folder: Path, network, image: Path, task: str) -> list[dict[str, obje
         lam = Attribution.load(folder / "lam")
     else:
         lam = integrated_gradients(network, runner.scene.degraded, made.roi, scale=grid.scale, steps=LAM_STEPS)
+        lam.save(folder / "lam")
     maps = {
         "cem": made.effect.ravel()[list(patches)],
         "lam": on_grid(lam.strength, grid, patches),
@@ -87,6 +89,7 @@ def scored(folder: Path, network, image: Path, task: str) -> list[dict[str, obje
     }
     scores = score_maps(runner, maps, PLAN, in_units=("cem", "gradients", "occlusion"), seed=SEED)
     names = {"image": image.stem, "patches": len(patches), "map inferences": made.facts["inferences"]}
+    names["lam shape"] = shape_agreement(made, lam)
     return [{**names, "map": s.name, **{name: getattr(s, name) for name in SCORES}} for s in scores[: len(maps)]]
 
 
@@ -121,6 +124,9 @@ def leads(rows: pd.DataFrame):
         images = {name: found.set_index("image") for name, found in part.groupby("map", sort=False)}
         for name, found in images.items():
             row = {"network": network, "map": name, "images": len(found), "patches": found["patches"].mean()}
+            if name == "lam":
+                row["shape"] = found["lam shape"].mean()
+                row["shape low"], row["shape high"] = resampled_interval(found["lam shape"])
             for score, better in SCORES.items():
                 row[score] = found[score].mean()
                 lead = (better * (images["cem"][score] - found[score])).dropna()

@@ -21,8 +21,10 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from causaliqa.effects.bench_file import BenchNetwork
+from causaliqa.effects.bench import CellResult
 from causaliqa.effects.bench_forecast import forecast_bench
+from causaliqa.effects.effect_map import EffectMap
+from causaliqa.effects.lam import Attribution
 from causaliqa.effects.map_units import one_region
 from causaliqa.report.bench_table import statistics
 from causaliqa.report.effect_bench import EffectBench, bench_run, effect_bench
@@ -108,12 +110,19 @@ def runs(args, lam):
             if side == 126:
                 options["patch_size"] = 9
             images = [path for path in prepared(args.data, args.work, side) if few is None or path.stem in few]
-            if args.collect:
-                folder, last = options["out"] / BenchNetwork(**entry).folder, "lam/lam.npz" if lam else "cem.npz"
-                there = [image for image in images if (folder / image.stem / last).is_file()]
-                images = there if not lam or len(there) == len(images) else []
-            if images and (quick or not lam):
+            if quick or not lam:
                 yield group, name, ([entry], images, roi), options
+
+
+def collected(*given, progress, **options):
+    """Return what ``effect_bench`` would, of the maps that are there."""
+    found = []
+    for cell in bench_run(*given, options).cells():
+        if cell.done:
+            lam = cell.unit.folder / "lam"
+            attribution = Attribution.load(lam) if (lam / "lam.npz").is_file() else None
+            found.append((cell, CellResult(effects=EffectMap.load(cell.unit.folder), attribution=attribution)))
+    return EffectBench.of(found)
 
 
 def table_of(group, made):
@@ -164,12 +173,14 @@ def main():
             print(*forecast_bench(bench_run(*given, options)), flush=True)
         return
     made = {}
-    for lam in (False, True):
+    for lam in (False, True)[: 1 if args.collect else 2]:
         for group, name, given, options in runs(args, lam):
-            made[group, name] = bench = effect_bench(*given, progress=False, **options)
+            work = collected if args.collect else effect_bench
+            made[group, name] = bench = work(*given, progress=False, **options)
             for cell, error in bench.failures:
                 print(f"{name}, {cell.unit.name}: {error}", flush=True)
             print(bench.to_text(), flush=True)
+    made = {key: bench for key, bench in made.items() if bench.cells}
     table = pd.concat([table_of(group, bench) for (group, _), bench in made.items()])
     table.round(4).to_csv(RESULT, index=False)
     EffectBench.of([pair for (group, _), b in made.items() if group != "x4-whole" for pair in b.cells]).save(args.work)
