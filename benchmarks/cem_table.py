@@ -33,6 +33,8 @@ RESULT = Path(__file__).parent / "results" / "cem_table.csv"
 FEW = ("demo_1", "lam_1", "lam_4")
 """Images of the networks, and of the maps of whole images, that take longest."""
 
+BOUND = 0.5
+"""Effect in dB at which the colours of the page are full: a few patches have more, and would make all others pale."""
 SR = (
     ("CARN-M", 2018, "restoration/carn_m.pth"),
     ("RLFN", 2022, "restoration/rlfn_x4.pth"),
@@ -183,7 +185,8 @@ def main():
     made = {key: bench for key, bench in made.items() if bench.cells}
     table = pd.concat([table_of(group, bench) for (group, _), bench in made.items()])
     table.round(4).to_csv(RESULT, index=False)
-    EffectBench.of([pair for (group, _), b in made.items() if group != "x4-whole" for pair in b.cells]).save(args.work)
+    shown = [pair for (group, _), bench in made.items() if group != "x4-whole" for pair in bench.cells]
+    EffectBench.of(shown).save(args.work, bound=BOUND)
     print(markdown(table))
 
 
