@@ -303,6 +303,35 @@ def test_maps_on_a_cluster_and_in_processes_are_those_of_one(images, log, cluste
     assert len(read(log)[0]) <= 1 + 3 + 3
 
 
+def test_a_grid_on_a_cluster_is_that_of_one_process(images, log, cluster, tmp_path):
+    address, worker = cluster
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "nets.yaml").write_text("- {network: net.py:build, name: mean}\n- tiny_dncnn_50\n")
+    for _ in range(2):
+        worker()
+    tables = {}
+    for way, extra in {"one": (), "cluster": ("--scheduler", address)}.items():
+        asked = command("cem-bench", "nets.yaml", *images[:2], *CEM, *extra, "--lam", "--format", "csv", "--out", way)
+        done = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=200)
+        assert done.returncode == 0, done.stderr
+        assert "mean: 2 maps" in done.stderr
+        tables[way] = done.stdout
+    assert tables["one"] == tables["cluster"]
+    for network in ("mean", "tiny_dncnn_50"):
+        for image in images[:2]:
+            one, other = (tmp_path / way / network / image.stem for way in tables)
+            for name in ("cem.npz", "lam/lam.npz"):
+                with np.load(one / name) as a, np.load(other / name) as b:
+                    assert a.files == b.files
+                    assert all(np.array_equal(a[key], b[key], equal_nan=True) for key in a.files)
+    # Forecast and maps of the first run, the forecast of the second, and both workers; attribution builds its own.
+    makers = {line.split()[0] for line in read(log)[0]}
+    assert len(makers) >= 3
+    missing = command("cem-bench", "nets.yaml", images[0], *CEM, "--scheduler", "tcp://127.0.0.1:9", "--out", "none")
+    done = subprocess.run(missing, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=200)
+    assert done.returncode == 2 and "tcp://127.0.0.1:9" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_cluster_that_does_not_see_our_files_is_told_in_one_line(wide, log, cluster, tmp_path):
     address, worker = cluster
     worker()

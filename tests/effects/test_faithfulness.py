@@ -64,6 +64,9 @@ def test_the_true_map_is_supported(checked):
     assert own.deletion > chance.deletion + chance.deletion_half
     assert own.joint_low > 0.5
     assert np.isfinite(own.error) and np.isnan(others[0].error)
+    assert all(score.scaled_error > 0 for score in (own, *others)) and np.isnan(chance.scaled_error)
+    assert own.scaled_error <= own.error
+    assert own.scaled_error < others[1].scaled_error
     assert checked.repeated[0] > 0.8
     assert not [d for d in checked.doubts if "shuffled" not in d]
 

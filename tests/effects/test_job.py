@@ -1,6 +1,7 @@
 """Maps by one call: networks, images and regions in every form, here and in workers."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -187,6 +188,55 @@ def test_local_attribution_by_name_and_by_module(paths, tmp_path):
     assert (other.scale, other.facts["restorer"]) == (4, "Upsample")
     with pytest.raises(InputError, match="no causal effect map"):
         causaliqa.local_attribution(nn.Identity(), photo(40), (16, 16, 8, 8), task="denoise", effects="nowhere")
+
+
+def test_a_network_by_name_says_its_scale(tmp_path):
+    text = (
+        "import torch\n\ndef build():\n    net = torch.nn.Upsample(scale_factor=3)\n    net.scale = 3\n    return net\n"
+    )
+    (tmp_path / "net.py").write_text(text)
+    name, image, roi = f"{tmp_path}/net.py:build", photo(36), "9,9,9,9"
+    (made,) = causaliqa.effect_maps(name, image, roi, task="sr", patch_size=9, **QUICK)
+    assert (made.facts["scale"], made.image.shape) == (3, (12, 12, 3))
+    assert causaliqa.local_attribution(name, image, roi, task="sr", steps=2, progress=False, device="cpu").scale == 3
+    with pytest.raises(InputError, match="it enlarges by 3, the degradation shrinks by 2"):
+        causaliqa.effect_maps(name, image, roi, task="sr", scale=2, **QUICK)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["module", "module held by a function"])
+def test_a_network_stays_on_its_device_although_there_is_a_gpu(monkeypatch, held):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    used = []
+
+    class Net(nn.Conv2d):
+        def forward(self, img):
+            used.append(img.device.type)
+            return super().forward(img).clamp(0, 1)
+
+    net = Net(3, 3, 3, padding=1)
+    network = partial(Net.__call__, net) if held else net
+    quick = {key: value for key, value in QUICK.items() if key != "device"}
+    image, roi = photo(32), "8,8,8,8"
+    (made,) = causaliqa.effect_maps(network, image, roi, task="denoise", **quick)
+    causaliqa.effect_bench([{"network": network, "name": "net"}], image, roi, task="denoise", **quick)
+    causaliqa.local_attribution(network, image, roi, task="denoise", steps=2, progress=False)
+    causaliqa.check_effects(made, image, network, sampler="noise", budget=800, progress=False)
+    assert set(used) == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("network", "asked", "place"),
+    [
+        ("tiny_dncnn_50", None, "cuda"),
+        (nn.AvgPool2d(3, 1, 1), None, "cuda"),
+        (nn.Conv2d(3, 3, 1), None, "cpu"),
+        (nn.Conv2d(3, 3, 1, device="meta"), None, "meta"),
+        (nn.Conv2d(3, 3, 1, device="meta"), "cpu", "cpu"),
+    ],
+)
+def test_the_device_is_that_asked_for_or_that_of_the_network(monkeypatch, network, asked, place):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert NetworkRequest(network=network, task="denoise").place(asked) == place
 
 
 def test_objects_show_themselves(paths):

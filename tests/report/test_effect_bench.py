@@ -1,5 +1,7 @@
 """Table, figure and page of a grid."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,13 @@ def test_page_and_figure(made, tmp_path):
     assert [label.get_text() for label in ranges.get_xticklabels()] == [f"{EVIL}\n2001", "Identity"]
     names = {path.name for path in made.save(tmp_path, figures="png,pdf")}
     assert names == {"maps.csv", "table.csv", "table.tex", "page.html", "bench.png", "bench.pdf"}
+
+
+def test_a_page_of_two_grids_shows_the_maps_of_both(made):
+    # Both count their cells from 0.
+    both = [(replace(cell, number=0), result) for cell, result in made.cells[::4]]
+    assert len(both) == 2
+    assert type(made).of(both).page().count("data:image/png") == 1 + 2 * 3
 
 
 def test_nothing_made_is_said(tmp_path):

@@ -97,8 +97,13 @@ def _cells(score: MapScore, unit: str) -> dict[str, str]:
         f"deletion{unit}": _with_half(score.deletion, score.deletion_half),
         f"insertion{unit}": _with_half(score.insertion, score.insertion_half),
         "joint r": _correlation((score.joint, score.joint_low, score.joint_high)),
-        f"error{unit}": "" if math.isnan(score.error) else f"{score.error:.3f}",
+        f"error{unit}": _number(score.error),
+        f"scaled error{unit}": _number(score.scaled_error),
     }
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def _with_half(value: float, half: float) -> str:

@@ -102,7 +102,7 @@ class BenchRun:
     overwrite: bool = False
     """Begin anew in folders that hold the maps of other networks, images or settings, instead of refusing them."""
     device: str | None = None
-    """Torch device; by default CUDA where there is one, else the CPU."""
+    """Torch device; by default that of a network that is built already, else CUDA where there is one, else the CPU."""
     jobs: int = 1
     """Local processes that make maps."""
     scheduler: str | None = None

@@ -37,7 +37,7 @@ class BenchNetwork:
     task: str | None = None
     """sr, denoise, derain or that of a plugin; by default that of the grid."""
     scale: int | None = None
-    """Enlargement for sr; by default that of the network's record, else 4."""
+    """Enlargement for sr; by default that of a network given by name, else 4."""
     checkpoint: str | Path | None = None
     """A .pth or .safetensors file of the network."""
     options: str = ""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Restorer
 from causaliqa.functional.restored import REPEATS, check_output, check_range, check_repeats
-from causaliqa.functional.untouched import Snapshot, modules_in, untouched
+from causaliqa.functional.untouched import Snapshot, first_parameter, untouched
 from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import brief
 
@@ -69,7 +69,7 @@ class BlackBox:
             raise InputError(f"scale: got {scale!r}, expected a whole number, 1 or more")
         self.forward_func = forward_func
         self.scale = scale
-        own = next((p for m in modules_in(forward_func) for p in m.parameters(recurse=False)), None)
+        own = first_parameter(forward_func)
         self.device = torch.device(device or (own.device if own is not None else "cpu"))
         self._dtype = own.dtype if own is not None and own.is_floating_point() else torch.float32
         self._way = _Way()

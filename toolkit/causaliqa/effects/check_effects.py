@@ -17,7 +17,6 @@ from causaliqa.catalog.create import default_catalog
 from causaliqa.effects.effect_map import EffectMap
 from causaliqa.effects.names import NetworkRequest, create_measure, with_objects
 from causaliqa.effects.settings import CemSettings
-from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar
 
 if TYPE_CHECKING:
@@ -111,7 +110,8 @@ def check_effects(
         library: natural images of the sampler, as for the map.
         budget: inferences that it may take; None for about 1500 and nine for each patch that can reach the region.
         seed: of draws, groups and random orders; other than that of the map.
-        device: torch device; None for CUDA where there is one, else the CPU.
+        device: torch device; None for that of a network that is built already, else CUDA where there is one, else the
+            CPU.
         progress: show a progress bar on stderr.
 
     Raises:
@@ -175,10 +175,10 @@ def _runner(
     from causaliqa.effects.black_box import BlackBox
     from causaliqa.effects.prepare import prepare
 
-    catalog, place = default_catalog(), choose_device(device)
+    catalog, place = default_catalog(), request.place(device)
     request.check_names(catalog, degradation)
-    degrade = request.degradation(catalog, degradation)
     restorer = request.restorer(catalog, place)
+    degrade = request.degradation(catalog, degradation, restorer)
     seeds: dict[str, Any] = {name: int(made.facts[name]) for name in ("seed", "image_seed") if name in made.facts}
     settings = CemSettings(
         degradation=degrade, sampler=sampler, library=library, patch_size=made.patch_size, tolerance=made.tolerance,

@@ -54,7 +54,7 @@ def effect_maps(
             ``ROI``, or ``"auto:count=2,size=32"`` for those with the most texture of every image.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation. Not needed with
             ``degradation``.
-        scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
+        scale: enlargement of ``"sr"``; by default that of a network given by name, else 4.
         checkpoint: a ``.pth`` or ``.safetensors`` file of a network given by name.
         measure: quality of the region: ``"psnr"`` in dB, any metric by name (without unit), or a function
             ``(img, ref) -> (N,)``.
@@ -65,7 +65,8 @@ def effect_maps(
         figures: formats of the pictures, such as ``"pdf"`` or ``"png,svg"``.
         overwrite: replace the map of another network, image or settings in ``out`` instead of refusing to.
         resume: always so, accepted for older programs: finished patches of the same run in ``out`` are not made again.
-        device: torch device; None for CUDA where there is one, else the CPU.
+        device: torch device; None for that of a network that is built already, else CUDA where there is one, else the
+            CPU.
         jobs: local processes that make maps.
         scheduler: address of a Dask scheduler whose workers make maps.
         shard: ``"I/N"`` makes every N-th map from the I-th; ``"auto"`` asks SLURM, srun or torchrun.

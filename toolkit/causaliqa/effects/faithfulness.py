@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,13 @@ from causaliqa.api.protocols import Restorer
 from causaliqa.effects.interventions import InterventionRunner
 from causaliqa.effects.rival_maps import effects_of_groups
 from causaliqa.functional.degrade import generator_for
-from causaliqa.functional.faithfulness import area, correlation_interval, mean_and_half_width, next_value_range
+from causaliqa.functional.faithfulness import (
+    area,
+    correlation_interval,
+    mean_and_half_width,
+    next_value_range,
+    prediction_error,
+)
 from causaliqa.functional.untouched import modules_in
 
 __all__ = ["CheckPlan", "MapScore", "plan_within", "score_maps", "shuffled"]
@@ -100,7 +106,10 @@ class MapScore:
     joint_high: float = float("nan")
     """Upper end of its interval."""
     error: float = float("nan")
-    """Mean absolute difference of the two, of maps in the unit of the measure; lower is better."""
+    """Root mean square difference of the two, of maps in the unit of the measure; lower is better."""
+    scaled_error: float = float("nan")
+    """The same after the sums are multiplied by the factor, 0 or more, that makes it smallest; of any map, in the unit
+    of the measure."""
 
 
 def score_maps(
@@ -139,17 +148,25 @@ def score_maps(
     for name, values in maps.items():
         areas = _areas(runner, orders[name], whole, plan, tick)
         sums = np.array([values[g].sum() for g in groups])
-        error = float(np.abs(sums - joint).mean()) if name in in_units else float("nan")
-        found.append(_score(name, areas, chance.mean(axis=0), correlation_interval(sums, joint), error))
+        score = _score(name, areas, chance.mean(axis=0), sums, joint)
+        found.append(score if name in in_units else replace(score, error=float("nan")))
     return [*found, _of_chance(chance)]
 
 
-def _score(name: str, areas: Values, chance: Values, correlation: tuple[float, float, float], error: float) -> MapScore:
-    """Return the score of a map from its areas and those of the mean random order, ``(2, draws)``."""
+def _score(name: str, areas: Values, chance: Values, sums: Values, joint: Values) -> MapScore:
+    """Return the score of a map.
+
+    Args:
+        name: the map.
+        areas: of its curves, ``(2, draws)``.
+        chance: those of the mean random order.
+        sums: of the map over groups of patches.
+        joint: effects of replacing these groups.
+    """
     # Draws that change the region much do so in every order: the lead over chance varies less than the area.
     (_, loss_half), (_, gain_half) = (mean_and_half_width(lead) for lead in areas - chance)
     loss, gain = areas.mean(axis=1).tolist()
-    r, low, high = correlation
+    r, low, high = correlation_interval(sums, joint)
     return MapScore(
         name=name,
         deletion=loss,
@@ -159,7 +176,8 @@ def _score(name: str, areas: Values, chance: Values, correlation: tuple[float, f
         joint=r,
         joint_low=low,
         joint_high=high,
-        error=error,
+        error=prediction_error(sums, joint),
+        scaled_error=prediction_error(sums, joint, scaled=True),
     )
 
 

@@ -18,7 +18,6 @@ from causaliqa.effects.map_units import MapUnit, map_units
 from causaliqa.effects.names import NetworkRequest, check_names, create_measure, label_of, with_objects
 from causaliqa.effects.parallel import in_workers
 from causaliqa.effects.settings import CemSettings
-from causaliqa.utils.devices import choose_device
 from causaliqa.utils.figures import formats
 from causaliqa.utils.launchers import shard_of
 from causaliqa.utils.progress import intervention_bar
@@ -76,7 +75,7 @@ class MapRun:
     resume: bool = False
     """Always so, accepted for older scripts: finished patches of the same run in the folder are not made again."""
     device: str | None = None
-    """Torch device; by default CUDA where there is one, else the CPU."""
+    """Torch device; by default that of a network that is built already, else CUDA where there is one, else the CPU."""
     jobs: int = 1
     """Local processes that make maps."""
     scheduler: str | None = None
@@ -141,9 +140,9 @@ class _Maker:
         from causaliqa.effects.causal_effect_map import CausalEffectMap
 
         self._run = run
-        degradation = run.network.degradation(catalog, run.settings.degradation)
-        self._settings = with_objects(catalog, replace(run.settings, degradation=degradation), degradation.scale)
         restorer = run.network.restorer(catalog, device)
+        degradation = run.network.degradation(catalog, run.settings.degradation, restorer)
+        self._settings = with_objects(catalog, replace(run.settings, degradation=degradation), degradation.scale)
         measure = create_measure(catalog, run.measure, run.settings.seed)
         self._cem = CausalEffectMap(restorer, scale=degradation.scale, measure=measure, device=device)
 
@@ -176,7 +175,7 @@ def forecast_maps(run: MapRun) -> Iterator[tuple[MapUnit, Forecast]]:
     catalog = default_catalog()
     units = run.units()
     run.check(catalog, units)
-    maker = _Maker(run, catalog, choose_device(run.device))
+    maker = _Maker(run, catalog, run.network.place(run.device))
     for unit in units:
         yield unit, maker.forecast(unit)
 
@@ -197,10 +196,10 @@ def make_maps(run: MapRun, *, progress: bool = True) -> Iterator[tuple[MapUnit, 
         _LOG.warning("shard %d/%d", *shard_of(run.shard))
     run.check(catalog, units)
     # Where workers make the maps, this process builds everything once to find what is wrong with the request.
-    maker = _Maker(run, catalog, "cpu" if run.elsewhere else choose_device(run.device))
+    maker = _Maker(run, catalog, "cpu" if run.elsewhere else run.network.place(run.device))
     if run.elsewhere:
         if not run.scheduler:
-            choose_device(run.device)
+            run.network.place(run.device)
         del maker
         yield from _made_elsewhere(run, WorkerContext.of(catalog), units, progress=progress)
         return
@@ -251,7 +250,7 @@ def make_map(
     """
     if cache.get("run") != run:
         cache.clear()
-        cache.update(maker=_Maker(run, catalog, choose_device(run.device)), run=run)
+        cache.update(maker=_Maker(run, catalog, run.network.place(run.device)), run=run)
     maker: _Maker = cache["maker"]
     return _outcome(partial(maker.make, unit, progress))
 

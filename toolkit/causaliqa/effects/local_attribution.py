@@ -13,7 +13,6 @@ from causaliqa.effects.grid import RoiLike
 from causaliqa.effects.journal import check_free
 from causaliqa.effects.map_units import one_region
 from causaliqa.effects.names import NetworkRequest, label_of
-from causaliqa.utils.devices import choose_device
 from causaliqa.utils.progress import intervention_bar
 from causaliqa.utils.versions import versions
 
@@ -56,13 +55,14 @@ def local_attribution(
             the one with the most texture.
         task: ``"sr"``, ``"denoise"``, ``"derain"`` or a plugin's; names the degradation.
         degradation: ``NAME[:key=value,...]`` or an object, in place of that of the task.
-        scale: enlargement of ``"sr"``; by default that of the network's record, else 4.
+        scale: enlargement of ``"sr"``; by default that of a network given by name, else 4.
         checkpoint: a ``.pth`` or ``.safetensors`` file of a network given by name.
         arch_options: arguments of the architecture as ``KEY=VALUE,...``
         steps: points on the path from the blurred input to the input.
         sigma: standard deviation of the blur at its start, in input pixels.
         seed: seed of the degradation.
-        device: torch device; None for CUDA where there is one, else the CPU.
+        device: torch device; None for that of a network that is built already, else CUDA where there is one, else the
+            CPU.
         effects: causal effect map of the same region, or its folder: drawn beside the attribution in ``out``.
         out: folder to write ``lam.npz``, ``lam.png`` and ``summary.json`` to; None writes nothing.
         figures: formats of the picture, such as ``"pdf"`` or ``"png,svg"``.
@@ -99,9 +99,9 @@ def local_attribution(
     if effects is not None and effects.roi != region:
         raise InputError(f"causal effect map: got one of region {effects.roi}, expected {region}")
     clean = as_image(image)[0]
-    place = choose_device(device)
-    degrade = request.degradation(catalog, degradation)
+    place = request.place(device)
     restorer = request.restorer(catalog, place)
+    degrade = request.degradation(catalog, degradation, restorer)
     with intervention_bar(shown=progress) as show:
         made = integrated_gradients(
             restorer,

@@ -12,6 +12,7 @@ from causaliqa.api.specs import DegradationSpec, MetricSpec, SamplerSpec
 from causaliqa.catalog.build import fixed_weights
 from causaliqa.catalog.request import parse_request
 from causaliqa.catalog.workers import build_metric
+from causaliqa.utils.devices import choose_device
 from causaliqa.utils.text import without_folders
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class NetworkRequest:
     task: str | None = None
     """Names the degradation: sr, denoise, derain or that of a plugin."""
     scale: int | None = None
-    """Enlargement for sr; by default that of the network's record, else 4."""
+    """Enlargement for sr; by default that of a network given by name, else 4."""
     checkpoint: str | Path | None = None
     """A .pth or .safetensors file of the network."""
     arch_options: str = ""
@@ -106,23 +107,49 @@ class NetworkRequest:
         with fixed_weights():
             return catalog.create_restorer(name, checkpoint=self.checkpoint, device=device, **{**options, **more})
 
-    def degradation(self, catalog: Catalog, asked: str | Degradation | None = None) -> Degradation:
+    def place(self, device: str | None = None) -> str:
+        """Return the device to run on: the one asked for, else where the parameters of a built network are.
+
+        A name, and a network without parameters, go to CUDA where there is one, else to the CPU.
+
+        Raises:
+            InputError: torch cannot use the device.
+        """
+        if device is None and not isinstance(self.network, str):
+            from causaliqa.functional.untouched import first_parameter
+
+            own = first_parameter(self.network)
+            if own is not None:
+                return str(own.device)
+        return choose_device(device)
+
+    def degradation(
+        self, catalog: Catalog, asked: str | Degradation | None = None, restorer: Restorer | None = None
+    ) -> Degradation:
         """Build the degradation, by default that of the task, at the scale of the network.
+
+        Args:
+            catalog: resolves the names.
+            asked: name or object, in place of that of the task.
+            restorer: what :meth:`restorer` returned; its attribute ``scale`` says what its file holds.
 
         Raises:
             InputError: there is a scale, but the degradation keeps the size or has another one.
         """
         asked = self.task if asked is None else asked
         if asked is None or isinstance(asked, str):
-            return create_degradation(catalog, asked or "", self.scale, self._own_scale(catalog) or 4)
+            return create_degradation(catalog, asked or "", self.scale, self._own_scale(catalog, restorer) or 4)
         if self.scale not in (None, asked.scale):
             raise InputError(f"scale {self.scale}: got a degradation of scale {asked.scale}; leave it out")
         return asked
 
-    def _own_scale(self, catalog: Catalog) -> int | None:
-        """Return the scale of the network's record, None where it enlarges nothing or is unknown."""
+    def _own_scale(self, catalog: Catalog, restorer: Restorer | None) -> int | None:
+        """Return the scale of a network given by name; None where it enlarges nothing or is unknown."""
         if not isinstance(self.network, str):
             return None
+        stated = getattr(restorer, "scale", None)
+        if isinstance(stated, int) and stated > 1:
+            return stated
         own = catalog.find_restorer(parse_request(self.network)[0])[0].spec.scale
         return own if own != 1 else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["area", "correlation_interval", "mean_and_half_width", "next_value_range"]
+__all__ = ["area", "correlation_interval", "mean_and_half_width", "next_value_range", "prediction_error"]
 
 Array = NDArray[np.float64]
 
@@ -73,3 +73,26 @@ def correlation_interval(x: ArrayLike, y: ArrayLike, *, level: float = 0.95) -> 
         return r, float("nan"), float("nan")
     z, half = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), norm.ppf((1 + level) / 2) / np.sqrt(len(a) - 3)
     return r, float(np.tanh(z - half)), float(np.tanh(z + half))
+
+
+def prediction_error(predicted: ArrayLike, measured: ArrayLike, *, scaled: bool = False) -> float:
+    """Return the root mean square difference of predictions and measurements, in the unit of the measurements.
+
+    Args:
+        predicted: a value for each measurement.
+        measured: the measurements.
+        scaled: multiply the predictions by the factor of 0 or more that makes the difference smallest, so that maps
+            without unit can be compared. It is at most the root mean square of the measurements.
+
+    Example:
+        >>> prediction_error([1.0, 2.0], [2.0, 4.0], scaled=True)
+        0.0
+        >>> round(prediction_error([1.0, 2.0], [2.0, 4.0]), 3)
+        1.581
+    """
+    said, true = np.asarray(predicted, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    factor = 1.0
+    if scaled:
+        size = float(said @ said)
+        factor = max(float(said @ true) / size, 0.0) if size > 0 else 0.0
+    return float(np.sqrt(np.square(true - factor * said).mean()))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Snapshot", "modules_in", "untouched"]
+__all__ = ["Snapshot", "first_parameter", "modules_in", "untouched"]
 
 _DEPTH = 5
 """How many objects deep a callable is searched for modules."""
@@ -47,6 +47,16 @@ def modules_in(thing: Any) -> list[nn.Module]:
                 following += _parts(item)
         level = following
     return list(found.values())
+
+
+def first_parameter(thing: Any) -> nn.Parameter | None:
+    """Return the first parameter of the modules that a callable is or holds, None if they have none.
+
+    Example:
+        >>> first_parameter(nn.Linear(2, 1)).device.type, first_parameter(abs)
+        ('cpu', None)
+    """
+    return next((p for module in modules_in(thing) for p in module.parameters(recurse=False)), None)
 
 
 def _attributes(module: nn.Module) -> list[Any]:

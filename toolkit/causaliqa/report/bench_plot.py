@@ -40,7 +40,10 @@ def draw_bench(table: pd.DataFrame) -> Figure:
         figure_text(name) + ("" if _unknown(year) else f"\n{year}")
         for name, year in zip(order["network"], order["year"], strict=True)
     ]
-    ranges.set_xticks(places, labels, fontsize=7.5, rotation=35 if len(labels) > 4 else 0, ha="center")
+    ranges.set_xticks(places, labels, fontsize=7.5)
+    if len(labels) > 4:
+        for label in ranges.get_xticklabels():
+            label.set(rotation=35, ha="right", rotation_mode="anchor")
     for task in dict.fromkeys(order["task"]):
         mid = np.mean([x for x, own in zip(places, order["task"], strict=True) if own == task])
         shares.text(mid, 101, figure_text(task), ha="center", va="bottom", fontsize=8.5)

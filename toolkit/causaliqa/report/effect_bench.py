@@ -80,10 +80,10 @@ class EffectBench:
 
         overview = data_url(self.figure())
         maps = {
-            str(cell.number): replace(result.effects, facts={**result.effects.facts, "restorer": cell.network.label})
-            for cell, result in self.cells
+            str(key): replace(result.effects, facts={**result.effects.facts, "restorer": cell.network.label})
+            for key, (cell, result) in enumerate(self.cells)
         }
-        attributions = {str(cell.number): r.attribution for cell, r in self.cells if r.attribution is not None}
+        attributions = {str(key): r.attribution for key, (_, r) in enumerate(self.cells) if r.attribution is not None}
         made = gallery(maps, compact(self.table), bound=bound, attributions=attributions)
         facts = Provenance(versions=versions(), seed=None, notes=(METHOD, PYIQA_NOTE))
         return page(None, facts, gallery=replace(made, overview=overview))
