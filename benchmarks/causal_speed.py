@@ -6,7 +6,7 @@ Networks have random weights (VGG16 those of ``--vgg-weights FILE``, if given) a
 a pair that nobody has seen. Subjects take turns, round by round; ``seconds`` are medians, ``ratio`` is the median of
 the ratios of each round. ``--base`` is a checkout of this project to compare with: d962a52, without shared backbones.
 ``--published`` is one of Land5cape/DeepCausalQuality (322cb56), with a module tools/utils.py beside it that has any
-``downsample``, which is not called; it runs in this process, once, with POT 0.9.4 (with 0.9.7 it fails). Commands run in
+``downsample``, never called; it runs in this process, once, with POT 0.9.4 (with 0.9.7 it fails). Commands run in
 processes of their own (speed_commands.py), and so does every subject whose peak memory is taken.
 """
 
