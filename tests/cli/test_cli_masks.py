@@ -128,7 +128,7 @@ def test_scores_are_kept_in_a_store(run, place, command):
 def test_an_interrupted_comparison_says_what_is_kept(run, place, monkeypatch):
     from causaliqa.evaluation import image_files
 
-    scored = image_files.score_pair
+    scored = image_files.score_prepared
     left = [3]
 
     def interrupted(*args, **options):
@@ -137,7 +137,7 @@ def test_an_interrupted_comparison_says_what_is_kept(run, place, monkeypatch):
             raise KeyboardInterrupt
         return scored(*args, **options)
 
-    monkeypatch.setattr(image_files, "score_pair", interrupted)
+    monkeypatch.setattr(image_files, "score_prepared", interrupted)
     code, _, err = run(*_line(place, "compare"), "--store", place / "scores.sqlite")
     assert code == 130
     assert "3 scores are kept in" in err

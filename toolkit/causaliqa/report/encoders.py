@@ -77,7 +77,10 @@ class ComparedEncoders(TableSet):
     def _drawing(self) -> Drawing:
         from causaliqa.report.page import Drawing
 
-        note = "Thin: contents. Thick: their mean at equal rates, on the interval that all curves of an encoder cover."
+        note = (
+            "Thin: contents. Thick: their mean at equal rates, on the interval that all curves of an encoder cover. "
+            "Gray: the convex hull of the encoders, of every content."
+        )
         return Drawing(title="Quality over rate", note=note, picture=data_url(self._curves(), dpi=_DPI))
 
 
