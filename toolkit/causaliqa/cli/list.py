@@ -23,6 +23,8 @@ __all__ = ["add", "run"]
 _PRESETS = "presets"
 _NARROWEST = 12
 """A column is cut to no less."""
+_ONLY_JSON = ("reference", "masked", "takes_hdr", "rounds_to_8_bits")
+"""What only ``--json`` shows."""
 _SPARE = ("weights", "provider", "better", "mode")
 """Columns that a narrow terminal does without, in this order."""
 
@@ -103,6 +105,7 @@ def _facts(catalog: Catalog, found: Registration[Any]) -> dict[str, Any]:
             "better": "lower" if spec.lower_better else "higher",
             "trained_on": None if spec.trained_on is None else list(spec.trained_on),
             "year": spec.year,
+            "masked": spec.masked,
             "takes_hdr": spec.takes_hdr,
             "rounds_to_8_bits": spec.rounds_to_8_bits,
             "weights": weights_state(catalog, spec.name),
@@ -116,7 +119,7 @@ def _printed(row: dict[str, Any]) -> dict[str, Any]:
     """Return what the table shows of a row; JSON has all of it."""
     from causaliqa.catalog.training import training_text
 
-    shown = {key: value for key, value in row.items() if key != "reference"}
+    shown = {key: value for key, value in row.items() if key not in _ONLY_JSON}
     return {**shown, "trained_on": training_text(row["trained_on"])} if "trained_on" in row else shown
 
 
