@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,3 +154,14 @@ def test_a_clip_of_300_frames_from_end_to_end(run, tmp_path):
     assert made.scores.stored == 600
     assert made.rows["psnr"].tolist() == [float(row["psnr"]) for row in rows]
     assert figure.stat().st_size > 10_000
+
+
+def test_the_mask_is_known_by_its_content(run, clips, tmp_path):
+    from PIL import Image
+
+    mask = tmp_path / "mask.png"
+    first = sorted(Path(clips[1]).iterdir())[0]
+    Image.new("L", Image.open(first).size, 255).save(mask)
+    code, out, err = run("-q", "video", *clips, "--metric", "psnr", "--mask", mask, *CPU, "--format", "json")
+    assert code == 0, err
+    assert "(sha256 " in json.loads(out)["settings"]["prepared"]

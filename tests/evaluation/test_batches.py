@@ -175,3 +175,36 @@ def test_labelled_sets_refuse_high_dynamic_range(dataset):
 
     with pytest.raises(InputError, match="hdr: got 'pu21', expected ordinary images"):
         list(score_dataset({"mae": mae}, dataset, prepare=Preparation(hdr="pu21")))
+
+
+def test_a_metric_is_measured_once_for_several_data_sets(dataset):
+    sizes = []
+
+    def metric(img, ref):
+        sizes.append(len(img))
+        return mae(img, ref)
+
+    metric.lower_better = True
+    scorer = BatchScorer()
+    for _ in range(2):
+        list(score_dataset({"mae": metric}, dataset, batch=16, scorer=scorer))
+    first, again = sizes[: len(sizes) - 2], sizes[-2:]
+    assert scorer.takes_batches == {"mae": True}
+    # The sound pairs of two sizes, four each: the first size alone and at once, then every size at once.
+    assert first == [1] * 4 + [4, 4] and again == [4, 4]
+
+
+def test_workers_measure_a_metric_once(dataset):
+    from causaliqa.catalog.create import default_catalog
+    from causaliqa.catalog.workers import WorkerContext, process_cache
+    from causaliqa.evaluation.sharding import ScoreUnit
+    from causaliqa.evaluation.worker import MetricRecipe, score_unit
+
+    key = default_catalog().create_metric("psnr", device="cpu").key
+    context = WorkerContext.of(default_catalog())
+    recipe = MetricRecipe(context=context, requests=(("psnr", "psnr", key),), device="cpu")
+    found = [process_cache(recipe).get("scorer")]
+    for _ in range(2):
+        score_unit(recipe, ScoreUnit(dataset=dataset, metrics=("psnr",), places=tuple(range(len(dataset)))))
+        found.append(process_cache(recipe)["scorer"])
+    assert found[0] is None and found[1] is found[2]

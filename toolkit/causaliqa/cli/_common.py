@@ -8,10 +8,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError, OutputError
-from causaliqa.cli._options import out_file, out_folder
+from causaliqa.cli._options import out_file, out_folder, preparation
 from causaliqa.cli._signals import abandon_stdout
 from causaliqa.utils.text import one_line
 
@@ -32,6 +32,7 @@ __all__ = [
     "pictures",
     "publish",
     "said",
+    "scoring",
     "write_or_print",
     "wrote",
 ]
@@ -83,6 +84,23 @@ def named_as_options() -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"--{error}") from error
+
+
+def scoring(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what calls that score image files have in common.
+
+    Raises:
+        InputError: a preparation of the images is out of range.
+    """
+    with named_as_options():
+        prepare = preparation(args)
+    return {
+        "device": args.device,
+        "seed": args.seed,
+        "prepare": prepare,
+        "progress": not args.quiet,
+        "catalog": catalog(args),
+    }
 
 
 def note(text: str) -> None:

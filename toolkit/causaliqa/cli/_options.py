@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causaliqa.api.errors import InputError
+from causaliqa.cli import _signals
 from causaliqa.utils.files import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "add_command",
     "add_device",
     "add_global_options",
+    "add_metrics",
     "add_preparation",
     "add_seed",
     "add_shard",
@@ -145,8 +147,16 @@ def add_preparation(group: Any, *, hdr: bool = True) -> None:
     )
 
 
+def add_metrics(command: Any, what: str = "metric (`causaliqa list metrics`); repeatable") -> None:
+    """Add ``--metric``, at least one of which is needed."""
+    command.add_argument(
+        "--metric", action="append", required=True, metavar="NAME[:key=value,...]", dest="metrics", help=what
+    )
+
+
 def add_store(group: Any) -> None:
-    """Add ``--store``."""
+    """Add ``--store``; a command that is stopped says how many scores are there."""
+    group.set_defaults(kept=_signals.kept_scores)
     group.add_argument(
         "--store",
         metavar="FILE",

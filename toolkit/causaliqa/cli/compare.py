@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from causaliqa.api.errors import InputError
-from causaliqa.cli import _common, _options, _signals
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
@@ -28,14 +28,10 @@ def add(commands: Any) -> None:
         "outputs", metavar="[NAME=]FOLDER", nargs="+", help="images of one output; files belong together by their stems"
     )
     command.add_argument("--ref", metavar="FOLDER", type=Path, help="references; not needed for metrics without one")
-    command.add_argument(
-        "--metric", action="append", required=True, metavar="NAME[:key=value,...]", dest="metrics",
-        help="metric (`causaliqa list metrics`); repeatable",
-    )  # fmt: skip
+    _options.add_metrics(command)
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one, and of the ties")
     _options.add_store(command)
-    command.set_defaults(kept=_signals.kept_scores)
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
     _options.add_tables_out(command.add_argument_group("what comes out"))
 
@@ -46,18 +42,12 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.formats import format_of
 
     form = format_of(args.out, args.format)
-    with _common.named_as_options():
-        prepare = _options.preparation(args)
     made = compare(
         _folders(args.outputs),
         args.ref,
         args.metrics,
-        device=args.device,
-        seed=args.seed,
-        prepare=prepare,
         store=args.store,
-        progress=not args.quiet,
-        catalog=_common.catalog(args),
+        **_common.scoring(args),
     )
     return _common.publish(made, form, args.out)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _options, _signals
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
@@ -30,17 +30,15 @@ def add(commands: Any) -> None:
         help="columns encoder, content, rate, and dist and ref (images, relative to the file), or a column of scores "
         "for every metric",
     )  # fmt: skip
-    command.add_argument(
-        "--metric", action="append", required=True, metavar="NAME[:key=value,...]", dest="metrics",
-        help="metric; NAME:lower_better=true or false for a column that no metric here has; repeatable",
-    )  # fmt: skip
+    _options.add_metrics(
+        command, "metric; NAME:lower_better=true or false for a column that no metric here has; repeatable"
+    )
     command.add_argument("--anchor", metavar="ENCODER", help="encoder to compare with (default: the first)")
     command.add_argument("--hold", action="append", default=[], metavar="METRIC=VALUE", help="quality; repeatable")
     command.add_argument("--interpolation", choices=INTERPOLATIONS, default="akima", help="of the curves")
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one")
     _options.add_store(command)
-    command.set_defaults(kept=_signals.kept_scores)
     _options.add_preparation(command.add_argument_group("what is done to the images before"))
     result = command.add_argument_group("what comes out")
     _options.add_tables_out(result)
@@ -55,8 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
     form = format_of(args.out, args.format)
     _common.check_picture("--figure", args.figure)
-    with _common.named_as_options():
-        prepare = _options.preparation(args)
     made = compare_encoders(
         args.points,
         args.metrics,
@@ -64,12 +60,8 @@ def run(args: argparse.Namespace) -> int:
         hold=args.hold,
         interpolation=args.interpolation,
         rate=args.rate_label,
-        device=args.device,
-        seed=args.seed,
-        prepare=prepare,
         store=args.store,
-        progress=not args.quiet,
-        catalog=_common.catalog(args),
+        **_common.scoring(args),
     )
     code = _common.publish(made, form, args.out)
     if args.figure is not None:

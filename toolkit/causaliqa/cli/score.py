@@ -72,21 +72,10 @@ def run(args: argparse.Namespace) -> int:
     from causaliqa.report.score_table import score_format, scores_text
 
     form = score_format(args.out, "json" if args.json else args.format)
-    with _common.named_as_options():
-        prepare = _options.preparation(args)
     metrics = [args.metric, *args.more]
-    catalog = _common.catalog(args)
-    limits = _limits(args, catalog, metrics) if args.fail_below or args.fail_above else []
-    made = score(
-        metrics,
-        args.img,
-        args.ref,
-        device=args.device,
-        seed=args.seed,
-        prepare=prepare,
-        progress=not args.quiet,
-        catalog=catalog,
-    )
+    options = _common.scoring(args)
+    limits = _limits(args, options["catalog"], metrics) if args.fail_below or args.fail_above else []
+    made = score(metrics, args.img, args.ref, **options)
     short = {limit: limit.failed(made[limit.metric]) for limit in limits}
     _common.write_or_print(scores_text(made, form), args.out)
     only = made[args.metric]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from causaliqa.cli import _common, _options, _signals
+from causaliqa.cli import _common, _options
 
 __all__ = ["add", "run"]
 
@@ -32,21 +32,14 @@ def add(commands: Any) -> None:
         "ref", metavar="REF", type=Path, nargs="?",
         help="reference, as many frames at the same rate; not needed for metrics without a reference",
     )  # fmt: skip
-    command.add_argument(
-        "--metric", action="append", required=True, metavar="NAME[:key=value,...]", dest="metrics",
-        help="metric (`causaliqa list metrics`); repeatable",
-    )  # fmt: skip
-    command.add_argument(
-        "--store", metavar="FILE", type=_options.out_file,
-        help="keep every score there; a run that was stopped goes on from it",
-    )  # fmt: skip
+    _options.add_metrics(command)
+    _options.add_store(command)
     _options.add_device(command)
     _options.add_seed(command, "metrics that take one")
     _options.add_preparation(command.add_argument_group("what is done to the frames before"), hdr=False)
     result = command.add_argument_group("what comes out")
     _options.add_tables_out(result)
     result.add_argument("--figure", metavar="FILE.png|pdf|svg", type=_options.out_file, help="draw scores over time")
-    command.set_defaults(kept=_signals.kept_scores)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,18 +49,12 @@ def run(args: argparse.Namespace) -> int:
 
     form = format_of(args.out, args.format)
     _common.check_picture("--figure", args.figure)
-    with _common.named_as_options():
-        prepare = _options.preparation(args)
     made = video(
         args.metrics,
         args.dist,
         args.ref,
-        device=args.device,
-        seed=args.seed,
-        prepare=prepare,
         store=args.store,
-        progress=not args.quiet,
-        catalog=_common.catalog(args),
+        **_common.scoring(args),
     )
     if made.scores.stored:
         _common.said(f"{made.scores.stored} scores were in {args.store} already")

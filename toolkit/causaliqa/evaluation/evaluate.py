@@ -12,7 +12,7 @@ from causaliqa.api.protocols import Metric
 from causaliqa.catalog.catalog import Backbones
 from causaliqa.catalog.create import default_catalog
 from causaliqa.catalog.workers import build_metric
-from causaliqa.evaluation.pair_score import metric_name
+from causaliqa.evaluation.pair_score import BatchScorer, metric_name
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.scoring import frame_of, refuse_hdr, score_dataset
@@ -55,7 +55,8 @@ def evaluate(
     refuse_hdr(prepare)
     PairPreparer(prepare).check(modes, (pair.ref for dataset in sets for pair in dataset.pairs))
     work = partial(score_dataset, device=device, strict=strict, store=store, prepare=prepare, progress=progress)
-    return frame_of(row for dataset in sets for row in work(named, dataset))
+    scorer = BatchScorer()
+    return frame_of(row for dataset in sets for row in work(named, dataset, scorer=scorer))
 
 
 def _by_name(metrics: str | Metric | Iterable[str | Metric], device: str) -> dict[str, Metric]:

@@ -20,6 +20,7 @@ from causaliqa.catalog.create import read_dataset
 from causaliqa.catalog.request import labels_of, parse_request
 from causaliqa.catalog.training import parse_training, trained_on, training_text
 from causaliqa.catalog.workers import WorkerContext, build_metric
+from causaliqa.evaluation.pair_score import BatchScorer
 from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.run import LeaderboardRun
 from causaliqa.evaluation.scoring import frame_of, given_rows, refuse_hdr, score_dataset
@@ -286,8 +287,9 @@ def _computed(
         options: dict[str, Any] = {"strict": run.strict, "prepare": run.prepare, "progress": bar.update}
         options["store"] = store if run.store or run.merge else None
         if pool is None:
+            scorer = BatchScorer()
             for dataset in inputs.datasets:
-                yield from score_dataset(metrics, dataset, device=device, **options)
+                yield from score_dataset(metrics, dataset, device=device, scorer=scorer, **options)
             return
         recipe = MetricRecipe(
             context=WorkerContext.of(catalog),

@@ -68,6 +68,7 @@ def score_dataset(
     prepare: Preparation = AS_THEY_ARE,
     progress: Callable[[int], object] | None = None,
     batch: int | None = None,
+    scorer: BatchScorer | None = None,
 ) -> Iterator[ScoreRow]:
     """Yield one row per pair and metric, in the order of the data set, then of the metrics.
 
@@ -85,6 +86,7 @@ def score_dataset(
         progress: called with the number of rows just finished.
         batch: pairs that are scored at once by metrics that take batches, see :class:`BatchScorer`; by default 1 on
             the CPU, where scores are those of single pairs to the last bit, and 16 on other devices.
+        scorer: knows which metrics take batches; give the same to several calls, so that each is measured once.
 
     Raises:
         CausaliqaError: a metric failed, under ``strict``.
@@ -96,7 +98,7 @@ def score_dataset(
     done = 0
     if batch is None:
         batch = 1 if device == "cpu" else _BATCH
-    scorer = BatchScorer()
+    scorer = BatchScorer() if scorer is None else scorer
     with ImageReader(device, threads=min(batch, _READERS)) as reader:
         tasks = _ahead(_tasks(metrics, dataset, reader, store, PairPreparer(prepare)), 2 * batch - 1)
         while chunk := list(islice(tasks, batch)):

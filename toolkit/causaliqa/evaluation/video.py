@@ -58,6 +58,8 @@ class FrameScores:
     """The metrics as they were built."""
     device: str = ""
     """Where they ran."""
+    prepared: str = ""
+    """What was done to the frames before; empty if nothing."""
 
     @property
     def rate(self) -> Fraction | None:
@@ -121,7 +123,7 @@ def score_frames(
     compared = tuple(ComparedMetric.of(name, spec) for name, spec in records.items())
     made = FrameScores(
         dist=videos[0], ref=videos[1], metrics=compared, frame=_frame(lines), failures=tuple(failures),
-        stored=there, built=built, device=device,
+        stored=there, built=built, device=device, prepared=preparer.said,
     )  # fmt: skip
     if made.rate is not None:
         made.frame.insert(1, "time", made.frame["frame"] / float(made.rate))

@@ -10,6 +10,7 @@ from causaliqa.api.data import ScoreKey, ScoreRow
 from causaliqa.api.errors import InputError
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.workers import WorkerContext, build_metric, missing_on_worker, process_cache
+from causaliqa.evaluation.pair_score import BatchScorer
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.scoring import score_dataset
 from causaliqa.evaluation.sharding import ScoreUnit
@@ -72,5 +73,6 @@ def score_unit(recipe: MetricRecipe, unit: ScoreUnit) -> list[ScoreRow]:
             if not pair.dist.parent.is_dir():
                 raise missing_on_worker(pair.dist.parent)
         metrics = {label: recipe.metric(catalog, label) for label in unit.metrics}
-        work = partial(score_dataset, device=choose_device(recipe.device), strict=recipe.strict, prepare=recipe.prepare)
-        return list(work(metrics, unit.dataset))
+        scorer = process_cache(recipe).setdefault("scorer", BatchScorer())
+        work = partial(score_dataset, strict=recipe.strict, prepare=recipe.prepare, scorer=scorer)
+        return list(work(metrics, unit.dataset, device=choose_device(recipe.device)))

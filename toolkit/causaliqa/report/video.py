@@ -101,7 +101,7 @@ def video(
         "frames": scores.dist.count,
         "frames_per_second": float(scores.rate) if scores.rate else None,
         "metrics": [without_folders(request) for request in requests],
-        "prepared": str(prepare),
+        "prepared": scores.prepared,
         "seed": seed,
         "device": scores.device,
     }
@@ -110,7 +110,7 @@ def video(
         tables=(pooled_table(scores),),
         rows=scores.frame,
         provenance=scores_provenance(catalog, scores.built, settings, seed=seed),
-        notes=(f"frames: {prepare}",) if str(prepare) else (),
+        notes=(f"frames: {scores.prepared}",) if scores.prepared else (),
         scores=scores,
     )
 
