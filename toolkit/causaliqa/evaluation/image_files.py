@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from causaliqa.evaluation.store import ScoreStore
 
-__all__ = ["build_metrics", "check_hdr", "failed", "records_of", "score_by_all", "score_loaded"]
+__all__ = ["build_metrics", "check_hdr", "failed", "known_scores", "records_of", "score_by_all", "score_loaded"]
 
 
 def records_of(
@@ -111,7 +111,14 @@ def score_by_all(
     """
     keys = _keys(built, img_path, ref_path, preparer) if store is not None else {}
     load = partial(load_pair, img_path, ref_path, preparer.prepare)
-    return score_loaded(built, load, img_path, device, preparer, ref_path=ref_path, keys=keys, store=store)
+    known = known_scores(keys, store)
+    return score_loaded(built, load, img_path, device, preparer, ref_path=ref_path, keys=keys, known=known, store=store)
+
+
+def known_scores(keys: Mapping[str, ScoreKey], store: ScoreStore | None) -> dict[str, float]:
+    """Return the scores that a store has, by metric."""
+    there = store.get(keys.values()) if store is not None else {}
+    return {name: row.score for name, key in keys.items() if (row := there.get(key)) and row.score is not None}
 
 
 def score_loaded(
@@ -123,6 +130,7 @@ def score_loaded(
     *,
     ref_path: Path | None = None,
     keys: Mapping[str, ScoreKey] | None = None,
+    known: Mapping[str, float] | None = None,
     store: ScoreStore | None = None,
 ) -> tuple[dict[str, float | CausaliqaError], str]:
     """Score one image by several metrics; like :func:`score_by_all`, for images that are no files of their own.
@@ -135,13 +143,11 @@ def score_loaded(
         preparer: what is done to both before.
         ref_path: file of the reference, which masks are found by.
         keys: what scores are stored by, by metric.
-        store: as in :func:`score_by_all`.
+        known: scores that are not computed again.
+        store: a new score is written to it before the next is begun.
     """
     keys = keys or {}
-    known = store.get(keys.values()) if store is not None else {}
-    found: dict[str, float | CausaliqaError] = {
-        name: stored.score for name, key in keys.items() if (stored := known.get(key)) and stored.score is not None
-    }
+    found: dict[str, float | CausaliqaError] = {**(known or {})}
     lacking = {name: metric for name, metric in built.items() if name not in found}
     note = ""
     if lacking:

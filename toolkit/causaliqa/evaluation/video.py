@@ -16,7 +16,7 @@ from causaliqa.api.errors import CausaliqaError, ImageError, InputError
 from causaliqa.api.protocols import Metric
 from causaliqa.catalog.catalog import Catalog
 from causaliqa.evaluation.compare import ComparedMetric
-from causaliqa.evaluation.image_files import build_metrics, records_of, score_loaded
+from causaliqa.evaluation.image_files import build_metrics, known_scores, records_of, score_loaded
 from causaliqa.evaluation.preparation import AS_THEY_ARE, Preparation
 from causaliqa.evaluation.prepared_pairs import PairPreparer
 from causaliqa.evaluation.scoring import refuse_hdr
@@ -110,11 +110,12 @@ def score_frames(
         bar = stack.enter_context(progress_bar(videos[0].count, "scoring", "frame", shown=progress))
         for number, load in enumerate(_pairs(*videos)):
             keys = _keys(built, *videos, number, preparer) if kept is not None else {}
-            there += len(kept.get(keys.values())) if kept is not None else 0
+            known = known_scores(keys, kept)
+            there += len(known)
             named = videos[1].name(number) if videos[1] is not None else None
             found, _ = score_loaded(
                 built, load, videos[0].name(number), device, preparer,
-                ref_path=Path(named) if named else None, keys=keys, store=kept,
+                ref_path=Path(named) if named else None, keys=keys, known=known, store=kept,
             )  # fmt: skip
             failures += [f"{m} failed: {error}" for m, error in found.items() if isinstance(error, CausaliqaError)]
             scores = {m: score for m, score in found.items() if not isinstance(score, CausaliqaError)}
