@@ -47,7 +47,7 @@ def _inputs(kind: str, bins: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     return x, y
 
 
-@pytest.mark.parametrize("bins", [1, 2, 16, 64, 256])
+@pytest.mark.parametrize("bins", [1, 2, 9, 16, 25, 64, 100, 256, 400])
 @pytest.mark.parametrize("kind", ["random", "sparse", "empty", "equal mass", "unequal mass", "identical"])
 def test_kernels_agree(kind, bins):
     x, y = _inputs(kind, bins)
@@ -149,6 +149,27 @@ def test_level_kernel_gives_the_same_whoever_takes_a_block():
         torch.set_num_threads(before)
     for name in ("ot", "md", "l2", "shift", "tolerance"):
         assert torch.equal(getattr(made[0], name), getattr(made[1], name)), name
+
+
+@pytest.mark.parametrize("how", ["share", "softmax"])
+@pytest.mark.parametrize("width", [64, 72, 87, 300])
+def test_windows_that_are_cut_eight_at_once(how, width):
+    generator = torch.Generator().manual_seed(8)
+    x, y = (torch.rand(5, 21, width, generator=generator) for _ in range(2))
+    noise = torch.randn(3 * -(-width // 8), 64, generator=generator)
+    plain, compiled = (
+        level_response(x, y, window=8, mode=how, noise=noise, strengths=[0.05], kernel=k)
+        for k in ("torch", "compiled")
+    )
+    for name in ("ot", "md", "l2"):
+        torch.testing.assert_close(getattr(plain, name), getattr(compiled, name), rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_one_identical_window_among_others_costs_nothing():
+    x, y = (torch.rand(2, 40, 49, generator=torch.Generator().manual_seed(k)) for k in (1, 2))
+    y[:, ::3] = x[:, ::3]
+    cost, _ = transport_response(x, y, torch.zeros(40, 49), [], kernel="compiled")
+    assert torch.equal(cost == 0, (torch.arange(40) % 3 == 0).expand(2, 40))
 
 
 def test_level_kernel_of_identical_maps_is_zero():

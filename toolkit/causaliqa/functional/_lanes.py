@@ -1,8 +1,10 @@
-"""Inner loop of the transport cost, vectorised over 32 windows with LLVM intrinsics.
+"""Inner loop of the transport cost, vectorised over 16 windows with LLVM intrinsics.
 
-Merging two cumulative sums is a chain of dependent steps. Interleaving many windows hides their latency, provided that
-the next values are loaded with gather instructions. Compilers do not vectorise this loop, so it is written as LLVM IR.
-On processors without gather, LLVM emits scalar code with the same result.
+Merging two cumulative sums is a chain of dependent steps, other ones in every window. So all windows pass the same
+bitonic merging network, whose comparisons depend on no data: each sum carries its side in its lowest bit, and the cost
+is read off the sorted sums. Compilers do not keep the rows of a network in registers, so it is written as LLVM IR.
+
+Source: Batcher, "Sorting networks and their applications", 1968.
 """
 
 from __future__ import annotations
@@ -13,24 +15,28 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "lane_costs", "next_number"]
+from causaliqa.functional.compiled import inlined
+
+__all__ = ["EIGHT", "LANES", "TOGETHER", "cut_eight", "lane_costs", "next_number", "room_rows"]
 
 LANES = 32
-"""Windows processed together: four registers of eight numbers hide the latency of a step."""
+"""Windows that lie side by side in memory."""
 
-WIDTH = 8
-"""Windows that one merge steps through: a register of 512 bits, or two of 256."""
+TOGETHER = 16
+"""Windows that are merged at once: two registers of eight numbers hide the latency of a step."""
 
-_BOOL, _INT, _LONG, _SINGLE, _DOUBLE = (ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType())
-_SINGLES, _DOUBLES = (ir.VectorType(t, LANES) for t in (_SINGLE, _DOUBLE))
-_MASK, _PLACES, _REGISTER = (ir.VectorType(t, WIDTH) for t in (_BOOL, _LONG, _DOUBLE))
-_POINTERS = ir.VectorType(_DOUBLE.as_pointer(), WIDTH)
-_WIDE = 8
-"""Bytes of a double."""
-_ROW = _WIDE * LANES
-"""Bytes from one bin to the next."""
-_FAST = ("nsz", "arcp", "contract", "reassoc")
-"""Fast-math flags without ``ninf``: infinities end the cumulative sums."""
+EIGHT = 8
+"""Doubles in a register of 512 bits, or in two of 256."""
+_LAST = 8
+"""Rows that are sorted while the cost is read off."""
+
+_INT, _LONG, _SINGLE, _DOUBLE = (ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType())
+_SINGLES, _DOUBLES, _LONGS = (ir.VectorType(t, TOGETHER) for t in (_SINGLE, _DOUBLE, _LONG))
+_REGISTER, _PLACES = (ir.VectorType(t, EIGHT) for t in (_DOUBLE, _LONG))
+_END = 2.0**1000
+"""Stands behind the sums of either side: larger than any, and its lowest bit is 0."""
+_FAST = ("nsz", "arcp", "contract")
+"""Fast-math flags that keep the order of additions."""
 
 
 def _all(kind: Any, value: float) -> Any:
@@ -46,116 +52,211 @@ def _spread(builder: Any, value: Any, kind: Any) -> Any:
 
 def _load(builder: Any, pointer: Any, kind: Any) -> Any:
     made = builder.load(builder.bitcast(pointer, kind.as_pointer()))
-    made.align = 4 if kind is _SINGLES else _WIDE
+    made.align = 4 if kind.element is _SINGLE else 8
     return made
 
 
 def _store(builder: Any, value: Any, pointer: Any) -> None:
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = _WIDE
+    single = value.type.element is _SINGLE
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = 4 if single else 8
 
 
-def _sums(builder: Any, sides: Any, noise: Any, scale: Any, cdf: Any, bins: Any) -> None:
-    """Write the cumulative sums of ``max(x + scale * noise, 0)`` of both sides, all bins but the last."""
-    totals = [cgutils.alloca_once_value(builder, _all(_DOUBLES, 0)) for _ in sides]
-    lanes, zero = ir.Constant(_LONG, LANES), _all(_SINGLES, 0)
-    with cgutils.for_range(builder, builder.sub(bins, ir.Constant(_LONG, 1))) as loop:
-        at = builder.mul(loop.index, lanes)
-        push = builder.fmul(_load(builder, builder.gep(noise, [at]), _SINGLES), scale, flags=_FAST)
-        for side, total, row in zip(sides, totals, (loop.index, builder.add(bins, loop.index)), strict=True):
-            moved = builder.fadd(_load(builder, builder.gep(side, [at]), _SINGLES), push, flags=_FAST)
-            moved = builder.select(builder.fcmp_ordered(">", moved, zero), moved, zero)
-            builder.store(builder.fadd(builder.load(total), builder.fpext(moved, _DOUBLES)), total)
-            _store(builder, builder.load(total), builder.gep(cdf, [builder.mul(row, lanes)]))
+def _row(builder: Any, room: Any, row: Any, lane: int = 0) -> Any:
+    """Return the pointer to a row of the room."""
+    return builder.gep(room, [builder.add(builder.mul(row, _LONG(TOGETHER)), _LONG(lane))])
 
 
-def _merge(builder: Any, cdf: Any, bins: Any, out: Any) -> None:
-    """Write the costs: step to the next bin edge of either cumulative sum, without branches."""
-    walks = [_Walk(builder, cdf, bins, lane) for lane in range(0, LANES, WIDTH)]
-    begin = builder.mul(builder.ptrtoint(cdf, _LONG), ir.Constant(_LONG, 2))
-    rows = builder.mul(builder.add(bins, ir.Constant(_LONG, 1)), ir.Constant(_LONG, _ROW))
-    both = cgutils.alloca_once_value(builder, _spread(builder, builder.add(begin, rows), _PLACES))
-    steps = builder.mul(builder.sub(bins, ir.Constant(_LONG, 1)), ir.Constant(_LONG, 2))
-    with cgutils.for_range(builder, steps):
-        total = builder.load(both)
-        for walk in walks:
-            walk.step(total)
-        builder.store(builder.add(total, _all(_PLACES, _ROW)), both)
-    for walk in walks:
-        _store(builder, builder.load(walk.cost), builder.gep(out, [ir.Constant(_LONG, walk.lane)]))
+def _exchange(builder: Any, values: list[Any], stride: int) -> None:
+    """Make one stage of the network: of two rows ``stride`` apart, the lower number goes first."""
+    for k in range(len(values)):
+        if not k & stride:
+            a, b = values[k], values[k + stride]
+            values[k] = builder.select(builder.fcmp_ordered("<", a, b), a, b)
+            values[k + stride] = builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
-class _Walk:
-    """Merge of the windows of one register, from ``lane`` on.
+def _arrays(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:
+    """Return the pointers to the arrays among the arguments."""
+    return [
+        context.make_array(kind)(context, builder, value).data
+        for kind, value in zip(signature.args, args, strict=True)
+        if isinstance(kind, types.Array)
+    ]
 
-    Few values live from step to step, so that those of four registers stay in registers: only the place on x is kept,
-    because places on both sides add up to the same in all windows.
+
+def _write_sums(typing: Any, x: Any, y: Any, noise: Any, at: Any, bins: Any, scale: Any, room: Any, rows: Any) -> Any:
+    """Write the cumulative sums of ``max(x + scale * noise, 0)`` and of y, all bins but the last, into the room.
+
+    Those of x rise from its first row on, those of y fall to its last row; between them stands :data:`_END`. ``at`` is
+    the place of the first value in ``x``, ``y`` and ``noise``.
     """
-
-    def __init__(self, builder: Any, cdf: Any, bins: Any, lane: int) -> None:
-        self.builder, self.lane = builder, lane
-        self.own = [_WIDE * (lane + k) for k in range(WIDTH)]
-        x = builder.gep(cdf, [ir.Constant(_LONG, lane)])
-        y = builder.gep(x, [builder.mul(bins, ir.Constant(_LONG, LANES))])
-        place = builder.add(_spread(builder, builder.ptrtoint(cdf, _LONG), _PLACES), ir.Constant(_PLACES, self.own))
-        zero = _all(_REGISTER, 0)
-        first = (_load(builder, x, _REGISTER), _load(builder, y, _REGISTER), place, zero, zero, zero)
-        self.x, self.y, self.place, self.cost, self.level, self.gap = (
-            cgutils.alloca_once_value(builder, value) for value in first
-        )
-        self.gather = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(_REGISTER, [_POINTERS, _INT, _MASK, _REGISTER]),
-            f"llvm.masked.gather.v{WIDTH}f64.v{WIDTH}p0",
-        )
-
-    def step(self, both: Any) -> None:
-        """Pass the lower of both edges; ``both`` is what the places of the next edges add up to in lane 0."""
-        builder = self.builder
-        x, y, gap, place = (builder.load(v) for v in (self.x, self.y, self.gap, self.place))
-        on_x = builder.fcmp_ordered("<=", x, y)
-        upper = builder.select(on_x, x, y)
-        height = builder.fsub(upper, builder.load(self.level), flags=_FAST)
-        square = builder.fmul(gap, gap, flags=_FAST)
-        added = builder.fmul(height, square, flags=_FAST)
-        builder.store(builder.fadd(builder.load(self.cost), added, flags=_FAST), self.cost)
-        builder.store(upper, self.level)
-        builder.store(builder.fadd(gap, builder.select(on_x, _all(_REGISTER, 1), _all(_REGISTER, -1))), self.gap)
-        moved = builder.select(on_x, builder.add(place, _all(_PLACES, _ROW)), place)
-        builder.store(moved, self.place)
-        total = builder.add(both, ir.Constant(_PLACES, [2 * k for k in self.own]))
-        where = builder.inttoptr(builder.select(on_x, moved, builder.sub(total, place)), _POINTERS)
-        after = builder.call(self.gather, [where, ir.Constant(_INT, _WIDE), _all(_MASK, 1), _all(_REGISTER, 0)])
-        builder.store(builder.select(on_x, after, x), self.x)
-        builder.store(builder.select(on_x, y, after), self.y)
-
-
-def _lane_costs(typing: Any, x: Any, y: Any, noise: Any, group: Any, scale: Any, cdf: Any, cost: Any) -> Any:
-    """Fill ``cost[group * LANES:][:LANES]`` with W_2^2 between ``max(x + scale * noise, 0)`` and the same of y.
-
-    ``x``, ``y`` and ``noise`` are C-contiguous float32 ``(groups, n, LANES)``; ``cdf`` has room for ``2 * n * LANES``
-    doubles whose rows n - 1 and 2 n - 1 are and stay infinite; ``cost`` is float64 ``(groups * LANES,)``.
-    """
-    signature = types.void(x, y, noise, types.intp, types.float32, cdf, cost)
+    signature = types.void(x, y, noise, types.intp, types.intp, types.float32, room, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays = [
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, args, strict=True)
-            if isinstance(kind, types.Array)
-        ]
-        bins, lanes = builder.extract_value(arrays[0].shape, 1), ir.Constant(_LONG, LANES)
-        offset = builder.mul(args[3], builder.mul(bins, lanes))
-        sides = [builder.gep(array.data, [offset]) for array in arrays[:2]]
-        field = builder.gep(arrays[2].data, [offset])
-        room, out = arrays[3].data, arrays[4].data
-        _sums(builder, sides, field, _spread(builder, args[4], _SINGLES), room, bins)
-        _merge(builder, room, bins, builder.gep(out, [builder.mul(args[3], lanes)]))
+        *sides, field, room = _arrays(context, builder, signature, args)
+        at, bins, rows = args[3], args[4], args[7]
+        scale, zero, one = _spread(builder, args[5], _SINGLES), _all(_SINGLES, 0), _LONG(1)
+        totals = [cgutils.alloca_once_value(builder, _all(_DOUBLES, 0)) for _ in sides]
+        inner, last = builder.sub(bins, one), builder.sub(rows, one)
+        with cgutils.for_range(builder, inner) as loop:
+            place = builder.add(at, builder.mul(loop.index, _LONG(LANES)))
+            push = builder.fmul(_load(builder, builder.gep(field, [place]), _SINGLES), scale, flags=_FAST)
+            for number, (side, total) in enumerate(zip(sides, totals, strict=True)):
+                moved = builder.fadd(_load(builder, builder.gep(side, [place]), _SINGLES), push, flags=_FAST)
+                moved = builder.select(builder.fcmp_ordered(">", moved, zero), moved, zero)
+                made = builder.fadd(builder.load(total), builder.fpext(moved, _DOUBLES))
+                builder.store(made, total)
+                bits = builder.bitcast(made, _LONGS)
+                bits = builder.or_(bits, _all(_LONGS, 1)) if number else builder.and_(bits, _all(_LONGS, -2))
+                row = builder.sub(last, loop.index) if number else loop.index
+                _store(builder, builder.bitcast(bits, _DOUBLES), _row(builder, room, row))
+        with cgutils.for_range(builder, builder.sub(rows, inner), start=inner) as loop:
+            _store(builder, _all(_DOUBLES, _END), _row(builder, room, loop.index))
         return context.get_dummy_value()
 
     return signature, generate
 
 
-lane_costs: Any = intrinsic(_lane_costs)
+def _pass(deep: int) -> Any:
+    """Return a function that makes ``deep`` stages, of strides ``finest << (deep - 1)`` down to ``finest``."""
+
+    def sort(typing: Any, room: Any, rows: Any, finest: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            (room,) = _arrays(context, builder, signature, args)
+            _, rows, finest = args
+            count = 1 << deep
+            with (
+                cgutils.for_range(builder, builder.udiv(rows, builder.mul(finest, _LONG(count)))) as block,
+                cgutils.for_range(builder, finest) as loop,
+            ):
+                first = builder.add(builder.mul(block.index, builder.mul(finest, _LONG(count))), loop.index)
+                for lane in range(0, TOGETHER, EIGHT):
+                    places = [
+                        _row(builder, room, builder.add(first, builder.mul(finest, _LONG(k))), lane)
+                        for k in range(count)
+                    ]
+                    values = [_load(builder, place, _REGISTER) for place in places]
+                    for stage in reversed(range(deep)):
+                        _exchange(builder, values, 1 << stage)
+                    for value, place in zip(values, places, strict=True):
+                        _store(builder, value, place)
+            return context.get_dummy_value()
+
+        return types.void(room, types.intp, types.intp), generate
+
+    sort.__name__ = f"sort_{deep}"
+    return intrinsic(sort)
+
+
+def _read_costs(typing: Any, room: Any, rows: Any, out: Any, at: Any) -> Any:
+    """Make the last three stages and write the costs to ``out[at:][:TOGETHER]``.
+
+    Every sum is the upper end of an interval of mass that moves as many bins as one side is ahead. Behind the last sum
+    of both sides, neither is ahead and nothing moves.
+    """
+    signature = types.void(room, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        room, out = _arrays(context, builder, signature, args)
+        lanes = range(0, TOGETHER, EIGHT)
+        states = [[cgutils.alloca_once_value(builder, _all(_REGISTER, 0)) for _ in range(3)] for _ in lanes]
+        with cgutils.for_range(builder, builder.udiv(args[1], _LONG(_LAST))) as loop:
+            first = builder.mul(loop.index, _LONG(_LAST))
+            for lane, state in zip(lanes, states, strict=True):
+                places = (_row(builder, room, builder.add(first, _LONG(k)), lane) for k in range(_LAST))
+                values = [_load(builder, place, _REGISTER) for place in places]
+                for stride in (4, 2, 1):
+                    _exchange(builder, values, stride)
+                cost, level, gap = (builder.load(v) for v in state)
+                for upper in values:
+                    cost, level, gap = _step(builder, upper, cost, level, gap)
+                for value, place in zip((cost, level, gap), state, strict=True):
+                    builder.store(value, place)
+        for lane, (cost, *_) in zip(lanes, states, strict=True):
+            _store(builder, builder.load(cost), builder.gep(out, [builder.add(args[3], _LONG(lane))]))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _step(builder: Any, upper: Any, cost: Any, level: Any, gap: Any) -> tuple[Any, Any, Any]:
+    """Add the interval between ``level`` and ``upper``; return the next cost, level and gap."""
+    bits = builder.bitcast(upper, _PLACES)
+    # Without the side, sums that agree are equal, and identical windows cost nothing at all.
+    upper = builder.bitcast(builder.and_(bits, _all(_PLACES, -2)), _REGISTER)
+    height = builder.fsub(upper, level, flags=_FAST)
+    square = builder.fmul(gap, gap, flags=_FAST)
+    cost = builder.fadd(cost, builder.fmul(height, square, flags=_FAST), flags=_FAST)
+    on_x = builder.icmp_unsigned("==", builder.and_(bits, _all(_PLACES, 1)), _all(_PLACES, 0))
+    ahead = builder.select(on_x, _all(_REGISTER, 1), _all(_REGISTER, -1))
+    return cost, upper, builder.fadd(gap, ahead, flags=_FAST)
+
+
+_write: Any = intrinsic(_write_sums)
+_read: Any = intrinsic(_read_costs)
+_sort_1, _sort_2, _sort_3, _sort_4 = (_pass(deep) for deep in (1, 2, 3, 4))
+
+
+@inlined()
+def room_rows(bins: int) -> int:
+    """Return how many rows of ``TOGETHER`` doubles :func:`lane_costs` needs: both sides, each a power of two."""
+    side = _LAST
+    while side < bins:
+        side *= 2
+    return 2 * side
+
+
+@inlined()
+def lane_costs(x: Any, y: Any, noise: Any, group: int, scale: Any, room: Any, cost: Any) -> None:
+    """Fill ``cost[group * LANES:][:LANES]`` with W_2^2 between ``max(x + scale * noise, 0)`` and the same of y.
+
+    ``x``, ``y`` and ``noise`` are C-contiguous float32 ``(groups, n, LANES)``; ``room`` has ``room_rows(n) * TOGETHER``
+    doubles; ``cost`` is float64 ``(groups * LANES,)``.
+    """
+    bins = x.shape[1]
+    rows = room_rows(bins)
+    for lane in range(0, LANES, TOGETHER):
+        _write(x, y, noise, group * bins * LANES + lane, bins, scale, room, rows)
+        stride = rows // 2
+        while stride >= 8 * _LAST:
+            _sort_4(room, rows, stride // 8)
+            stride //= 16
+        if stride == 4 * _LAST:
+            _sort_3(room, rows, _LAST)
+        elif stride == 2 * _LAST:
+            _sort_2(room, rows, _LAST)
+        elif stride == _LAST:
+            _sort_1(room, rows, _LAST)
+        _read(room, rows, cost, group * LANES + lane)
+
+
+def _cut_eight(typing: Any, features: Any, at: Any, out: Any, to: Any) -> Any:
+    """Cut one row of eight windows of side eight, which lie beside each other: an 8 x 8 transposition.
+
+    ``at`` and ``to`` are the places of the first values; every column of the windows is a row of ``LANES`` in ``out``.
+    """
+    signature = types.void(features, types.intp, out, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        features, out = _arrays(context, builder, signature, args)
+        kind, places = ir.VectorType(_SINGLE, EIGHT), ir.VectorType(_INT, EIGHT)
+        starts = (builder.gep(features, [builder.add(args[1], _LONG(EIGHT * k))]) for k in range(EIGHT))
+        rows = [_load(builder, start, kind) for start in starts]
+        for stride in (4, 2, 1):
+            low = ir.Constant(places, [k + (k & stride and EIGHT - stride) for k in range(EIGHT)])
+            high = ir.Constant(places, [k + (EIGHT if k & stride else stride) for k in range(EIGHT)])
+            for k in range(EIGHT):
+                if not k & stride:
+                    a, b = rows[k], rows[k + stride]
+                    rows[k], rows[k + stride] = builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high)
+        for k, row in enumerate(rows):
+            _store(builder, row, builder.gep(out, [builder.add(args[3], _LONG(LANES * k))]))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+cut_eight: Any = intrinsic(_cut_eight)
 
 
 def _next_number(typing: Any, counter: Any) -> Any:

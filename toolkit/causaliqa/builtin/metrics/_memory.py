@@ -125,10 +125,19 @@ def memory_of(backbone: nn.Module) -> Memory:
 
 def _weights(backbone: nn.Module) -> tuple[tuple[int, int], ...] | None:
     """Return what changes with the weights; None if changes are not counted."""
-    tensors = [*backbone.parameters(), *backbone.buffers()]
-    if any(v.is_inference() for v in tensors):
-        return None
-    return tuple((v.data_ptr(), v._version) for v in tensors)
+    found: list[tuple[int, int]] = []
+    modules = [backbone]
+    # parameters() and buffers() would take three times as long: a twentieth of a small backbone's time.
+    for module in modules:
+        modules.extend(child for child in module._modules.values() if child is not None)
+        for tensors in (module._parameters, module._buffers):
+            for tensor in tensors.values():
+                if tensor is None:
+                    continue
+                if tensor.is_inference():
+                    return None
+                found.append((tensor.data_ptr(), tensor._version))
+    return tuple(found)
 
 
 def _mode() -> Hashable:
