@@ -158,8 +158,7 @@ def test_windows_that_are_cut_eight_at_once(how, width):
     x, y = (torch.rand(5, 21, width, generator=generator) for _ in range(2))
     noise = torch.randn(3 * -(-width // 8), 64, generator=generator)
     plain, compiled = (
-        level_response(x, y, window=8, mode=how, noise=noise, strengths=[0.05], kernel=k)
-        for k in ("torch", "compiled")
+        level_response(x, y, window=8, mode=how, noise=noise, strengths=[0.05], kernel=k) for k in ("torch", "compiled")
     )
     for name in ("ot", "md", "l2"):
         torch.testing.assert_close(getattr(plain, name), getattr(compiled, name), rtol=1e-4, atol=1e-7, msg=name)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from causaliqa.api.errors import CausaliqaError, WeightsError, WeightsInputError
 from causaliqa.functional.masking import fill_outside
 from causaliqa.interop.masked_pooling import MASKED, MaskedPooling
+from causaliqa.interop.separable import SEPARABLE, SeparableWindows
 from causaliqa.utils.environment import is_set
 
 __all__ = ["PyiqaMetric"]
@@ -99,14 +100,18 @@ class PyiqaMetric(nn.Module):
         """
         if mask is not None and ref is not None:
             return self._masked(fill_outside(img, ref, mask), ref, mask)
-        score: Tensor = self.net(img, ref) if self.metric_mode == "FR" else self.net(img)
+        with self._windows():
+            score: Tensor = self.net(img, ref) if self.metric_mode == "FR" else self.net(img)
         return score.reshape(len(img), -1).squeeze(1)
+
+    def _windows(self) -> contextlib.AbstractContextManager[object]:
+        return SeparableWindows() if self.name in SEPARABLE else contextlib.nullcontext()
 
     def _masked(self, img: Tensor, ref: Tensor, mask: Tensor) -> Tensor:
         if self.name not in MASKED:
             raise CausaliqaError(f"pyiqa's {self.name!r} cannot leave pixels out; crop both images to the mask instead")
         known = MASKED[self.name]
-        with MaskedPooling(known.inside(mask)) as mode:
+        with self._windows(), MaskedPooling(known.inside(mask)) as mode:
             score: Tensor = self.net(img, ref)
         if mode.pools != known.pools:
             raise CausaliqaError(
