@@ -52,15 +52,15 @@ GROUPS = {
     "x3": (126, "auto:size=36", "sr", 300, None, True, (
         ("SRCNN x3", 2014, "restoration/fuyongXu_srcnn_x3.pth"),
     )),
-    "rain-L": (128, "auto", "derain", 200, FEW, False, (("PReNet (Rain100L)", 2019, "prenet/PReNet6_Rain100L.pth"),)),
+    "rain-L": (128, "auto", "derain", 200, None, False, (("PReNet (Rain100L)", 2019, "prenet/PReNet6_Rain100L.pth"),)),
     "transformers": (128, "auto", "sr", 200, FEW, True, (
         ("CRAFT", 2023, "restoration/ntire2024_team34_craft.pth"),
         ("HiT-SR", 2024, "restoration/ntire2025_team54_HITSR.pth"),
     )),
-    "rain-global": (128, "auto", "derain", 200, FEW, False, (
+    "rain-global": (128, "auto", "derain", 200, None, False, (
         ("GCANet", 2018, "restoration/wacv_gcanet_derain.pth"),
     )),
-    "rain-H": (128, "auto", "derain", 200, FEW, False, (("PReNet (Rain100H)", 2019, "prenet/PReNet6_Rain100H.pth"),)),
+    "rain-H": (128, "auto", "derain", 200, None, False, (("PReNet (Rain100H)", 2019, "prenet/PReNet6_Rain100H.pth"),)),
     "x4-whole": (256, "auto", "sr", 400, FEW, False, SR),
 }  # fmt: skip
 

@@ -53,10 +53,18 @@ def test_padding_never_crops(side):
 
 
 def test_reference_padding_is_the_published_rule():
-    assert pad_to_windows(torch.ones(1, 1, 11), 8, "reference").shape == (1, 0, 8)
+    assert pad_to_windows(torch.ones(1, 5, 11), 8, "reference").shape == (1, 8, 8)
     assert pad_to_windows(torch.ones(1, 6, 6), 8, "reference")[0, 5, 2:].sum() == 6  # on the left
 
 
 def test_normalise_refuses_unknown_names():
     with pytest.raises(ValueError, match="imagenet"):
         normalise(torch.zeros(1, 3, 2, 2), "nope")
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 20), (20, 3)])
+def test_maps_that_the_published_rule_would_crop_away_are_refused(height, width):
+    with pytest.raises(ValueError, match=f"got features of {height} x {width}.*more than 4.*protocol=pad"):
+        pad_to_windows(torch.ones(1, height, width), 8, "reference")
+    assert pad_to_windows(torch.ones(1, height, width), 8).shape[-2:] == (8 * -(-height // 8), 8 * -(-width // 8))
+    assert pad_to_windows(torch.ones(1, 5, 20), 8, "reference").shape == (1, 8, 16)

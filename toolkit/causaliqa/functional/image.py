@@ -124,6 +124,9 @@ def pad_to_windows(x: Tensor, window: int, protocol: str = "pad") -> Tensor:
         protocol: ``"pad"`` pads on the right and bottom up to a multiple and never crops; ``"reference"``
             follows the published code: to the *nearest* multiple, on the left and bottom, which crops some sizes.
 
+    Raises:
+        ValueError: the published rule would crop the whole map.
+
     Example:
         >>> import torch
         >>> [pad_to_windows(torch.ones(1, 1, 9, 9), 8, p).shape[-1] for p in ("pad", "reference")]
@@ -131,7 +134,12 @@ def pad_to_windows(x: Tensor, window: int, protocol: str = "pad") -> Tensor:
     """
     height, width = x.shape[-2:]
     if protocol == "reference":
-        rows, cols = round(height / window) * window - height, round(width / window) * window - width
+        rows, cols = (round(side / window) * window - side for side in (height, width))
+        if -rows == height or -cols == width:
+            raise ValueError(
+                f"protocol reference: got features of {height} x {width}, which the published rule rounds to no window "
+                f"of {window}, expected sides of more than {window // 2}; take a larger image or protocol=pad"
+            )
         pads = (cols, 0, 0, rows)
     else:
         pads = (0, -width % window, 0, -height % window)
