@@ -46,7 +46,10 @@ def setup(data, monkeypatch):
 
 def test_dncnn_is_local_and_pruning_changes_nothing(setup):
     pruned, scene = setup.runner, setup.runner.scene
-    assert pruned.reach.note == "reach 20 pixels; runs on 72 x 72"
+    assert (
+        pruned.reach.note
+        == "reach 20 pixels; runs on 72 x 72; computes what a patch changes, 4% of the multiplications"
+    )
     assert (len(pruned.reached), len(scene.grid.outside)) == (84, 1008)
     saved = 1008 / 84 * 256**2 / 72**2
     assert saved > 100
@@ -55,7 +58,7 @@ def test_dncnn_is_local_and_pruning_changes_nothing(setup):
     there = dict(full.effects(todo, todo.patches))
     here = dict(pruned.effects(todo, [p for p in todo.patches if p in pruned.reached]))
     for patch, effects in there.items():
-        np.testing.assert_allclose(here.get(patch, np.zeros(1)), effects, atol=1e-4)
+        np.testing.assert_allclose(here.get(patch, np.zeros(1)), effects, rtol=0, atol=5e-4)
 
 
 def test_natural_library_of_the_demo(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,12 +12,16 @@ from torch import Tensor, nn
 
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Restorer
+from causaliqa.effects.cone import Cone
+from causaliqa.effects.grid import Box
 from causaliqa.functional.restored import REPEATS, check_output, check_range, check_repeats
 from causaliqa.functional.untouched import Snapshot, first_parameter, untouched
 from causaliqa.utils.checksums import state_dict_checksum
 from causaliqa.utils.text import brief
 
 __all__ = ["BlackBox", "NetworkError"]
+
+_LOG = logging.getLogger(__name__)
 
 _OUT_OF_MEMORY: tuple[type[BaseException], ...] = (torch.cuda.OutOfMemoryError, MemoryError)
 """Raised when memory runs out; torch's class has this name in every version."""
@@ -160,6 +165,35 @@ class BlackBox:
             finally:
                 kept.restore_buffers()
             return check_output(out, inputs.shape, self.scale).detach().float()
+
+    def cone(self, img: Tensor, region: Box) -> Cone | None:
+        """Return what computes a region of the output from the changes of an input, None where that is not known.
+
+        Only on the CPU: elsewhere, batches of whole inputs fill the device.
+
+        Args:
+            img: the input without intervention, ``(3, h, w)``.
+            region: rectangle of the output, in output pixels.
+        """
+        if self.device.type != "cpu" or self._way.dtype != torch.float32:
+            return None
+        layout = torch.channels_last if self._way.channels_last else torch.contiguous_format
+        try:
+            with self.untouched() as kept, torch.autocast("cpu", enabled=False):
+                try:
+                    return Cone(self.forward_func, img[None].to(memory_format=layout), region)
+                finally:
+                    kept.restore_buffers()
+        except Exception as error:  # whatever it is, the network runs without it
+            _LOG.info("every intervention runs the whole network: %s", brief(error, 200))
+            return None
+
+    def changed(self, cone: Cone, inputs: Tensor) -> Tensor:
+        """Return the region of the outputs for inputs ``(N, 3, h, w)``, as :meth:`crop` does."""
+        with torch.inference_mode():
+            parts = [cone(img[None]) for img in inputs]
+        self.inferences += len(inputs)
+        return torch.cat(parts)
 
     def differentiable(self, inputs: Tensor) -> Tensor:
         """Call the network so that gradients reach ``inputs``, ``(N, 3, h, w)``; the caller holds :meth:`untouched`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from causaliqa.api.errors import CausaliqaError, InputError
 from causaliqa.api.protocols import Degradation, PlacedSampler, Sampler
 from causaliqa.effects.black_box import BlackBox
+from causaliqa.effects.cone import Cone
 from causaliqa.effects.grid import Box, Grid
 from causaliqa.effects.receptive_field import Reach
 from causaliqa.effects.strategy import Round
@@ -25,6 +26,9 @@ __all__ = ["EvenSampler", "InterventionRunner", "Measure", "Scene"]
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Quality of images against their references, ``(N, 3, H, W)`` twice to ``(N,)``."""
+
+_OVERHEAD = 2_000_000
+"""Multiplications of a convolution that take as long as one more operation on a part of a result."""
 
 _AHEAD = 16
 """Interventions that are prepared at a time, at least."""
@@ -124,6 +128,7 @@ class InterventionRunner:
     def __init__(self, network: BlackBox, scene: Scene, measure: Measure, reach: Reach) -> None:
         self.network, self.scene, self.reach = network, scene, reach
         self.measure = measure
+        self._cone: Cone | None = None
         self._sign = -1.0 if getattr(measure, "lower_better", False) else 1.0
         crop, scale = reach.crop, scene.grid.scale
         self._input = scene.degraded[:, crop.top : crop.bottom, crop.left : crop.right]
@@ -133,10 +138,28 @@ class InterventionRunner:
         )
         self._truth = scene.clean[None, :, region.top : region.bottom, region.left : region.right]
         self.unit = unit_of(measure_name(measure))
+        self._look()
+
+    def _look(self) -> None:
         self.output = self.restore(self._input[None])[0]
         if not self.output.isfinite().all():
             raise InputError("network returned NaN or infinity in the region of interest; expected finite values")
         self.base = float(self.quality(self.output[None])[0])
+
+    def incremental(self) -> InterventionRunner | None:
+        """Return a copy that computes only what an intervention changes, None where that would not be faster."""
+        cone = self.network.cone(self._input, self._local)
+        if cone is None:
+            return None
+        changes = [self._place(patch) for patch in self.reached]
+        if cone.saved(changes) < _OVERHEAD * cone.steps:
+            return None
+        same = copy(self)
+        same._cone = cone
+        note = f"{self.reach.note}; computes what a patch changes, {same.share:.0%} of the multiplications"
+        same.reach = replace(self.reach, note=note)
+        same._look()
+        return same
 
     def with_reach(self, reach: Reach) -> InterventionRunner:
         """Return a copy that runs on the same input, with another note about its reach."""
@@ -146,6 +169,8 @@ class InterventionRunner:
 
     def restore(self, inputs: Tensor) -> Tensor:
         """Return the region of interest of the outputs, ``(N, 3, height, width)``."""
+        if self._cone is not None:
+            return self.network.changed(self._cone, inputs)
         box = self._local
         return self.network.crop(inputs, lambda out: out[..., box.top : box.bottom, box.left : box.right])
 
@@ -160,6 +185,16 @@ class InterventionRunner:
         except (ValueError, AssertionError, RuntimeError) as error:
             raise InputError(f"measure fails on a region of {tuple(self._truth.shape[-2:])}: {error}") from error
         return torch.cat([p.reshape(-1) for p in parts]).numpy()
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether only what an intervention changes is computed."""
+        return self._cone is not None
+
+    @property
+    def share(self) -> float:
+        """Multiplications of convolutions of an intervention, as a share of those of the network on its input."""
+        return 1.0 if self._cone is None else self._cone.share([self._place(patch) for patch in self.reached])
 
     @property
     def truth(self) -> Tensor:
@@ -177,6 +212,12 @@ class InterventionRunner:
         grid = self.scene.grid
         support = self.reach.support.scaled(grid.scale)
         return tuple(p for p in grid.outside if grid.box(p).overlaps(support))
+
+    def _place(self, patch: int) -> Box:
+        """Return the pixels of the input that an intervention replaces, counted from the corner of the crop."""
+        grid, crop = self.scene.grid, self.reach.crop
+        part = grid.box(patch).shrunk(grid.scale).meet(crop)
+        return Box(part.top - crop.top, part.left - crop.left, part.bottom - crop.top, part.right - crop.left)
 
     def input_with(self, *patches: int, number: int, screening: bool = False, even: bool = False) -> Tensor:
         """Return the network's input with patches replaced, ``(3, h, w)``."""
@@ -227,18 +268,23 @@ class InterventionRunner:
 
         Of the patches that are pruned the closest ones and some anywhere are tried, of the others evenly spaced ones.
         """
-        reached = self.reached
-        silent = [p for p in self.scene.grid.outside if p not in set(reached)]
+        reached = set(self.reached)
+        silent = [p for p in self.scene.grid.outside if p not in reached]
         grid, scale = self.scene.grid, self.scene.grid.scale
         around = self.reach.support.scaled(scale).grow(grid.patch_size, full.reach.crop.scaled(scale))
         close = [p for p in silent if grid.box(p).overlaps(around)]
-        worst = float((self.output - full.output).abs().max())
+        worst = 0.0
         for patch in _spread(close, count) + _spread(silent, count):
             there = full.restore(full.input_with(patch, number=0)[None])[0]
             worst = max(worst, float((there - full.output).abs().max()))
-        for patch in _spread(list(reached), count):
+        return max(worst, self.apart(full, count))
+
+    def apart(self, other: InterventionRunner, count: int = 6) -> float:
+        """Return the largest difference of output values to those of another runner, on patches that are reached."""
+        worst = float((self.output - other.output).abs().max())
+        for patch in _spread(list(self.reached), count):
             here = self.restore(self.input_with(patch, number=0)[None])
-            there = full.restore(full.input_with(patch, number=0)[None])
+            there = other.restore(other.input_with(patch, number=0)[None])
             worst = max(worst, float((here - there).abs().max()))
         return worst
 
