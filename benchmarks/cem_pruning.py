@@ -46,9 +46,11 @@ def main():
     load_checkpoint(model, args.data / "weights" / "dncnn_color_zhang" / "dncnn_color_sigma50.pth")
     settings = CemSettings(degradation=create_degradation("denoise"), sampler=create_sampler("natural"))
     image = load_image(args.data / "cem_images" / "demo_1.png")
-    pruned = prepare(BlackBox(model, 1), psnr, image, ROI(96, 152, 32, 32), settings).runner
-    scene, reached = pruned.scene, pruned.reached
-    full = InterventionRunner(pruned.network, scene, psnr, whole(scene.degraded, "everything"))
+    runner = prepare(BlackBox(model, 1), psnr, image, ROI(96, 152, 32, 32), settings).runner
+    scene, reached = runner.scene, runner.reached
+    # Without the third saving, which cem_cone.py measures.
+    pruned = InterventionRunner(runner.network, scene, psnr, runner.reach)
+    full = InterventionRunner(runner.network, scene, psnr, whole(scene.degraded, "everything"))
     silent = [p for p in scene.grid.outside if p not in set(reached)]
     chosen = (*reached, *silent[:: max(1, len(silent) // max(1, args.patches - len(reached)))])[: args.patches]
     todo = Round(stage="plain", patches=chosen, draws=range(args.interventions))
