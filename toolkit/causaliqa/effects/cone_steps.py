@@ -105,19 +105,19 @@ Rule = Pointwise
 """How boxes go through an operation."""
 
 _POINTWISE = frozenset({
-    aten.abs, aten.add, aten.add_, aten.alias, aten.clamp, aten.clamp_, aten.clamp_max, aten.clamp_min, aten.clone,
-    aten.detach, aten.div, aten.div_, aten.elu, aten.elu_, aten.exp, aten.gelu, aten.hardsigmoid, aten.hardswish,
-    aten.hardswish_, aten.hardtanh, aten.hardtanh_, aten.leaky_relu, aten.leaky_relu_, aten.mul, aten.mul_, aten.neg,
-    aten._prelu_kernel, aten.relu, aten.relu_, aten.rsub, aten.sigmoid, aten.sigmoid_, aten.silu, aten.silu_, aten.sub,
-    aten.sub_, aten.tanh, aten.tanh_,
+    "abs", "add", "add_", "alias", "clamp", "clamp_", "clamp_max", "clamp_min", "clone", "detach", "div",
+    "div_", "elu", "elu_", "exp", "gelu", "hardsigmoid", "hardswish", "hardswish_", "hardtanh", "hardtanh_",
+    "leaky_relu", "leaky_relu_", "mul", "mul_", "neg", "_prelu_kernel", "relu", "relu_", "rsub", "sigmoid",
+    "sigmoid_", "silu", "silu_", "sub", "sub_", "tanh", "tanh_",
 })  # fmt: skip
-_OF_CHANNELS = frozenset({aten.cat, aten.slice, aten.split, aten.split_with_sizes})
+"""Operations by their names, because older versions of torch lack some."""
+_OF_CHANNELS = frozenset({"cat", "slice", "split", "split_with_sizes"})
 """Operations that are pointwise along axis 1."""
-_SAME_SIZE = frozenset({aten._unsafe_view, aten.expand, aten.replication_pad2d, aten.reflection_pad2d, aten.view})
+_SAME_SIZE = frozenset({"_unsafe_view", "expand", "replication_pad2d", "reflection_pad2d", "view"})
 """Operations that return their input if they keep its size."""
-_OF_SIZES = frozenset({aten.full_like, aten.new_full, aten.new_ones, aten.new_zeros, aten.ones_like, aten.zeros_like})
+_OF_SIZES = frozenset({"full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like"})
 """Operations whose output depends on no pixel."""
-_NORMS = frozenset({aten.native_batch_norm, aten._native_batch_norm_legit_no_training})
+_NORMS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training"})
 
 
 def rule_of(func: Any, args: Sequence[Any], constants: Sequence[Tensor], made: Any) -> Rule | None:
@@ -136,17 +136,19 @@ def rule_of(func: Any, args: Sequence[Any], constants: Sequence[Tensor], made: A
         >>> rule.changed(Box(2, 2, 4, 4)), rule_of(aten.sort.default, (x,), [], x)
         (Box(top=1, left=1, bottom=5, right=5), None)
     """
-    kind = func.overloadpacket
+    kind = func.overloadpacket.__name__
+    if func.namespace != "aten":
+        return None
     if _returns_input(func, args, made):
         return Pointwise()
     if kind in _POINTWISE:
         return Pointwise() if all(map(_same_everywhere, constants)) else None
     if kind in _OF_CHANNELS:
         # split has its axis third, the others second, and all have a default.
-        axis = args[2:3] if kind in (aten.split, aten.split_with_sizes) else args[1:2]
+        axis = args[2:3] if kind in ("split", "split_with_sizes") else args[1:2]
         return Pointwise() if tuple(axis) == (1,) and not constants else None
     if kind in _NORMS:
-        return Pointwise() if kind is not aten.native_batch_norm or not args[5] else None
+        return Pointwise() if kind != "native_batch_norm" or not args[5] else None
     make = _SPECIAL.get(kind)
     return None if make is None else make(args, made)
 
@@ -161,9 +163,9 @@ def on_parts(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: An
     """
     if _returns_input(func, args, made):
         return aten.alias.default, args[:1], {}
-    if func.overloadpacket is aten.convolution:
+    if func.overloadpacket.__name__ == "convolution":
         return func, (*args[:4], [0, 0], *args[5:]), kwargs
-    if func.overloadpacket is aten.upsample_nearest2d:
+    if func.overloadpacket.__name__ == "upsample_nearest2d":
         factors = [new / old for new, old in zip(made.shape[-2:], args[0].shape[-2:], strict=True)]
         return aten.upsample_nearest2d.vec, (args[0], None, factors), {}
     return func, args, kwargs
@@ -171,7 +173,7 @@ def on_parts(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: An
 
 def _returns_input(func: Any, args: Sequence[Any], made: Any) -> bool:
     """Say whether an operation only gave its input another shape, which was the same."""
-    return func.overloadpacket in _SAME_SIZE and made.shape == args[0].shape
+    return func.overloadpacket.__name__ in _SAME_SIZE and made.shape == args[0].shape
 
 
 def is_constant(func: Any) -> bool:
@@ -181,7 +183,7 @@ def is_constant(func: Any) -> bool:
         >>> is_constant(aten.zeros_like.default), is_constant(aten.relu.default)
         (True, False)
     """
-    return func.overloadpacket in _OF_SIZES
+    return func.overloadpacket.__name__ in _OF_SIZES
 
 
 def _same_everywhere(constant: Tensor) -> bool:
@@ -203,9 +205,9 @@ def _enlargement(args: Sequence[Any], made: Tensor) -> Rule | None:
     return Finer(factor=int(factor)) if not factors and factor == int(factor) else None
 
 
-_SPECIAL: Mapping[Any, Callable[[Sequence[Any], Any], Rule | None]] = {
-    aten.convolution: _convolution,
-    aten.pixel_shuffle: lambda args, made: Finer(factor=args[1]),
-    aten.pixel_unshuffle: lambda args, made: Coarser(factor=args[1]),
-    aten.upsample_nearest2d: _enlargement,
+_SPECIAL: Mapping[str, Callable[[Sequence[Any], Any], Rule | None]] = {
+    "convolution": _convolution,
+    "pixel_shuffle": lambda args, made: Finer(factor=args[1]),
+    "pixel_unshuffle": lambda args, made: Coarser(factor=args[1]),
+    "upsample_nearest2d": _enlargement,
 }
