@@ -11,8 +11,6 @@ Then: PSNR on CBSD68, and causal effect maps of the three test images (128 x 128
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from cem_scenes import IMAGES, RESULTS, degradation, scale_of, write
 from torch import nn
-from train_tiny import batch_of, pairs_for, psnr
+from train_tiny import batch_of, fit, pairs_for, psnr
 
 from causaliqa import CausalEffectMap, create_sampler
 from causaliqa.api.data import ROI
@@ -62,41 +60,21 @@ class Restorer(nn.Module):
         return self.inner(enlarged(x, self.task))
 
 
-def train(tasks, steps, path, *, batch=9, peak=1e-3):
+def train(tasks, steps, path, *, batch=9):
     """Train on tasks in equal parts; keep the average of the weights."""
     torch.manual_seed(0)
-    model = Residual().to(memory_format=torch.channels_last)
-    if path.is_file():
-        model.load_state_dict(torch.load(path, weights_only=True))
-        return model.eval().requires_grad_(False)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
-    optimiser = torch.optim.Adam(model.parameters(), lr=peak, betas=(0.9, 0.99))
+    model = Residual()
     pairs = {task: pairs_for(task, layers=2) for task in tasks}
-    losses, begun = [], time.time()
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = peak * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
+
+    def draw(step):
         parts = []
         for task in tasks:
             patch = 48 // scale_of(task)
             x, y = batch_of(pairs[task], task, patch, batch // len(tasks), generator_for(0, step))
             parts.append((enlarged(x, task), y))
-        x, y = (torch.cat(v).contiguous(memory_format=torch.channels_last) for v in zip(*parts, strict=True))
-        with torch.autocast("cpu", torch.bfloat16):
-            out = model(x)
-        loss = F.l1_loss(out.float(), y)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        for key, value in model.state_dict().items():
-            average[key].lerp_(value, 1 - min(0.998, (step + 1) / (step + 10)))
-        losses.append(float(loss.detach()))
-        if (step + 1) % 250 == 0:
-            print(
-                f"{'+'.join(tasks)} {step + 1} L1 {np.mean(losses[-250:]):.5f} {time.time() - begun:.0f} s", flush=True
-            )
-    torch.save(average, path)
+        return tuple(torch.cat(v) for v in zip(*parts, strict=True))
+
+    average, _ = fit(model, draw, steps, path, warmup=100, decay=0.998, save_every=250)
     model.load_state_dict(average)
     return model.eval().requires_grad_(False)
 

@@ -91,29 +91,27 @@ def initialise(model):
     layers[-1].weight.data.mul_(0.1)
 
 
-def train(name, steps, work, *, seed=0, peak=1e-3, save_every=100):
-    recipe = RECIPES[name]
-    torch.manual_seed(seed)
-    model = network(name)
-    if recipe["task"] == "denoise":
-        initialise(model)
+def fit(model, draw, steps, checkpoint, *, peak=1e-3, warmup=200, anneal=True, decay=0.999, save_every=100):
+    """Train from the last checkpoint on; return the exponential average of the weights, and the seconds of all runs.
+
+    draw(step) gives a batch (input, clean); the same steps see the same batches, whether a run was stopped or not.
+    """
     model = model.to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=peak, betas=(0.9, 0.99))
-    checkpoint = work / f"{name}.pth"
     done, seconds = 0, 0.0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         average, done, seconds = state["average"], state["done"], state["seconds"]
-    pairs = pairs_for(recipe["task"])
     begun, losses = time.time(), []
     for step in range(done, steps):
-        rate = peak * min(1, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
+        share = 0.5 + 0.5 * math.cos(math.pi * step / steps) if anneal else 1.0
+        rate = peak * min(1, (step + 1) / warmup) * share + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
-        x, y = batch_of(pairs, recipe["task"], recipe["patch"], recipe["batch"], generator_for(seed, step))
+        x, y = draw(step)
         with torch.autocast("cpu", torch.bfloat16):
             out = model(x.contiguous(memory_format=torch.channels_last))
         loss = F.l1_loss(out.float(), y)
@@ -121,19 +119,39 @@ def train(name, steps, work, *, seed=0, peak=1e-3, save_every=100):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        decay = min(0.999, (step + 1) / (step + 10))
-        for key, value in model.state_dict().items():
-            average[key].lerp_(value, 1 - decay)
+        share = min(decay, (step + 1) / (step + 10))
+        for key, weight in model.state_dict().items():
+            average[key].lerp_(weight, 1 - share)
         losses.append(float(loss.detach()))
         if (step + 1) % save_every == 0 or step + 1 == steps:
             spent = seconds + time.time() - begun
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
             torch.save({**state, "done": step + 1, "seconds": spent}, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
-            print(f"{name} {step + 1}/{steps} L1 {np.mean(losses):.5f} {spent:.0f} s", flush=True)
+            print(f"{checkpoint.stem} {step + 1}/{steps} L1 {np.mean(losses):.5f} {spent:.0f} s", flush=True)
             losses = []
-    spent = seconds + time.time() - begun
-    save_file({k: v.contiguous() for k, v in average.items()}, WEIGHTS / f"{name}.safetensors")
+    return average, seconds + time.time() - begun
+
+
+def keep(average, name, folder=WEIGHTS):
+    """Write weights, by default to the folder from which the package takes them."""
+    folder.mkdir(exist_ok=True)
+    save_file({k: v.contiguous() for k, v in average.items()}, folder / f"{name}.safetensors")
+
+
+def train(name, steps, work, *, seed=0):
+    recipe = RECIPES[name]
+    torch.manual_seed(seed)
+    model = network(name)
+    if recipe["task"] == "denoise":
+        initialise(model)
+    pairs = pairs_for(recipe["task"])
+
+    def draw(step):
+        return batch_of(pairs, recipe["task"], recipe["patch"], recipe["batch"], generator_for(seed, step))
+
+    average, spent = fit(model, draw, steps, work / f"{name}.pth")
+    keep(average, name)
     return spent
 
 
@@ -203,7 +221,6 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
-    WEIGHTS.mkdir(exist_ok=True)
     seconds = train(args.name, args.steps, args.work)
     if args.data:
         record(args.name, args.steps, seconds, args.data)

@@ -8,6 +8,7 @@ from torch import nn
 from causaliqa.api.errors import InputError
 from causaliqa.builtin.hooks import causaliqa_restorers
 from causaliqa.builtin.restorers import tiny
+from causaliqa.builtin.restorers.architectures import FoldedRCAN
 from causaliqa.builtin.restorers.checkpoint import load_checkpoint
 from causaliqa.builtin.restorers.padding import Adapted, pad_reflect
 from causaliqa.builtin.restorers.user_code import build, find_factory
@@ -160,6 +161,20 @@ def test_small_networks_come_trained(name):
     # Trained: a flat gray stays gray, which random weights would not do.
     assert (out[..., 4:-4, 4:-4] - 0.5).abs().max() < 0.05
     assert not any(p.requires_grad for p in net.parameters())
+
+
+@pytest.mark.parametrize("upscale", [1, 4])
+def test_folding_takes_any_size_and_enlarges_first(upscale):
+    torch.manual_seed(0)
+    net = tiny.network("tiny_seven")
+    enlarging = FoldedRCAN(**tiny.ARCHS["tiny_seven"][1], upscale=upscale)
+    enlarging.load_state_dict(net.state_dict())
+    img = torch.rand(2, 3, 13, 11)
+    large = nn.functional.interpolate(img, scale_factor=float(upscale), mode="bicubic")
+    torch.testing.assert_close(enlarging(img), net(large))
+    # Rows and columns are added below and on the right by reflection, and cut off again.
+    padded = pad_reflect(large, -large.shape[2] % 4, -large.shape[3] % 4)
+    torch.testing.assert_close(net(large), net(padded)[..., : 13 * upscale, : 11 * upscale])
 
 
 def test_basicsr_absent_is_one_line(monkeypatch):

@@ -2,15 +2,20 @@
 
 import dataclasses
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from causaliqa import CausalEffectMap, CemSettings, InputError
+from causaliqa.api.specs import RestorerSpec
 from causaliqa.builtin.degradations.paper import Downsampling, GaussianNoise
 from causaliqa.builtin.samplers.ablations import SelfPatches, UniformNoise
+from causaliqa.catalog.catalog import Catalog
 from causaliqa.catalog.create import default_catalog
+from causaliqa.catalog.host import PluginHost
+from causaliqa.catalog.registry import load_registry
 from causaliqa.effects.names import NetworkRequest, with_objects
 from causaliqa.effects.settings import settings_with
 
@@ -114,3 +119,15 @@ def test_measure_by_name_and_what_is_none():
 def test_wrong_networks_are_refused(request_, message):
     with pytest.raises(InputError, match=message):
         NetworkRequest(**request_)
+
+
+@pytest.mark.parametrize(
+    ("takes", "network", "told"), [(True, "mine", "sr"), (True, "mine:task=jpeg", "jpeg"), (False, "mine", None)]
+)
+def test_a_network_of_several_tasks_is_told_the_task(takes, network, told):
+    def factory(checkpoint=None, task=None):
+        return lambda img: task
+
+    spec = RestorerSpec(name="mine", factory=factory, summary="", licence="MIT", takes_task=takes)
+    catalog = Catalog(PluginHost(entry_points=lambda: []), replace(load_registry(), restorers={"mine": spec}))
+    assert NetworkRequest(network=network, task="sr").restorer(catalog, "cpu")(None) == told

@@ -177,6 +177,9 @@ class RestorerSpec(Spec):
     """Output side divided by input side."""
     tasks: tuple[str, ...] = ()
     """Tasks that it was trained for: ``sr``, ``denoise``, ``derain`` or one of a plugin."""
+    takes_task: bool = False
+    """True if the factory takes ``task``, because the network restores one task otherwise than another; without a task
+    it has the scale above."""
     weights: str | WeightsEntry | None = None
     """The file passed as ``checkpoint`` unless the user names one: a key under ``weights:`` in registry.yaml, or a
     plugin's own entry."""

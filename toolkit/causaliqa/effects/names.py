@@ -104,6 +104,8 @@ class NetworkRequest:
             return self.network
         name, options = parse_request(self.network)
         _, more = parse_request(f"x:{self.arch_options}")
+        if self.task is not None and catalog.find_restorer(name)[0].spec.takes_task:
+            options.setdefault("task", self.task)
         with fixed_weights():
             return catalog.create_restorer(name, checkpoint=self.checkpoint, device=device, **{**options, **more})
 

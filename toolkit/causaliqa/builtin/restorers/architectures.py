@@ -1,6 +1,7 @@
-"""Small networks of our own, whose weights also load into basicsr's class of the same name.
+"""Small networks of our own, written from the papers.
 
-Written from the papers; parameter names follow basicsr 1.4.2.
+Weights of EDSR, RCAN and SRVGGNetCompact also load into basicsr's class of that name; parameter names follow basicsr
+1.4.2.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["EDSR", "RCAN", "SRVGGNetCompact"]
+from causaliqa.builtin.restorers.padding import pad_reflect
+
+__all__ = ["EDSR", "RCAN", "FoldedRCAN", "SRVGGNetCompact"]
 
 _MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which both papers subtract."""
@@ -158,6 +161,51 @@ class RCAN(_MeanShifted):
     ) -> None:
         groups = [_ResidualGroup(num_feat, num_block, squeeze_factor) for _ in range(num_group)]
         super().__init__(groups, num_feat, upscale, img_range)
+
+
+class FoldedRCAN(nn.Module):
+    """RCAN's blocks at a quarter of the resolution: for every pixel what to add, for every 4 x 4 pixels a factor.
+
+    Haze and darkness are undone by a product rather than a sum. Every 4 x 4 pixels are folded into the channels of one,
+    which makes the same layers sixteen times faster and their receptive field four times as wide. To enlarge, the image
+    is first interpolated (bicubic).
+
+    Args:
+        num_feat: width.
+        num_block: number of blocks.
+        squeeze_factor: width divided by the width inside the attention.
+        upscale: size of the output divided by that of the input; the weights do not depend on it.
+
+    Source: Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention Networks", 2018 (blocks);
+    Shi et al., "Real-Time Single Image and Video Super-Resolution", 2016 (folding).
+
+    Example:
+        >>> import torch
+        >>> FoldedRCAN(num_feat=8, num_block=1, squeeze_factor=4)(torch.rand(2, 3, 7, 6)).shape
+        torch.Size([2, 3, 7, 6])
+    """
+
+    fold = 4
+
+    def __init__(self, *, num_feat: int = 64, num_block: int = 16, squeeze_factor: int = 16, upscale: int = 1) -> None:
+        super().__init__()
+        self.upscale = upscale
+        self.conv_first = _conv(3 * self.fold**2, num_feat)
+        self.body = nn.Sequential(*(_AttentionBlock(num_feat, squeeze_factor) for _ in range(num_block)))
+        self.conv_after_body = _conv(num_feat, num_feat)
+        self.conv_last = _conv(num_feat, 3 * self.fold**2 + 3)
+
+    def forward(self, img: Tensor) -> Tensor:
+        """Restore ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, s h, s w)``."""
+        if self.upscale != 1:
+            img = F.interpolate(img, scale_factor=float(self.upscale), mode="bicubic")
+        height, width = img.shape[-2:]
+        padded = pad_reflect(img, -height % self.fold, -width % self.fold)
+        x = self.conv_first(F.pixel_unshuffle(padded - 0.5, self.fold))
+        x = self.conv_last(x + self.conv_after_body(self.body(x)))
+        factor = F.interpolate(x[:, :3], scale_factor=float(self.fold), mode="bilinear")
+        out: Tensor = padded * (1 + factor) + F.pixel_shuffle(x[:, 3:], self.fold)
+        return out[..., :height, :width]
 
 
 class SRVGGNetCompact(nn.Module):

@@ -25,8 +25,9 @@ ARCHS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "tiny_dncnn_50": ("SRVGGNetCompact", {"num_feat": 32, "num_conv": 16, "upscale": 1}),
     "tiny_edsr_rain": ("EDSR", {"num_feat": 32, "num_block": 8, "upscale": 1, "img_range": 1.0}),
+    "tiny_seven": ("FoldedRCAN", {"num_feat": 48, "num_block": 4, "squeeze_factor": 8}),
 }
-"""Class in :mod:`causaliqa.builtin.restorers.architectures` (and in basicsr) and its arguments, by name."""
+"""Class in :mod:`causaliqa.builtin.restorers.architectures` (most are in basicsr, too) and its arguments, by name."""
 
 
 def network(name: str) -> nn.Module:
