@@ -12,6 +12,10 @@ from causaliqa.builtin.restorers.architectures import FoldedRCAN
 from causaliqa.builtin.restorers.checkpoint import load_checkpoint
 from causaliqa.builtin.restorers.padding import Adapted, pad_reflect
 from causaliqa.builtin.restorers.user_code import build, find_factory
+from causaliqa.catalog.create import create_degradation, create_restorer
+from causaliqa.functional.fidelity import psnr
+from causaliqa.io.images import as_image
+from causaliqa.io.photographs import photograph
 
 NET = """
 from torch import nn
@@ -161,6 +165,32 @@ def test_small_networks_come_trained(name):
     # Trained: a flat gray stays gray, which random weights would not do.
     assert (out[..., 4:-4, 4:-4] - 0.5).abs().max() < 0.05
     assert not any(p.requires_grad for p in net.parameters())
+
+
+PARTS = {"chelsea": (60, 120), "coffee": (200, 290), "flower": (140, 230)}
+"""Photographs that tiny_seven was not trained on, and where the part begins."""
+TASKS = next(spec.tasks for spec in causaliqa_restorers() if spec.name == "tiny_seven")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_one_network_restores_every_task(task):
+    net = create_restorer("tiny_seven", task=task, device="cpu")
+    gains = []
+    for seed, (name, (top, left)) in enumerate(PARTS.items()):
+        clean = as_image(photograph(name)[top : top + 128, left : left + 128])[0]
+        spoilt = create_degradation(task).degrade(clean, seed)[None]
+        shown = nn.functional.interpolate(spoilt, size=(128, 128), mode="bicubic")
+        before, after = (float(psnr(view.clamp(0, 1), clean[None])) for view in (shown, net(spoilt)))
+        gains.append(after - before)
+    assert min(gains) > 0
+    assert sum(gains) / 3 > 0.5
+
+
+def test_the_network_of_all_tasks_takes_other_weights(tmp_path):
+    img = torch.rand(2, 3, 13, 11)
+    state = {k: torch.zeros_like(v) for k, v in tiny.network("tiny_seven").state_dict().items()}
+    save_file(state, tmp_path / "zero.safetensors")
+    assert torch.equal(tiny.build_seven(task="dehaze", checkpoint=tmp_path / "zero.safetensors")(img), img)
 
 
 @pytest.mark.parametrize("upscale", [1, 4])

@@ -41,7 +41,14 @@ ROI = ("--roi", "16,24,16,16")
 
 
 @pytest.mark.parametrize(
-    ("restorer", "task"), [("tiny_edsr_x4", "sr"), ("tiny_dncnn_50", "denoise"), ("tiny_edsr_rain", "derain")]
+    ("restorer", "task"),
+    [
+        ("tiny_edsr_x4", "sr"),
+        ("tiny_dncnn_50", "denoise"),
+        ("tiny_edsr_rain", "derain"),
+        ("tiny_seven", "sr"),
+        ("tiny_seven", "dehaze"),
+    ],
 )
 def test_every_task_works_out_of_the_box(run, image, tmp_path, restorer, task):
     code, out, _ = run("cem", restorer, image, "--task", task, *ROI, "--out", tmp_path / "cem", *QUICK)

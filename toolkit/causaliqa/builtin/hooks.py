@@ -140,6 +140,15 @@ def causaliqa_restorers() -> Iterable[RestorerSpec]:
     yield _tiny_restorer("tiny_dncnn_50", "denoise", 1, "small DnCNN, sigma 50", "Zhang et al. 2017, arXiv:1608.03981")
     yield _tiny_restorer("tiny_edsr_rain", "derain", 1, "small EDSR, medium rain", "Lim et al. 2017, arXiv:1707.02921")
     yield RestorerSpec(
+        name="tiny_seven",
+        factory=lazy("causaliqa.builtin.restorers.tiny:build_seven"),
+        summary="one small RCAN for all seven tasks; weights come with the package",
+        licence="Apache-2.0",
+        reference="Zhang et al. 2018, arXiv:1807.02758; trained as in CEM, section V-D",
+        tasks=("sr", "denoise", "derain", "deblur", "jpeg", "dehaze", "lowlight"),
+        takes_task=True,
+    )
+    yield RestorerSpec(
         name="basicsr",
         factory=lazy("causaliqa.builtin.restorers.basicsr:build"),
         summary="any image-to-image architecture in basicsr's registry: basicsr:EDSR; extra [basicsr]",
