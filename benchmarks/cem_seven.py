@@ -16,6 +16,7 @@ import torch
 from cem_scenes import RESULTS, write
 from cem_tasks import REGION, SIDE, far
 from matplotlib.figure import Figure
+from PIL import Image
 from train_seven import TASKS, enlarged
 from train_tiny import psnr, to_tensor
 
@@ -92,7 +93,8 @@ def draw(maps, path):
             shares = f"{told['positive_percent']:.0f} / {told['negative_percent']:.0f} %"
             axes[row, k].set_title(f"{training}, {shares}", fontsize=7.5, pad=2)
         axes[row, 0].set_ylabel(f"{task}\nup to {bound:.2f} dB", fontsize=9)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=80)
+    Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
 
 
 def main():

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -91,10 +90,11 @@ def initialise(model):
     layers[-1].weight.data.mul_(0.1)
 
 
-def fit(model, draw, steps, checkpoint, *, peak=1e-3, warmup=200, anneal=True, decay=0.999, save_every=100):
+def fit(model, draw, steps, checkpoint, *, peak=1e-3, warmup=200, decay=0.999, save_every=100):
     """Train from the last checkpoint on; return the exponential average of the weights, and the seconds of all runs.
 
-    draw(step) gives a batch (input, clean); the same steps see the same batches, whether a run was stopped or not.
+    draw(step) gives a batch (input, clean), and a weight of each error if they are not all the same; the same steps see
+    the same batches, whether a run was stopped or not.
     """
     model = model.to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in model.state_dict().items()}
@@ -107,14 +107,14 @@ def fit(model, draw, steps, checkpoint, *, peak=1e-3, warmup=200, anneal=True, d
         average, done, seconds = state["average"], state["done"], state["seconds"]
     begun, losses = time.time(), []
     for step in range(done, steps):
-        share = 0.5 + 0.5 * math.cos(math.pi * step / steps) if anneal else 1.0
-        rate = peak * min(1, (step + 1) / warmup) * share + 1e-6
+        rate = peak * min(1, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
         for group in optimiser.param_groups:
             group["lr"] = rate
-        x, y = draw(step)
+        x, y, *weight = draw(step)
         with torch.autocast("cpu", torch.bfloat16):
             out = model(x.contiguous(memory_format=torch.channels_last))
-        loss = F.l1_loss(out.float(), y)
+        errors = (out.float() - y).abs()
+        loss = (errors * weight[0] if weight else errors).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -142,9 +142,9 @@ def causaliqa_restorers() -> Iterable[RestorerSpec]:
     yield RestorerSpec(
         name="tiny_seven",
         factory=lazy("causaliqa.builtin.restorers.tiny:build_seven"),
-        summary="one small RCAN for all seven tasks; weights come with the package",
+        summary="one small NAFNet for all seven tasks; weights come with the package",
         licence="Apache-2.0",
-        reference="Zhang et al. 2018, arXiv:1807.02758; trained as in CEM, section V-D",
+        reference="Chen et al. 2022, arXiv:2204.04676; trained as in CEM, section V-D",
         tasks=("sr", "denoise", "derain", "deblur", "jpeg", "dehaze", "lowlight"),
         takes_task=True,
     )

@@ -25,7 +25,7 @@ ARCHS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "tiny_dncnn_50": ("SRVGGNetCompact", {"num_feat": 32, "num_conv": 16, "upscale": 1}),
     "tiny_edsr_rain": ("EDSR", {"num_feat": 32, "num_block": 8, "upscale": 1, "img_range": 1.0}),
-    "tiny_seven": ("FoldedRCAN", {"num_feat": 48, "num_block": 4, "squeeze_factor": 8}),
+    "tiny_seven": ("FoldedNAFNet", {"num_feat": 32, "num_block": 2, "num_middle": 4}),
 }
 """Class in :mod:`causaliqa.builtin.restorers.architectures` (most are in basicsr, too) and its arguments, by name."""
 
