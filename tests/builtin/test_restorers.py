@@ -162,8 +162,8 @@ def test_small_networks_come_trained(name):
     img = torch.full((2, 3, 16, 12), 0.5)
     out = net(img)
     assert out.shape == (2, 3, 16 * spec.scale, 12 * spec.scale)
-    # Trained: a flat gray stays gray, which random weights would not do.
-    assert (out[..., 4:-4, 4:-4] - 0.5).abs().max() < 0.05
+    # Trained: a flat gray stays gray, which random weights would not do; to the network of all tasks it is haze.
+    assert spec.takes_task or (out[..., 4:-4, 4:-4] - 0.5).abs().max() < 0.05
     assert not any(p.requires_grad for p in net.parameters())
 
 
