@@ -185,7 +185,7 @@ class BlackBox:
                 finally:
                     kept.restore_buffers()
         except Exception as error:  # whatever it is, the network runs without it
-            _LOG.info("every intervention runs the whole network: %s", brief(error, 200))
+            _LOG.debug("every intervention runs the whole network: %s", brief(error, 200))
             return None
 
     def changed(self, cone: Cone, inputs: Tensor) -> Tensor:
