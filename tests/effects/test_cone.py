@@ -62,6 +62,18 @@ def in_place(x, first, second):
     return second(z.view(-1, *z.shape[1:])).clamp(0, 1)
 
 
+def input_in_place(x, layer):
+    x -= 0.5
+    return layer(x) + x
+
+
+def halves_in_place(x, first, second):
+    y = first(x)
+    left, right = y.chunk(2, 1)
+    left.relu_()
+    return second(y) + right
+
+
 class Doubled(nn.Module):
     def forward(self, x):
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
@@ -81,6 +93,7 @@ FOLLOWED = {
     "noise map": (1, lambda: Made(noise_map, conv(4, 3))),
     "halves": (1, lambda: Made(halves, conv(3, 6))),
     "in place": (1, lambda: Made(in_place, conv(), conv())),
+    "its input in place": (1, lambda: Made(input_in_place, conv())),
     "constants": (1, lambda: Made(constants, conv())),
     "no padding inside": (1, lambda: Made(lambda x, a, b: b(a(x)), conv(padding=2), conv(padding=0))),
     "SRVGGNetCompact": (2, lambda: SRVGGNetCompact(num_feat=8, num_conv=2, upscale=2)),
@@ -108,13 +121,13 @@ def test_the_region_is_that_of_the_whole_network(name):
         (23, 5, 24, 6),
     ]
     with torch.no_grad():
-        assert torch.equal(cone(img), net(img)[..., region.top : region.bottom, region.left : region.right])
+        assert torch.equal(cone(img), net(img.clone())[..., region.top : region.bottom, region.left : region.right])
         for top, left, bottom, right in boxes:
             changed = img.clone()
             changed[..., top:bottom, left:right] = torch.rand(1, 3, bottom - top, right - left)
-            whole = net(changed)[..., region.top : region.bottom, region.left : region.right]
+            whole = net(changed.clone())[..., region.top : region.bottom, region.left : region.right]
             torch.testing.assert_close(cone(changed), whole, rtol=0, atol=1e-5)
-        assert torch.equal(cone(img), net(img)[..., region.top : region.bottom, region.left : region.right])
+        assert torch.equal(cone(img), net(img.clone())[..., region.top : region.bottom, region.left : region.right])
 
 
 REFUSED = {
@@ -138,6 +151,32 @@ def test_other_operations_are_refused(name):
     with pytest.raises(ValueError, match="expected convolutions"):
         Cone(net, img, Box(8, 8, 12, 12))
     assert BlackBox(net, 1).cone(img[0], Box(8, 8, 12, 12)) is None
+
+
+def test_results_that_share_memory_are_not_mixed_up():
+    # Half of y changes in place after y was made: followed wrongly, which a sample shows, or not at all.
+    net = Made(halves_in_place, conv(3, 6), conv(6, 3)).eval()
+    img, region = torch.rand(1, 3, SIDE, SIDE), Box(8, 8, 12, 12)
+    with torch.no_grad():
+        cone = Cone(net, img, region)
+        assert torch.equal(cone(img), net(img)[..., 8:12, 8:12])
+
+
+def test_large_networks_run_as_a_whole(monkeypatch):
+    net = nn.Sequential(conv(), conv()).eval()
+    monkeypatch.setattr("causaliqa.effects.cone.MOST", 2 * 3 * SIDE**2 * 4 - 1)
+    assert BlackBox(net, 1).cone(torch.rand(3, SIDE, SIDE), Box(8, 8, 12, 12)) is None
+    monkeypatch.setattr("causaliqa.effects.cone.MOST", 2 * 3 * SIDE**2 * 4)
+    assert BlackBox(net, 1).cone(torch.rand(3, SIDE, SIDE), Box(8, 8, 12, 12)) is not None
+
+
+def test_a_cone_that_fails_is_given_up(monkeypatch):
+    def fails(self, x):
+        raise RuntimeError("no kernel for this size")
+
+    monkeypatch.setattr(Cone, "__call__", fails)
+    net, img = create_restorer("tiny_dncnn_50", device="cpu"), torch.rand(3, 96, 96)
+    assert not prepare(BlackBox(net, 1), psnr, img, ROI(40, 40, 16, 16), settings()).runner.is_incremental
 
 
 def test_multiplications_by_hand():

@@ -20,7 +20,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from causaliqa.effects.cone_steps import Convolution, Rule, is_constant, on_parts, rule_of
 from causaliqa.effects.grid import Box
 
-__all__ = ["Cone"]
+__all__ = ["MOST", "Cone"]
+
+MOST = 2**31
+"""Bytes of results that are kept; networks with more of them run as a whole."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, img: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.values: list[Tensor] = [img.clone()]
+        self.values: list[Tensor] = [img]
         self.steps: list[_Step | None] = [None]
         self._numbers = {id(img): 0}
         self._alive = [img]
         """Tensors that carry a number: while they live, no other gets their id."""
+        self._bytes = 0
 
     def number_of(self, tensor: Tensor) -> int:
         """Return the number of a result.
@@ -75,8 +79,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        made = func(*args, **kwargs)
         leaves, _ = tree_flatten((args, kwargs))
+        if func._schema.is_mutable:
+            self._save(leaves)
+        made = func(*args, **kwargs)
         inputs = tuple(self._numbers[id(v)] for v in leaves if id(v) in self._numbers)
         if not inputs:
             return made
@@ -85,7 +91,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return made
         constants = [v for v in leaves if isinstance(v, Tensor) and id(v) not in self._numbers]
         rule = rule_of(func, args, constants, made)
-        if rule is None or not self._follows(rule, leaves, inputs, made):
+        named = any(id(v) in self._numbers for v in kwargs.values())
+        if rule is None or named or not self._follows(rule, leaves, inputs, made):
             raise _UnknownStepError(str(func))
         func, args, kwargs = on_parts(func, args, kwargs, made)
         leaves, tree = tree_flatten((args, kwargs))
@@ -110,11 +117,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             and (not isinstance(rule, Convolution) or (len(inputs) == 1 and id(leaves[0]) in self._numbers))
         )
 
+    def _save(self, changing: list[Any]) -> None:
+        """Copy results that share their memory with tensors that are about to be changed in place."""
+        places = {v.untyped_storage().data_ptr() for v in changing if isinstance(v, Tensor)}
+        for number, value in enumerate(self.values):
+            if value.untyped_storage().data_ptr() in places:
+                self.values[number] = value.clone()
+
     def _keep(self, value: Tensor, step: _Step | None) -> None:
+        self._bytes += value.numel() * value.element_size()
+        if self._bytes > MOST:
+            raise _UnknownStepError(f"results of more than {MOST / 2**30:.0f} GB")
         self._numbers[id(value)] = len(self.steps)
         self._alive.append(value)
         self.steps.append(step)
-        self.values.append(value.clone())
+        self.values.append(value)
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:
@@ -178,10 +195,27 @@ class Cone:
         self._limits = [Box(0, 0, *value.shape[-2:]) for value in recorder.values]
         self._needed = self._needs()
         self._whole = self._multiplications(self._limits)
-        kept = {k for step, box in zip(self._steps, self._needed, strict=True) if step and box for k in step.inputs}
-        self._values = [v if k in {*kept, 0, last} else v[..., :0, :0] for k, v in enumerate(recorder.values)]
-        self._bordered: dict[tuple[int, tuple[int, int]], Tensor] = {}
         self._plans: dict[Box, list[Box | None]] = {}
+        self._base = recorder.values[0]
+        self._borders = self._widest_borders()
+        self._values = [self._known(k, recorder.values[k]) for k in range(len(self._steps))]
+
+    def _widest_borders(self) -> dict[int, tuple[int, int]]:
+        """Return, for every result that may be read, the widest border of zeros that a convolution puts around it."""
+        found: dict[int, tuple[int, int]] = {self._last: (0, 0)}
+        for step, box in zip(self._steps, self._needed, strict=True):
+            for k in step.inputs if step is not None and box is not None else ():
+                rows, cols = step.rule.padding if step and isinstance(step.rule, Convolution) else (0, 0)
+                before = found.get(k, (0, 0))
+                found[k] = max(before[0], rows), max(before[1], cols)
+        return found
+
+    def _known(self, number: int, value: Tensor) -> Tensor:
+        """Return a result with its border; of one that is not read, nothing."""
+        if number not in self._borders:
+            return value.new_empty(0)
+        rows, cols = self._borders[number]
+        return F.pad(value, (cols, cols, rows, rows)) if rows or cols else value
 
     def _needs(self) -> list[Box | None]:
         """Return the part of every result that the region depends on."""
@@ -231,8 +265,7 @@ class Cone:
 
     def __call__(self, img: Tensor) -> Tensor:
         """Return the region of the output, ``(1, 3, height, width)``, for an input ``(1, 3, h, w)``."""
-        base = self._values[0]
-        rows, cols = ((img != base).any(1)[0].any(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
+        rows, cols = ((img != self._base).any(1)[0].any(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
         news: dict[int, Tensor] = {}
         plan: list[Box | None] = []
         if rows:
@@ -251,8 +284,6 @@ class Cone:
         def window(value: Any) -> Any:
             if not isinstance(value, _Result):
                 return value
-            if isinstance(step.rule, Convolution):
-                return self._part(value.number, box, news, plan, step.rule.padding)
             part = self._part(value.number, box, news, plan)
             return part.clone() if step.in_place else part
 
@@ -261,29 +292,16 @@ class Cone:
         result: Tensor = made if step.part is None else made[step.part]
         return result
 
-    def _part(
-        self, number: int, box: Box, news: dict[int, Tensor], plan: list[Box | None], border: tuple[int, int] = (0, 0)
-    ) -> Tensor:
-        """Return a part of a result, with a border of zeros around it, where it has changed and where it has not."""
+    def _part(self, number: int, box: Box, news: dict[int, Tensor], plan: list[Box | None]) -> Tensor:
+        """Return a part of a result, zeros around it included, where it has changed and where it has not."""
         place = plan[number] if number in news else None
-        if place == box and not any(border):
+        if place == box:
             return news[number]
-        above, left = border
-        known = self._with_border(number, border)
-        part = known[..., box.top + above : box.bottom + above, box.left + left : box.right + left]
+        rows, cols = self._borders[number]
+        part = _cut(self._values[number], box, Box(-rows, -cols, 0, 0))
         seen = _shared(place, box)
         if seen is None or place is None:
             return part
         part = part.clone()
-        part[..., seen.top - box.top : seen.bottom - box.top, seen.left - box.left : seen.right - box.left] = news[
-            number
-        ][..., seen.top - place.top : seen.bottom - place.top, seen.left - place.left : seen.right - place.left]
+        _cut(part, seen, box).copy_(_cut(news[number], seen, place))
         return part
-
-    def _with_border(self, number: int, border: tuple[int, int]) -> Tensor:
-        if not any(border):
-            return self._values[number]
-        if (number, border) not in self._bordered:
-            rows, cols = border
-            self._bordered[number, border] = F.pad(self._values[number], (cols, cols, rows, rows))
-        return self._bordered[number, border]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,14 @@ from causaliqa.effects.strategy import Strategy
 from causaliqa.functional.quadrature import Population
 from causaliqa.io.images import as_image
 from causaliqa.utils.measures import measure_name
+from causaliqa.utils.text import brief
 
 if TYPE_CHECKING:
     from causaliqa.effects.settings import ImageLike
 
 __all__ = ["PreparedMap", "prepare"]
+
+_LOG = logging.getLogger(__name__)
 
 _WAYS = ((False, False), (True, False), (False, True))
 """Ways to draw: ``screening`` and ``even`` of :meth:`Scene.draw`."""
@@ -163,8 +167,13 @@ def _verified(network: BlackBox, full: InterventionRunner, measure: Measure, rea
 
 def _incremental(runner: InterventionRunner) -> InterventionRunner:
     """Return a runner that computes only what a patch changes, where it is faster and a sample differs by rounding."""
-    faster = runner.incremental()
-    return faster if faster is not None and faster.apart(runner) <= ROUNDING else runner
+    try:
+        faster = runner.incremental()
+        if faster is not None and faster.apart(runner) <= ROUNDING:
+            return faster
+    except Exception as error:  # whatever it is, the network runs as a whole
+        _LOG.debug("every intervention runs the whole network: %s", brief(error, 200))
+    return runner
 
 
 def _checksum(*tensors: Tensor) -> str:
