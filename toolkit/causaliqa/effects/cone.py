@@ -153,7 +153,8 @@ def _shared(first: Box | None, second: Box | None) -> Box | None:
 
 def _cut(values: Tensor, box: Box, corner: Box) -> Tensor:
     """Return a box of values that begin at the corner of another."""
-    return values[..., box.top - corner.top : box.bottom - corner.top, box.left - corner.left : box.right - corner.left]
+    place = box.seen_from(corner)
+    return values[..., place.top : place.bottom, place.left : place.right]
 
 
 class Cone:

@@ -84,6 +84,10 @@ class Box:
             min(self.right, other.right),
         )
 
+    def seen_from(self, corner: Box) -> Box:
+        """Return the same rectangle, counted from the top left corner of another."""
+        return Box(self.top - corner.top, self.left - corner.left, self.bottom - corner.top, self.right - corner.left)
+
     def scaled(self, scale: int) -> Box:
         """Return the same rectangle on a grid that is ``scale`` times finer."""
         return Box(self.top * scale, self.left * scale, self.bottom * scale, self.right * scale)

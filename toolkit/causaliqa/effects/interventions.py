@@ -132,10 +132,8 @@ class InterventionRunner:
         self._sign = -1.0 if getattr(measure, "lower_better", False) else 1.0
         crop, scale = reach.crop, scene.grid.scale
         self._input = scene.degraded[:, crop.top : crop.bottom, crop.left : crop.right]
-        region, corner = scene.grid.region, crop.scaled(scale)
-        self._local = Box(
-            region.top - corner.top, region.left - corner.left, region.bottom - corner.top, region.right - corner.left
-        )
+        region = scene.grid.region
+        self._local = region.seen_from(crop.scaled(scale))
         self._truth = scene.clean[None, :, region.top : region.bottom, region.left : region.right]
         self.unit = unit_of(measure_name(measure))
         self._look()
@@ -216,21 +214,19 @@ class InterventionRunner:
     def _place(self, patch: int) -> Box:
         """Return the pixels of the input that an intervention replaces, counted from the corner of the crop."""
         grid, crop = self.scene.grid, self.reach.crop
-        part = grid.box(patch).shrunk(grid.scale).meet(crop)
-        return Box(part.top - crop.top, part.left - crop.left, part.bottom - crop.top, part.right - crop.left)
+        return grid.box(patch).shrunk(grid.scale).meet(crop).seen_from(crop)
 
     def input_with(self, *patches: int, number: int, screening: bool = False, even: bool = False) -> Tensor:
         """Return the network's input with patches replaced, ``(3, h, w)``."""
         grid, crop = self.scene.grid, self.reach.crop
         mixed = self._input.clone()
         for patch in patches:
-            box = grid.box(patch).shrunk(grid.scale)
-            part = box.meet(crop)
+            box, place = grid.box(patch).shrunk(grid.scale), self._place(patch)
+            part = box.meet(crop).seen_from(box)
             new = self.scene.draw(patch, number, screening=screening, even=even)
-            there = new[:, part.top - box.top : part.bottom - box.top, part.left - box.left : part.right - box.left]
-            mixed[:, part.top - crop.top : part.bottom - crop.top, part.left - crop.left : part.right - crop.left] = (
-                there
-            )
+            mixed[:, place.top : place.bottom, place.left : place.right] = new[
+                :, part.top : part.bottom, part.left : part.right
+            ]
         return mixed
 
     def effects(self, todo: Round, patches: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float64]]]:

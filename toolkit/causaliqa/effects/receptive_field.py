@@ -170,8 +170,7 @@ def _sufficient_crop(network: BlackBox, images: tuple[Tensor, ...], support: Box
 def _on_crop(network: BlackBox, img: Tensor, crop: Box, region: Box) -> Tensor:
     """Return the region of the output, computed from a part of the input; empty if the network refuses its size."""
     part = img[:, crop.top : crop.bottom, crop.left : crop.right]
-    at = crop.scaled(network.scale)
-    local = Box(region.top - at.top, region.left - at.left, region.bottom - at.top, region.right - at.left)
+    local = region.seen_from(crop.scaled(network.scale))
     try:
         return network.crop(part[None], _cut(local))[0]
     except (RuntimeError, ValueError):
